@@ -1,0 +1,142 @@
+// swift-tools-version: 6.3
+import Foundation
+import PackageDescription
+
+// House settings: docs/CONTRIBUTING.md explains each. One list for every Swift target.
+let house: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .treatWarning("DeprecatedDeclaration", as: .warning),
+  .treatWarning("ExplicitSendable", as: .error),
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .enableUpcomingFeature("InferIsolatedConformances"),
+  .enableUpcomingFeature("ImmutableWeakCaptures"),
+]
+let houseC: [CSetting] = [.treatAllWarnings(as: .error), .enableWarning("all")]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: house)
+}
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: house)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: house)
+}
+func shim(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, cSettings: houseC)
+}
+func system(_ name: String, _ pkgConfig: String, apt: String, brew: String) -> Target {
+  .systemLibrary(
+    name: name, pkgConfig: pkgConfig, providers: [.apt([apt]), .brew([brew])])
+}
+
+// The layers of docs/architecture.md, lowest first. Imports go down only; TidyTests proves it.
+let targets: [Target] = [
+  // Layer 0: C. Each module is imported by exactly one Swift target (CPlatform excepted).
+  shim("CPlatform"),
+  system("CLibuv", "libuv", apt: "libuv1-dev", brew: "libuv"),
+  system("COpenSSL", "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
+  system("CSSL", "libssl", apt: "libssl-dev", brew: "openssl@3"),
+  shim("CTLS", ["CSSL"]),
+  system("CSQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
+  system("CPostgres", "libpq", apt: "libpq-dev", brew: "libpq"),
+  system("CLlama", "darkbloom-engine", apt: "cmake", brew: "cmake"),
+
+  // Layer 1: base.
+  library("BloomBase"),
+  library("BloomPlatform", ["BloomBase", "CPlatform"]),
+
+  // Layer 2: pure. No I/O, no clock.
+  library("BloomWire", ["BloomBase"]),
+  library("BloomCrypto", ["BloomBase", "BloomWire", "COpenSSL"]),
+  library("BloomRecords", ["BloomBase", "BloomWire", "BloomCrypto"]),
+  library("BloomSeal", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords"]),
+  library("BloomOpen", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords"]),
+  library("BloomSchedule", ["BloomBase"]),
+  library("BloomLedger", ["BloomBase"]),
+  library("BloomHTTP", ["BloomBase"]),
+  library("BloomAPI", ["BloomBase", "BloomWire"]),
+
+  // Layer 3: adapters.
+  library("BloomNet", ["BloomBase", "BloomPlatform", "BloomHTTP", "CLibuv", "CTLS", "CPlatform"]),
+  library("BloomStore", ["BloomBase", "BloomPlatform", "BloomLedger", "CSQLite"]),
+  library("BloomStorePostgres", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "CPostgres"]),
+  library("BloomEngine", ["BloomBase"]),
+  library("BloomEngineLlama", ["BloomBase", "BloomPlatform", "BloomEngine", "CLlama"]),
+  library("BloomModels", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto"]),
+
+  // Layer 4: services.
+  library("BloomClient", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomAPI", "BloomHTTP", "BloomNet"]),
+  library("BloomGateway", ["BloomBase", "BloomPlatform", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
+  library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
+  library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
+  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomOpen", "BloomEngine", "BloomAPI"]),
+
+  // Layer 5: programs.
+  program("darkbloom", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomModels", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway", "BloomNode"]),
+  program("darkbloom-coordinator", ["BloomBase", "BloomPlatform", "BloomCoordinator", "BloomStore", "BloomNet"]),
+  program("darkbloom-worker", ["BloomBase", "BloomPlatform", "BloomWorker", "BloomEngine", "BloomEngineLlama"]),
+
+  // Tools. One bench program an area, so that each links only what it measures.
+  library("BloomBench", ["BloomBase", "BloomPlatform"]),
+  library("BloomSim", ["BloomBase", "BloomWire", "BloomSchedule", "BloomLedger", "BloomStore"]),
+  program("bloom-sim", ["BloomBase", "BloomSim"]),
+  program("bench-net", ["BloomBench", "BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
+  program("bench-seal", ["BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen"]),
+  program("bench-engine", ["BloomBench", "BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
+  program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
+  program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
+
+  // Tests.
+  library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
+  tests("BloomBaseTests", ["BloomBase"]),
+  tests("BloomPlatformTests", ["BloomBase", "BloomPlatform"]),
+  tests("BloomWireTests", ["BloomBase", "BloomWire"]),
+  tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto"]),
+  tests("BloomSealTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen"]),
+  tests("BloomScheduleTests", ["BloomBase", "BloomSchedule"]),
+  tests("BloomSimTests", ["BloomBase", "BloomWire", "BloomSchedule", "BloomLedger", "BloomStore", "BloomSim"]),
+  tests("BloomLedgerTests", ["BloomBase", "BloomLedger"]),
+  tests("BloomStoreTests", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
+  tests("BloomHTTPTests", ["BloomBase", "BloomHTTP"]),
+  tests("BloomNetTests", ["BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
+  tests("BloomAPITests", ["BloomBase", "BloomWire", "BloomAPI"]),
+  tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
+  tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomModels"]),
+  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen", "BloomEngine", "BloomWorker"]),
+  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
+  tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomCoordinator"]),
+  tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHTTP", "BloomNet", "BloomNode"]),
+  tests("TidyTests", []),
+  tests("EndToEndTests", ["BloomBase", "BloomPlatform"]),
+]
+
+// While the parts are being built a target exists once its folder does.
+let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+func exists(_ target: Target) -> Bool {
+  let folder = target.isTest ? "Tests" : "Sources"
+  return FileManager.default.fileExists(
+    atPath: root.appendingPathComponent("\(folder)/\(target.name)").path)
+}
+let present = targets.filter(exists)
+let names = Set(present.map(\.name))
+for target in present {
+  target.dependencies.removeAll { dependency in
+    switch dependency {
+    case .byNameItem(let name, _): return !names.contains(name)
+    default: return false
+    }
+  }
+}
+
+let package = Package(
+  name: "darkbloom",
+  platforms: [.macOS("15.0")],
+  targets: present,
+  cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,57 @@
+/// A SHA-256 digest, 32 bytes. Public data: equality is not constant-time.
+public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
+  /// The number of bytes of every digest.
+  public static let byteCount = 32
+
+  private let words: (UInt64, UInt64, UInt64, UInt64)
+
+  /// Creates a digest from exactly 32 bytes; `nil` for any other count.
+  public init?(_ bytes: some Collection<UInt8>) {
+    guard bytes.count == Self.byteCount else { return nil }
+    var words: [UInt64] = []
+    var word: UInt64 = 0
+    for (index, byte) in bytes.enumerated() {
+      word = word << 8 | UInt64(byte)
+      if index % 8 == 7 {
+        words.append(word)
+        word = 0
+      }
+    }
+    self.words = (words[0], words[1], words[2], words[3])
+  }
+
+  private init(_ words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
+
+  /// 32 zero bytes.
+  public static let zero = Digest((0, 0, 0, 0))
+
+  /// The 32 bytes, first byte first.
+  public var bytes: [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(Self.byteCount)
+    for word in [words.0, words.1, words.2, words.3] {
+      for shift in stride(from: 56, through: 0, by: -8) {
+        result.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+      }
+    }
+    return result
+  }
+
+  /// 64 lower-case hexadecimal digits.
+  public var hex: String { Hex.encode(bytes) }
+
+  /// The first eight hexadecimal digits, for people.
+  public var description: String { String(hex.prefix(8)) }
+
+  /// Whether all bytes are equal. Not constant-time.
+  public static func == (a: Digest, b: Digest) -> Bool { a.words == b.words }
+
+  /// Orders digests as their bytes are ordered.
+  public static func < (a: Digest, b: Digest) -> Bool { a.words < b.words }
+
+  /// Feeds the first word; digests are uniformly distributed already.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(words.0)
+    hasher.combine(words.1)
+  }
+}

@@ -1,0 +1,44 @@
+#if TSAN
+internal import Foundation
+#else
+internal import Synchronization
+#endif
+
+/// State behind one lock.
+///
+/// `State` must be `Sendable`, so nothing that leaves ``withLock(_:)`` can still alias it.
+public final class Locked<State: Sendable>: Sendable {
+  #if TSAN
+  // Thread sanitizer does not see the hand-over inside a contended `Mutex` on Linux.
+  private let lock = NSLock()
+  private nonisolated(unsafe) var state: State
+  #else
+  private let mutex: Mutex<State>
+  #endif
+
+  /// Creates the lock around its first state.
+  public init(_ state: State) {
+    #if TSAN
+    unsafe self.state = state
+    #else
+    mutex = Mutex(state)
+    #endif
+  }
+
+  /// Runs a closure with the lock held.
+  ///
+  /// - Parameter body: Must be short and must not block.
+  /// - Returns: What `body` returns.
+  /// - Throws: What `body` throws.
+  public func withLock<Result, Failure: Error>(
+    _ body: (inout State) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    #if TSAN
+    lock.lock()
+    defer { lock.unlock() }
+    return try unsafe body(&state)
+    #else
+    return try mutex.withLock { (state) throws(Failure) in try body(&state) }
+    #endif
+  }
+}

@@ -1,0 +1,73 @@
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
+/// One line of a benchmark's table, and one object of `.build/bench/<area>.json`.
+public struct BenchRow: Sendable {
+  /// What was measured.
+  public let name: String
+  /// The figure, in `unit`.
+  public let value: Double
+  /// For example `us/request`, `events/s`, `KiB`.
+  public let unit: String
+  /// What it is compared with in the same run; `nil` when a row is absolute.
+  public let peer: String?
+  /// Ours ÷ the peer's; `nil` without a peer, or when the peer did not run.
+  public let ratio: Double?
+  /// The issue's figure in words, for example `<= 1.2 x nginx`.
+  public let target: String?
+  /// Whether the target is met; `nil` without a target. A row whose peer did not run is `false`.
+  public let holds: Bool?
+
+  /// Creates a row.
+  public init(
+    _ name: String, value: Double, unit: String, peer: String? = nil, ratio: Double? = nil,
+    target: String? = nil, holds: Bool? = nil
+  ) {
+    self.name = name
+    self.value = value
+    self.unit = unit
+    self.peer = peer
+    self.ratio = ratio
+    self.target = target
+    self.holds = holds
+  }
+}
+
+/// Prints the rows of one area and writes them as JSON.
+public enum BenchReport: Sendable {
+  /// Prints a table to standard output and writes `<folder>/<area>.json`.
+  ///
+  /// - Parameters:
+  ///   - area: Names the file, for example `net`.
+  ///   - folder: Made if missing; `.build/bench` in the repository.
+  public static func finish(area: String, rows: [BenchRow], folder: String = ".build/bench") {
+    for row in rows {
+      let ratio = row.ratio.map { " ratio \(round($0))" } ?? ""
+      let peer = row.peer.map { " (peer \($0))" } ?? ""
+      let target = row.target.map { " target \($0)" } ?? ""
+      let holds = row.holds.map { $0 ? " HOLDS" : " MISSES" } ?? ""
+      print("\(row.name): \(round(row.value)) \(row.unit)\(ratio)\(peer)\(target)\(holds)")
+    }
+    let objects = rows.map { row in
+      "{\"name\":\"\(row.name)\",\"value\":\(row.value),\"unit\":\"\(row.unit)\","
+        + "\"peer\":\(quoted(row.peer)),\"ratio\":\(row.ratio.map { "\($0)" } ?? "null"),"
+        + "\"target\":\(quoted(row.target)),\"holds\":\(row.holds.map { "\($0)" } ?? "null")}"
+    }
+    let text = "[" + objects.joined(separator: ",\n ") + "]\n"
+    for end in folder.indices where folder[end] == "/" { unsafe mkdir(String(folder[..<end]), 0o755) }
+    unsafe mkdir(folder, 0o755)
+    guard let file = unsafe fopen("\(folder)/\(area).json", "w") else { return }
+    unsafe fputs(text, file)
+    unsafe fclose(file)
+  }
+
+  private static func quoted(_ text: String?) -> String { text.map { "\"\($0)\"" } ?? "null" }
+
+  private static func round(_ value: Double) -> String {
+    let digits = abs(value) >= 100 ? 1.0 : abs(value) >= 1 ? 100.0 : 10000.0
+    return "\((value * digits).rounded() / digits)"
+  }
+}
