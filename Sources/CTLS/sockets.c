@@ -113,3 +113,14 @@ int ctls_duplicate(int fd) {
 }
 
 void ctls_close(int fd) { close(fd); }
+
+void ctls_unlink(const char *path) { unlink(path); }
+
+int ctls_pair(int ends[2]) {
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0) return -errno;
+  for (int i = 0; i < 2; i++) {
+    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[i], F_SETFL, O_NONBLOCK);
+  }
+  return 0;
+}

@@ -21,6 +21,9 @@ int ctls_bound_port(int fd);
 // A close-on-exec copy of a descriptor; -errno on failure.
 int ctls_duplicate(int fd);
 void ctls_close(int fd);
+void ctls_unlink(const char *path);
+// Both ends of a close-on-exec unix-domain stream pair; 0 or -errno.
+int ctls_pair(int ends[2]);
 
 // Bytes that OpenSSL wants to send.
 typedef struct {
