@@ -1,1 +1,0 @@
-#include "sampling.cpp"
