@@ -1,4 +1,4 @@
-// lcc.h - the C face of llama.cpp's common/: chat templates, output parsing, grammars, sampling.
+// lcc.h: the C face of llama.cpp's common/: chat templates, output parsing, grammars, sampling.
 //
 // Every text is UTF-8. No globals, no logging; no C++ exception leaves a function. A handle is used
 // by one thread at a time; different handles are independent. Results own their bytes: lcc_free().
