@@ -1,7 +1,6 @@
 // Templates and output parsing. The hard limits guard recursive code of common/ against input
 // that would exhaust its stack or its time; each was measured with the pinned source.
 #include "shim.h"
-#include "json-schema-to-grammar.h"
 
 #include <set>
 #include <vector>
@@ -80,19 +79,43 @@ T opt(const json &j, const char *key, T fallback) {
   return j.contains(key) && !j.at(key).is_null() ? j.at(key).get<T>() : fallback;
 }
 
-// An answer that must be a call may not begin with free text, which upstream's grammars allow:
-// build the grammar again from the parser with every piece of content cut out.
-std::string forced_grammar(const std::string &arena_text) {
-  json arena = json::parse(arena_text);
-  json parsers = json::array();
-  for (const auto &p : arena.at("parsers")) {
-    bool content = opt<std::string>(p, "type", "") == "tag" && opt<std::string>(p, "tag", "") == "content";
-    parsers.push_back(content ? json{{"type", "epsilon"}} : json(p));
+// Marks every parser below `id`.
+void mark(const json &parsers, size_t id, std::set<size_t> &marked) {
+  if (id >= parsers.size() || !marked.insert(id).second) { return; }
+  const json &p = parsers.at(id);
+  if (p.contains("child")) { mark(parsers, p.at("child").get<size_t>(), marked); }
+  if (p.contains("children")) {
+    for (const auto &child : p.at("children")) { mark(parsers, child.get<size_t>(), marked); }
   }
-  arena["parsers"] = parsers;
-  common_peg_arena cut;
-  cut.load(arena.dump());
-  return build_grammar([&](const common_grammar_builder &builder) { cut.build_grammar(builder, false); });
+}
+
+// An answer that must be a call may not begin with free text, which upstream's grammars allow.
+// Free text is a parser "until" below a tag "content", and its rule is named after the parser's
+// number: such rules become empty.
+std::string without_content(const std::string &grammar, const std::string &arena_text) {
+  json parsers = json::parse(arena_text).at("parsers");
+  std::set<size_t> content, cut;
+  for (size_t id = 0; id < parsers.size(); id++) {
+    const json &p = parsers.at(id);
+    if (p.at("type").get<std::string>() == "tag" && p.at("tag").get<std::string>() == "content") { mark(parsers, id, content); }
+  }
+  for (size_t id : content) {
+    if (parsers.at(id).at("type").get<std::string>() == "until") { cut.insert(id); }
+  }
+  std::string result, line;
+  for (size_t start = 0; start < grammar.size(); start += line.size() + 1) {
+    line = grammar.substr(start, grammar.find('\n', start) - start);
+    bool is_cut = false;
+    for (size_t id : cut) {
+      std::string name = "until-" + std::to_string(id);
+      if (line.compare(0, name.size() + 5, name + " ::= ") == 0) {
+        result += name + " ::= \"\"\n";
+        is_cut = true;
+      }
+    }
+    if (!is_cut) { result += line + "\n"; }
+  }
+  return result;
 }
 
 void read_tools(const json &body, common_chat_templates_inputs &in) {
@@ -301,10 +324,10 @@ lcc_result lcc_templates_apply(const lcc_templates *t, const char *request, size
     a->reasoning = in.reasoning_format;
     bool must_call = calls && in.tool_choice == COMMON_CHAT_TOOL_CHOICE_REQUIRED;
     if (must_call) {
-      if (a->params.parser.empty()) { throw fail(LCC_E_REQUEST, "this model's format cannot force a call"); }
-      a->params.grammar = forced_grammar(a->params.parser);
-      a->params.grammar_lazy = false;
-      a->params.grammar_triggers.clear();
+      if (a->params.grammar.empty() || a->params.grammar_lazy) {
+        throw fail(LCC_E_REQUEST, "this model's format cannot force a call");
+      }
+      a->params.grammar = without_content(a->params.grammar, a->params.parser);
     }
     *out = a.release();
     return give(LCC_OK, {});
