@@ -52,7 +52,8 @@ extension Ledger {
       answer.maxCompletionTokens == terms.maxCompletionTokens
     else { throw .termsDiffer }
     // Repeated after a lost reply: the part is there and nothing has come of it yet.
-    if terms.part == answer.parts.count - 1, terms.part > 0, answer.parts[terms.part].served == nil {
+    if terms.part == answer.parts.count - 1, terms.part > 0, answer.parts[terms.part].served == nil
+    {
       return .partAdmitted
     }
     guard terms.part == answer.parts.count, terms.part < LedgerLimits.parts else {
@@ -106,7 +107,8 @@ extension Ledger {
   }
 
   /// Pays every part by its last receipt and releases the rest, in one entry.
-  private mutating func close(_ answer: Answer, _ now: UnixTime) throws(LedgerError) -> LedgerOutcome
+  private mutating func close(_ answer: Answer, _ now: UnixTime) throws(LedgerError)
+    -> LedgerOutcome
   {
     let record = SettlementRecord(
       payer: answer.payer, model: answer.model, kind: answer.kind,

@@ -1,4 +1,4 @@
-package import BloomBase
+internal import BloomBase
 
 /// Why the ledger refused a command. Nothing changed.
 package enum LedgerError: String, PublicError, Equatable, CaseIterable {
