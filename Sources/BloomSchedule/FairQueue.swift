@@ -50,7 +50,9 @@ struct FairQueue: Sendable {
   /// Whether a request waits anywhere.
   func holds(request: Int) -> Bool { (0..<4).contains { holds(request: request, candidate: $0) } }
 
-  /// Puts a request at the end of its account's flow in a lane. O(1) expected.
+  /// Puts a request at the end of its account's flow in a lane.
+  ///
+  /// O(1) expected.
   mutating func add(request: Int, candidate: Int, lane: Int, account: UInt32) {
     while lanes.count <= lane { lanes.append(Lane()) }
     while links.count < 4 * (request + 1) { links.append(Links()) }
@@ -68,7 +70,9 @@ struct FairQueue: Sendable {
     lanes[lane].waiting += 1
   }
 
-  /// Takes a request out of one lane. O(1).
+  /// Takes a request out of one lane.
+  ///
+  /// O(1).
   mutating func remove(request: Int, candidate: Int) {
     guard holds(request: request, candidate: candidate) else { return }
     let entry = 4 * request + candidate
@@ -95,7 +99,9 @@ struct FairQueue: Sendable {
     for candidate in 0..<4 { remove(request: request, candidate: candidate) }
   }
 
-  /// The request that is next in a lane. O(log n) amortised: each emptied flow is dropped once.
+  /// The request that is next in a lane.
+  ///
+  /// O(log n) amortised: each emptied flow is dropped once.
   mutating func next(lane: Int) -> (request: Int, candidate: Int)? {
     guard lane < lanes.count else { return nil }
     while lanes[lane].waiting > 0, let least = lanes[lane].heap.minimum {

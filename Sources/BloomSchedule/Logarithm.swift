@@ -2,7 +2,9 @@
 package enum Logarithm: Sendable {
   private static let ln2 = 0.693_147_180_559_945_3
 
-  /// log2 of a positive finite number; relative error below 1e-12. Others give 0.
+  /// log2 of a positive finite number; relative error below 1e-12.
+  ///
+  /// Others give 0.
   package static func log2(_ value: Double) -> Double {
     guard value > 0, value.isFinite, value.isNormal else { return 0 }
     var exponent = Double(value.exponent)

@@ -1,6 +1,8 @@
 package import BloomBase
 
-/// A key that a node accepts requests under. A worker's present and its previous key are both listed.
+/// A key that a node accepts requests under.
+///
+/// A worker's present and its previous key are both listed.
 package struct OfferedKey: Equatable, Sendable {
   /// The encryption key.
   package var key: KeyID
@@ -31,7 +33,9 @@ package struct NodeProfile: Equatable, Sendable {
   package var node: NodeID
   /// The strength of its evidence.
   package var tier: Tier
-  /// Whether the evidence is valid now. Without it the node gets no work.
+  /// Whether the evidence is valid now.
+  ///
+  /// Without it the node gets no work.
   package var isAttested: Bool
   /// Where it says it is.
   package var region: String
@@ -60,21 +64,29 @@ package struct NodeProfile: Equatable, Sendable {
   }
 }
 
-/// What a node says about itself every few seconds.
+/// What a node says every few seconds about one model that it has loaded.
 package struct ReportedCapacity: Equatable, Sendable {
+  /// The model.
+  package var model: ModelID
   /// Requests it works on at once; 0 while its owner needs the machine.
   package var slots: Int
   /// Tokens its caches hold over all requests; 0 when unknown.
   package var contextTokens: Int
-  /// Prompt tokens a second by its own measure, 0 when unknown. Only a discounted seed.
+  /// Prompt tokens a second by its own measure, 0 when unknown.
+  ///
+  /// Only a discounted seed.
   package var prefillRate: Double
-  /// Completion tokens a second of one lone stream, 0 when unknown. Only a discounted seed.
+  /// Completion tokens a second of one lone stream, 0 when unknown.
+  ///
+  /// Only a discounted seed.
   package var decodeRate: Double
 
   /// Creates a report.
   package init(
-    slots: Int, contextTokens: Int = 0, prefillRate: Double = 0, decodeRate: Double = 0
+    model: ModelID, slots: Int, contextTokens: Int = 0, prefillRate: Double = 0,
+    decodeRate: Double = 0
   ) {
+    self.model = model
     self.slots = slots
     self.contextTokens = contextTokens
     self.prefillRate = prefillRate

@@ -1,4 +1,6 @@
-/// Why a candidate, an attempt or a request went the way it did. Closed: nothing is refused without one.
+/// Why a candidate, an attempt or a request went the way it did.
+///
+/// Closed: nothing is refused without one.
 ///
 /// The text of ``code`` is stable and goes to users, owners and metrics; `docs/reasons.md` lists all.
 package enum ReasonCode: UInt8, CaseIterable, Sendable {

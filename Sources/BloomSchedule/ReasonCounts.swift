@@ -27,6 +27,7 @@ package struct ReasonCounts: Equatable, Sendable {
   /// - Parameters:
   ///   - hours: 1…24, the present one included.
   ///   - now: The present hour, counted from the clock's start.
+  /// - Returns: Only reasons that were met.
   package func counts(hours: Int, now: UInt64) -> [ReasonCode: Int] {
     guard !totals.isEmpty else { return [:] }
     var result: [ReasonCode: Int] = [:]

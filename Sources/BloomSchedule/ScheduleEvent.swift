@@ -1,13 +1,15 @@
 package import BloomBase
 
-/// Everything that can happen to the scheduler. The driver adds the time.
+/// Everything that can happen to the scheduler.
+///
+/// The driver adds the time.
 package enum ScheduleEvent: Equatable, Sendable {
   /// A node's link is up and proven; also after each reconnection.
-  case nodeJoined(NodeProfile, ReportedCapacity)
+  case nodeJoined(NodeProfile, [ReportedCapacity])
   /// A connected node has new keys, new evidence or lost some.
   case recordChanged(NodeProfile)
-  /// A node's regular report.
-  case capacityReported(NodeID, ReportedCapacity)
+  /// A node's regular report. A model that is not listed has no slots: empty while its owner works.
+  case capacityReported(NodeID, [ReportedCapacity])
   /// A node that works has been silent for too long; the link may still be there.
   case nodeSuspected(NodeID)
   /// A suspect node was heard again.

@@ -1,7 +1,9 @@
 internal import BloomBase
 
 extension Scheduler {
-  /// Gives a request to one of its candidates. The caller has checked that it may.
+  /// Gives a request to one of its candidates.
+  ///
+  /// The caller has checked that it may.
   mutating func dispatch(_ number: Int, _ candidate: Int, isHedge: Bool, _ now: Instant) {
     let chosen = requests[number].candidates[candidate].candidate
     guard let node = nodeNumbers[chosen.node] else { return }
@@ -24,7 +26,10 @@ extension Scheduler {
       requests[number].attempts.1 = attempt
     }
     nodes[node].running.append(attempt)
-    nodes[node].reservedTokens += reserved
+    if let offer = nodes[node].offer(requests[number].modelID) {
+      nodes[node].offers[offer].reservedTokens += reserved
+      nodes[node].offers[offer].running += 1
+    }
     setTimer(attempt: attempt, now + limits.acceptTimeout)
     var wakeUp = requests[number].deadline
     if requests[number].mayHedge, !isHedge {
@@ -51,9 +56,10 @@ extension Scheduler {
   mutating func refuse(_ id: RequestID, _ node: NodeID, _ isBusy: Bool, _ now: Instant) {
     guard let attempt = attempt(id, node) else { return }
     let number = attempts[attempt].node
-    if isBusy {
+    if isBusy, let offer = nodes[number].offer(attempts[attempt].offer) {
       // It has less room than it said: believe that until its next report.
-      nodes[number].slots = min(nodes[number].slots, max(nodes[number].running.count - 1, 0))
+      let others = max(nodes[number].offers[offer].running - 1, 0)
+      nodes[number].offers[offer].slots = min(nodes[number].offers[offer].slots, others)
     }
     fail(attempt, .nodeRefused, fault: isBusy ? 0.1 : 0.5, now)
   }
@@ -113,8 +119,12 @@ extension Scheduler {
     fail(attempt, .handedBack, fault: 0, now)
   }
 
-  /// One attempt is over without success. Another candidate is tried if nothing was delivered yet.
-  mutating func fail(_ attempt: Int, _ reason: ReasonCode, fault: Double, _ now: Instant) {
+  /// One attempt is over without success.
+  ///
+  /// Another candidate is tried if nothing was delivered yet.
+  mutating func fail(
+    _ attempt: Int, _ reason: ReasonCode, fault: Double, keepsSlot: Bool = false, _ now: Instant
+  ) {
     let node = attempts[attempt].node
     let name = nodes[node].profile.node
     if fault > 0 {
@@ -132,7 +142,7 @@ extension Scheduler {
       let answer = requests[request].answer
       if !answers[answer].failedNodes.contains(name) { answers[answer].failedNodes.append(name) }
     }
-    release(attempt, now)
+    if keepsSlot { stop(attempt, reason, now) } else { release(attempt, now) }
     guard request >= 0 else { return }
     let id = requests[request].id
     if requests[request].hasAttempt {
@@ -178,14 +188,8 @@ extension Scheduler {
   private mutating func expire(attempt: Int, _ now: Instant) {
     switch attempts[attempt].stage {
     case .sent, .accepted, .streaming:
-      // The node may still hold it: it is told to stop, and counted as free after its grace.
-      let request = attempts[attempt].request
-      let node = attempts[attempt].node
-      if request >= 0 {
-        let orphan = attempts[attempt]
-        effects.append(.cancel(orphan.id, nodes[node].profile.node, .nodeTimeout))
-      }
-      fail(attempt, .nodeTimeout, fault: 1, now)
+      // The node may still work on it: its slot is free when it confirms or the grace is over.
+      fail(attempt, .nodeTimeout, fault: 1, keepsSlot: true, now)
     case .stopping:
       nodes[attempts[attempt].node].reliability.add(weight: 2, isKept: false, now: now)
       note(attempts[attempt].node, .cancelIgnored, now)
@@ -207,11 +211,15 @@ extension Scheduler {
     if let place = nodes[node].running.firstIndex(of: attempt) {
       nodes[node].running.remove(at: place)
     }
-    nodes[node].reservedTokens -= attempts[attempt].reservedTokens
-    if nodes[node].running.isEmpty { nodes[node].reservedTokens = 0 }
+    let offer = nodes[node].offer(attempts[attempt].offer)
+    if let offer {
+      nodes[node].offers[offer].running -= 1
+      nodes[node].offers[offer].reservedTokens -= attempts[attempt].reservedTokens
+      if nodes[node].offers[offer].running == 0 { nodes[node].offers[offer].reservedTokens = 0 }
+    }
     timers.remove(2 * attempt + 1, &timerPositions)
     attempts.remove(attempt)
-    fill(node, now)
+    if let offer { fill(node, offer, now) }
   }
 
   private mutating func detach(_ attempt: Int, from request: Int) {
@@ -233,12 +241,12 @@ extension Scheduler {
     let state = attempts[attempt]
     let node = state.node
     let occupied = now.seconds(since: state.sentAt)
-    let usual = nodes[node].serviceSeconds
-    nodes[node].serviceSeconds = usual > 0 ? usual + 0.2 * (occupied - usual) : occupied
     models[state.model].expected[Int(state.output.rawValue)].add(Double(summary.completionTokens))
-    guard state.stage == .streaming,
-      let offer = nodes[node].offers.firstIndex(where: { $0.model == state.offer })
-    else { return }
+    guard let offer = nodes[node].offer(state.offer) else { return }
+    let usual = nodes[node].offers[offer].serviceSeconds
+    nodes[node].offers[offer].serviceSeconds =
+      usual > 0 ? usual + 0.2 * (occupied - usual) : occupied
+    guard state.stage == .streaming else { return }
     let streams = (state.streamsAtStart + nodes[node].running.count + 1) / 2
     nodes[node].offers[offer].rates.addFirstToken(
       promptTokens: summary.promptTokens,

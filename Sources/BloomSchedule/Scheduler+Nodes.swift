@@ -1,7 +1,7 @@
 internal import BloomBase
 
 extension Scheduler {
-  mutating func join(_ profile: NodeProfile, _ capacity: ReportedCapacity, _ now: Instant) {
+  mutating func join(_ profile: NodeProfile, _ capacity: [ReportedCapacity], _ now: Instant) {
     let number: Int
     if let known = nodeNumbers[profile.node] {
       number = known
@@ -30,7 +30,7 @@ extension Scheduler {
     fill(number, now)
   }
 
-  mutating func report(_ node: NodeID, _ capacity: ReportedCapacity, _ now: Instant) {
+  mutating func report(_ node: NodeID, _ capacity: [ReportedCapacity], _ now: Instant) {
     guard let number = nodeNumbers[node], nodes[number].link != .gone else { return }
     if nodes[number].link == .draining { nodes[number].link = .active }
     take(capacity, number)
@@ -134,7 +134,8 @@ extension Scheduler {
         index = nodes[number].offers.count
         nodes[number].offers.append(
           OfferState(
-            model: offered.model, keys: [], activeBytes: 0, contextLimit: 0, price: .zero))
+            model: offered.model, keys: [], activeBytes: 0, contextLimit: 0, price: .zero,
+            lane: lanes.insert(true)))
       }
       nodes[number].offers[index].keys.append(offered.key)
       nodes[number].offers[index].activeBytes = offered.activeBytes
@@ -143,26 +144,36 @@ extension Scheduler {
     }
     // What was learned of models no longer served is kept for a few of them.
     var spare = nodes[number].offers.count - 8
-    nodes[number].offers.removeAll { offer in
-      guard spare > 0, offer.keys.isEmpty else { return false }
+    for index in nodes[number].offers.indices.reversed() where spare > 0 {
+      let offer = nodes[number].offers[index]
+      let isIdle = offer.running == 0 && queue.waiting(lane: offer.lane) == 0
+      guard isIdle, offer.keys.isEmpty else { continue }
+      lanes.remove(offer.lane)
+      nodes[number].offers.remove(at: index)
       spare -= 1
-      return true
     }
   }
 
-  private mutating func take(_ capacity: ReportedCapacity, _ number: Int) {
-    nodes[number].slots = min(max(capacity.slots, 0), 4096)
-    nodes[number].contextTokens = max(capacity.contextTokens, 0)
+  private mutating func take(_ capacity: [ReportedCapacity], _ number: Int) {
     for index in nodes[number].offers.indices {
+      let model = nodes[number].offers[index].model
+      guard let report = capacity.first(where: { $0.model == model }) else {
+        nodes[number].offers[index].slots = 0
+        continue
+      }
+      nodes[number].offers[index].slots = min(max(report.slots, 0), 4096)
+      nodes[number].offers[index].contextTokens = max(report.contextTokens, 0)
       nodes[number].offers[index].rates.seed(
-        prefill: capacity.prefillRate * limits.seedDiscount,
-        decode: capacity.decodeRate * limits.seedDiscount)
+        prefill: report.prefillRate * limits.seedDiscount,
+        decode: report.decodeRate * limits.seedDiscount)
     }
   }
 
   private mutating func emptyLane(_ number: Int, _ reason: ReasonCode, _ now: Instant) {
-    while let next = queue.next(lane: number) {
-      drop(next.request, next.candidate, reason, now)
+    for offer in nodes[number].offers {
+      while let next = queue.next(lane: offer.lane) {
+        drop(next.request, next.candidate, reason, now)
+      }
     }
   }
 
@@ -183,6 +194,7 @@ extension Scheduler {
   private mutating func forget(_ number: Int) {
     unlinkGone(number)
     nodeNumbers[nodes[number].profile.node] = nil
+    for offer in nodes[number].offers { lanes.remove(offer.lane) }
     nodes.remove(number)
   }
 }

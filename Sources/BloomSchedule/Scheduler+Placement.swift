@@ -36,6 +36,7 @@ extension Scheduler {
     let busyWith = attempts[request.attempts.0].candidate
     decision.candidates[busyWith].cost = .infinity
     guard let best = bestOpen(decision) else { return }
+    requests[number].decision.candidates[best] = decision.candidates[best]
     dispatch(number, best, isHedge: true, now)
   }
 
@@ -51,8 +52,14 @@ extension Scheduler {
 
   /// Gives free slots of a node to the requests that wait for it.
   mutating func fill(_ node: Int, _ now: Instant) {
-    while nodes[node].link == .active, nodes[node].freeSlots > 0,
-      let next = queue.next(lane: node)
+    for offer in nodes[node].offers.indices { fill(node, offer, now) }
+  }
+
+  /// Gives free slots of one model of a node to the requests that wait for it.
+  mutating func fill(_ node: Int, _ offer: Int, _ now: Instant) {
+    let lane = nodes[node].offers[offer].lane
+    while nodes[node].link == .active, nodes[node].offers[offer].freeSlots > 0,
+      let next = queue.next(lane: lane)
     {
       let request = next.request
       let verdict = judge(request, next.candidate, ignoresQueue: true, now)
@@ -60,7 +67,7 @@ extension Scheduler {
       case .chosen:
         let work = requests[request].inputTokens / 8 + requests[request].expectedTokens
         accounts[requests[request].account].waiting -= 1
-        queue.take(lane: node, work: UInt64(work))
+        queue.take(lane: lane, work: UInt64(work))
         requests[request].decision.candidates[next.candidate] = verdict
         note(node, .chosen, now)
         dispatch(request, next.candidate, isHedge: false, now)
@@ -98,10 +105,14 @@ extension Scheduler {
     if let reason { return giveUp(number, reason, shortest, isArrival: isArrival, now) }
     var position = Int.max
     for (index, verdict) in decision.candidates.enumerated() where verdict.reason == .busy {
-      guard let node = nodeNumbers[verdict.node] else { continue }
+      let key = requests[number].candidates[index].candidate.key
+      guard let node = nodeNumbers[verdict.node], let offer = nodes[node].offer(key) else {
+        continue
+      }
+      let lane = nodes[node].offers[offer].lane
       queue.add(
-        request: number, candidate: index, lane: node, account: accounts[account].serial)
-      position = min(position, queue.waiting(lane: node))
+        request: number, candidate: index, lane: lane, account: accounts[account].serial)
+      position = min(position, queue.waiting(lane: lane))
     }
     accounts[account].waiting += 1
     timers.update(2 * number, key: requests[number].deadline.nanoseconds, &timerPositions)
@@ -115,12 +126,15 @@ extension Scheduler {
     _ number: Int, _ reason: ReasonCode, _ wait: Double?, isArrival: Bool, _ now: Instant
   ) {
     let retryAfter = advice(reason, wait)
+    let answer = requests[number].answer
+    let part = requests[number].id.part
     end(number, .failed(reason, retryAfter: retryAfter), now)
     guard isArrival else { return }
     // It was never taken up: the driver hears a refusal instead of an ending.
     if case .end(let id, _)? = effects.popLast() {
       effects.append(.refuse(id, reason, retryAfter: retryAfter))
     }
+    withdraw(answer, part: part)
   }
 
   private func judge(_ number: Int, _ now: Instant) -> Decision {
@@ -153,15 +167,16 @@ extension Scheduler {
     }
     guard let offer = nodes[node].offer(candidate.candidate.key) else { return closed(.keyUnknown) }
     if let reason = mismatch(number, node, offer) { return closed(reason) }
-    let slots = nodes[node].slots
+    let slots = nodes[node].offers[offer].slots
     if slots == 0 { return closed(.paused) }
     let wanted = requests[number].inputTokens + requests[number].expectedTokens
-    let room = nodes[node].contextTokens
+    let room = nodes[node].offers[offer].contextTokens
     if room > 0, wanted > Double(room) { return closed(.contextTooLong) }
-    let isFull = room > 0 && nodes[node].reservedTokens + wanted > Double(room)
+    let isFull = room > 0 && nodes[node].offers[offer].reservedTokens + wanted > Double(room)
 
-    let waiting = queue.waiting(lane: node)
-    let isBusy = nodes[node].freeSlots <= 0 || isFull || (!ignoresQueue && waiting > 0)
+    let waiting = queue.waiting(lane: nodes[node].offers[offer].lane)
+    let isBusy =
+      nodes[node].offers[offer].freeSlots <= 0 || isFull || (!ignoresQueue && waiting > 0)
     if isBusy, !ignoresQueue {
       if waiting >= limits.waitingPerNode { return closed(.nodeQueueFull) }
       verdict.reason = .busy
@@ -175,7 +190,7 @@ extension Scheduler {
   private func estimate(
     _ verdict: inout CandidateVerdict, _ number: Int, _ node: Int, _ offer: Int, waiting: Int
   ) {
-    let streams = min(nodes[node].running.count + 1, max(nodes[node].slots, 1))
+    let streams = min(nodes[node].running.count + 1, max(nodes[node].offers[offer].slots, 1))
     let decodeRate = nodes[node].offers[offer].rates.decodeRate(streams: streams)
     let prefillRate = nodes[node].offers[offer].rates.prefillRate
     let roundTrip = Double(nodes[node].roundTrip.wholeNanoseconds) / 1e9
@@ -184,9 +199,9 @@ extension Scheduler {
       + requests[number].inputTokens / prefillRate
     verdict.decode = requests[number].expectedTokens / decodeRate
     if waiting > 0 {
-      let usual = nodes[node].serviceSeconds
+      let usual = nodes[node].offers[offer].serviceSeconds
       let service = usual > 0 ? usual : verdict.firstToken + verdict.decode
-      verdict.wait = service * Double(waiting) / Double(max(nodes[node].slots, 1))
+      verdict.wait = service * Double(waiting) / Double(max(nodes[node].offers[offer].slots, 1))
     }
     verdict.completion = max(nodes[node].reliability.mean, 0.05)
     verdict.cost = (verdict.wait + verdict.firstToken + verdict.decode) / verdict.completion

@@ -162,6 +162,18 @@ extension Scheduler {
     return number
   }
 
+  /// Undoes what an arrival that was refused did to its answer: the same part may come again.
+  mutating func withdraw(_ number: Int, part: UInt16) {
+    if part == 0 {
+      revive(number)
+      answerNumbers[answers[number].id] = nil
+      answers.remove(number)
+    } else {
+      answers[number].lastPart = part - 1
+      answers[number].lastState = answers[number].livingCount > 0 ? .suspect : .failed
+    }
+  }
+
   private mutating func retire(_ number: Int, _ now: Instant) {
     answers[number].retiredAt = now
     answers[number].isRetired = true

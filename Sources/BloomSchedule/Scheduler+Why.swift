@@ -21,6 +21,7 @@ extension Scheduler {
   ///   - node: Any node ever seen and not forgotten; `nil` for others.
   ///   - hours: 1…24, the present hour included.
   ///   - now: The time.
+  /// - Returns: The standing, or `nil`.
   package func standing(of node: NodeID, hours: Int, now: Instant) -> NodeStanding? {
     guard let number = nodeNumbers[node] else { return nil }
     var reasons = nodes[number].reasons.counts(hours: hours, now: now.hour)
@@ -60,8 +61,8 @@ extension Scheduler {
     }
     if !nodes[number].profile.isAttested { return .attestationStale }
     if nodes[number].reliability.lowerBound < limits.reliabilityGate { return .standingTooLow }
-    if nodes[number].slots == 0 { return .paused }
-    if nodes[number].freeSlots <= 0 { return .busy }
-    return nil
+    let served = nodes[number].offers.filter { !$0.keys.isEmpty && $0.slots > 0 }
+    if served.isEmpty { return .paused }
+    return served.contains { $0.freeSlots > 0 } ? nil : .busy
   }
 }

@@ -23,6 +23,7 @@ package struct Scheduler: Sendable {
   var models = Slab<ModelState>()
   var modelNumbers: [ModelID: Int] = [:]
   var queue = FairQueue()
+  var lanes = Slab<Bool>()
   var timers = KeyedHeap()
   var timerPositions: [Int32] = []
   var generator: SeededGenerator
@@ -43,6 +44,7 @@ package struct Scheduler: Sendable {
   /// - Parameters:
   ///   - event: What happened. Unknown names are ignored: links race with endings.
   ///   - now: When; must not go back.
+  /// - Returns: What to do, in order.
   /// - Complexity: O(log waiting), independent of the number of nodes. A node that leaves costs
   ///   O(its running and waiting requests).
   package mutating func handle(_ event: ScheduleEvent, now: Instant) -> [ScheduleEffect] {

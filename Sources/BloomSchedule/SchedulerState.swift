@@ -8,9 +8,22 @@ struct OfferState: Sendable {
   var contextLimit: Int
   var price: Micros
   var rates = MeasuredRates()
+  /// Where requests for it wait.
+  var lane: Int
+  /// Lowered when the node refuses as busy; the next report restores it.
+  var slots = 0
+  var contextTokens = 0
+  var reservedTokens = 0.0
+  var running = 0
+  /// Smoothed seconds that a request occupies a slot; 0 before the first.
+  var serviceSeconds = 0.0
+
+  var freeSlots: Int { slots - running }
 }
 
-/// What the scheduler knows of one node. It outlives connections.
+/// What the scheduler knows of one node.
+///
+/// It outlives connections.
 struct NodeState: Sendable {
   enum Link: Sendable {
     /// May get work.
@@ -26,13 +39,8 @@ struct NodeState: Sendable {
   var profile: NodeProfile
   var link = Link.active
   var offers: [OfferState] = []
-  var slots = 0
-  /// Lowered when a node refuses as busy; the next report restores it.
-  var contextTokens = 0
-  var reservedTokens = 0.0
+  /// Attempts that occupy a slot of any model.
   var running: [Int] = []
-  /// Smoothed seconds that a request occupies a slot; 0 before the first.
-  var serviceSeconds = 0.0
   var reliability: Reliability
   var availability = 1.0
   var roundTrip = Duration.milliseconds(50)
@@ -43,9 +51,8 @@ struct NodeState: Sendable {
   var goneNext = -1
   var gonePrevious = -1
 
-  var freeSlots: Int { slots - running.count }
-
   func offer(_ key: KeyID) -> Int? { offers.firstIndex { $0.keys.contains(key) } }
+  func offer(_ model: ModelID) -> Int? { offers.firstIndex { $0.model == model } }
 }
 
 struct RequestState: Sendable {

@@ -18,7 +18,9 @@ struct Slab<Value: Sendable>: Sendable {
     return number
   }
 
-  /// Gives a number back. The old value stays until the number is used again.
+  /// Gives a number back.
+  ///
+  /// The old value stays until the number is used again.
   mutating func remove(_ number: Int) { free.append(number) }
 
   mutating func reserveCapacity(_ count: Int) { values.reserveCapacity(count) }

@@ -1,6 +1,8 @@
-package import BloomBase
+internal import BloomBase
 
-/// The Trusted Compute Score of a node with all its parts. The formula is published in `docs/score.md`.
+/// The Trusted Compute Score of a node with all its parts.
+///
+/// The formula is published in `docs/score.md`.
 ///
 /// `total = 1000 · A · R · (0.45 C + 0.35 U + 0.20 N)`, each part 0…1. It is a gate, breaks ties and
 /// sets the price tier; live cost alone decides where work goes.

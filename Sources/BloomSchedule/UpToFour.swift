@@ -36,7 +36,9 @@ package struct UpToFour<Element: Sendable>: RandomAccessCollection, Sendable {
     return true
   }
 
-  /// One element. The position must be below ``count``.
+  /// One element.
+  ///
+  /// The position must be below ``count``.
   package subscript(position: Int) -> Element {
     get {
       let element: Element? =

@@ -17,7 +17,9 @@ package struct RequestID: Hashable, Sendable, CustomStringConvertible {
   package var description: String { "\(answer)/\(part)" }
 }
 
-/// How strong a node's evidence is. `docs/protocol.md` §2.
+/// How strong a node's evidence is.
+///
+/// `docs/protocol.md` §2.
 package enum Tier: UInt8, Comparable, Sendable, CaseIterable {
   /// An identity in a file.
   case software
@@ -32,7 +34,9 @@ package enum Tier: UInt8, Comparable, Sendable, CaseIterable {
   package static func < (a: Tier, b: Tier) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// The bound on the answer's tokens that a request shows in clear. `docs/protocol.md` §3.
+/// The bound on the answer's tokens that a request shows in clear.
+///
+/// `docs/protocol.md` §3.
 package enum OutputClass: UInt8, CaseIterable, Sendable {
   case tokens64
   case tokens256
@@ -71,7 +75,9 @@ package struct Candidate: Equatable, Sendable {
   }
 }
 
-/// What a request demands of any node; what is `nil` is not demanded. Never relaxed.
+/// What a request demands of any node; what is `nil` is not demanded.
+///
+/// Never relaxed.
 package struct PlacementConstraints: Equatable, Sendable {
   /// The weakest evidence accepted.
   package var tier: Tier
@@ -107,7 +113,9 @@ package struct WorkRequest: Equatable, Sendable {
   package var inputBytes: Int
   /// The bound on the answer.
   package var output: OutputClass
-  /// By when the first token must have come. A running answer is not cut by it.
+  /// By when the first token must have come.
+  ///
+  /// A running answer is not cut by it.
   package var deadline: Instant
   /// What any node must satisfy.
   package var constraints: PlacementConstraints
