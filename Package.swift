@@ -92,6 +92,9 @@ let targets: [Target] = [
   program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
   program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
 
+  // Victim and attacker of the hardening tests: protections are proven from outside.
+  program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
+
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
   tests("BloomBaseTests", ["BloomBase"]),
