@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,7 +12,6 @@
 #if defined(__linux__)
 #include <linux/capability.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
@@ -21,11 +21,18 @@ static int no_core(void) {
   return setrlimit(RLIMIT_CORE, &none) == 0 ? 0 : -errno;
 }
 
+// A language runtime's crash handler prints registers and starts a debugger: neither may happen.
+static void no_crash_handlers(void) {
+  const int fatal[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGSYS, SIGTRAP};
+  for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) signal(fatal[i], SIG_DFL);
+}
+
 #if defined(__linux__)
 
 int cplatform_harden_process(void) {
   int code = no_core();
   if (code) return code;
+  no_crash_handlers();
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return -errno;
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -errno;
   return 0;
@@ -94,6 +101,7 @@ int cplatform_is_traced(void) {
 int cplatform_harden_process(void) {
   int code = no_core();
   if (code) return code;
+  no_crash_handlers();
   return ptrace(PT_DENY_ATTACH, 0, 0, 0) == 0 ? 0 : -errno;
 }
 int cplatform_die_with_parent(void) { return -ENOTSUP; }

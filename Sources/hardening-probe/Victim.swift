@@ -35,10 +35,11 @@ enum Victim {
       }
       if let begun { _ = try ProcessHardening.finish(begun) }
       let address = locked.withBytes { bytes in
-        bytes.withUnsafeBufferPointer { unsafe UInt(bitPattern: $0.baseAddress) }
+        unsafe bytes.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress) }
       }
+      let plain = UInt(bitPattern: ordinary)
       say(
-        "\(getpid()) \(UInt(bitPattern: ordinary)) \(address) \(locked.protection.rawValue)"
+        "\(getpid()) \(plain) \(address) \(locked.protection.rawValue)"
           + " \(begun?.facts.contains(.guarded) == true ? "guarded" : "unguarded")")
     } catch let failure { error = failure }
     if let error { say("error: \(error.publicDescription)") }

@@ -19,7 +19,7 @@ void *cplatform_secret_map(size_t count, int allow_secret, size_t *mapped, int *
 // Wipes and unmaps what cplatform_secret_map gave.
 void cplatform_secret_unmap(void *memory, size_t mapped);
 
-// No core dumps, not dumpable (so not traceable by the same user), no new privileges.
+// No core dumps or crash handlers, not traceable by the same user, no new privileges.
 int cplatform_harden_process(void);
 
 // The kernel kills this process when its parent dies. prctl(2) PR_SET_PDEATHSIG.
