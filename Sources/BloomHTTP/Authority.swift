@@ -112,7 +112,11 @@ enum IPv6 {
         return hasGap ? groups + 2 <= 7 : groups + 2 == 8
       } else if byte == 0x3a {
         let isDouble = index + 1 < range.upperBound && bytes[index + 1] == 0x3a
-        if digits > 0 { groups += 1 } else if !isDouble || index != range.lowerBound { return false }
+        if digits > 0 {
+          groups += 1
+        } else if !isDouble || index != range.lowerBound {
+          return false
+        }
         digits = 0
         if isDouble {
           if hasGap { return false }

@@ -51,7 +51,11 @@ struct ChunkedDecoder: Sendable {
           }
         }
       case .extensions(let value):
-        if byte == 0x0d { state = .sizeReturn(value: value) } else { try skipExtension(byte, value) }
+        if byte == 0x0d {
+          state = .sizeReturn(value: value)
+        } else {
+          try skipExtension(byte, value)
+        }
       case .sizeReturn(let value):
         guard byte == 0x0a else { throw HTTPError(.malformedChunk) }
         state = value == 0 ? .lastReturn : .data(remaining: value)

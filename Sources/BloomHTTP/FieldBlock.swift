@@ -117,14 +117,12 @@ struct FieldBlock {
 
 /// Whether a range holds a lower-case ASCII text, without regard to case.
 @inline(__always)
-func matches(_ bytes: Span<UInt8>, _ range: Range<Int>, _ text: StaticString) -> Bool {
-  guard range.count == text.utf8CodeUnitCount else { return false }
-  return unsafe text.withUTF8Buffer { wanted in
-    var index = range.lowerBound
-    for byte in unsafe wanted {
-      if lowercased(bytes[index]) != byte { return false }
-      index += 1
-    }
-    return true
+func matches(_ bytes: Span<UInt8>, _ range: Range<Int>, _ text: String) -> Bool {
+  guard range.count == text.utf8.count else { return false }
+  var index = range.lowerBound
+  for byte in text.utf8 {
+    if lowercased(bytes[index]) != byte { return false }
+    index += 1
   }
+  return true
 }

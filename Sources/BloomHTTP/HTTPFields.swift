@@ -34,7 +34,7 @@ public struct HTTPFields: Sendable {
   /// Whether there are none.
   public var isEmpty: Bool { entries.isEmpty }
 
-  /// The first value of a field; `nil` when it is missing. Bytes that are not UTF-8 are repaired.
+  /// The first value of a field, `nil` when it is missing; bytes that are not UTF-8 are repaired.
   public subscript(name: HTTPFieldName) -> String? {
     entries.first { matches($0, name) }.map { String(decoding: bytes[$0.value], as: UTF8.self) }
   }
@@ -78,7 +78,7 @@ public struct HTTPFields: Sendable {
 
   /// Removes all lines of a field.
   public mutating func remove(_ name: HTTPFieldName) {
-    entries.removeAll { matches($0, name) }
+    entries = entries.filter { !matches($0, name) }
   }
 
   /// Calls a closure with each name and value, in order, decoded.

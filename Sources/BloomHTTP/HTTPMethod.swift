@@ -1,4 +1,4 @@
-/// A request method, RFC 9110 §9. Case-sensitive.
+/// A request method, RFC 9110 §9; case-sensitive.
 public struct HTTPMethod: Hashable, Sendable, CustomStringConvertible {
   /// The token as it is on the wire.
   public let name: String

@@ -2,9 +2,9 @@
 ///
 /// Our own limits, not the specification's: RFC 9112 §3 asks for targets of 8,000 bytes at least.
 public struct HTTPLimits: Sendable, Equatable {
-  /// Bytes of a request target. In bytes, 1…65,535.
+  /// Bytes of a request target, 1…65,535.
   public var maxTargetBytes = 8_192
-  /// Bytes of a whole head, from the first line to the empty one. In bytes, up to 1 MiB.
+  /// Bytes of a whole head, from the first line to the empty one, up to 1 MiB.
   public var maxHeadBytes = 32_768
   /// Field lines in a head.
   public var maxFields = 100

@@ -8,6 +8,7 @@ public enum PercentCoding: Sendable {
   /// - Parameters:
   ///   - text: Encoded text.
   ///   - plusIsSpace: As in `application/x-www-form-urlencoded`.
+  /// - Returns: The decoded text.
   public static func decode(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String? {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.utf8.count)

@@ -44,6 +44,7 @@ public struct RequestParser: ~Copyable, Sendable {
   /// - Parameters:
   ///   - input: The bytes that came.
   ///   - offset: Where to read on; moves behind what was taken.
+  /// - Returns: The event, or `nil`.
   /// - Throws: ``HTTPError``; the same one at every later call.
   public mutating func next(
     _ input: Span<UInt8>, at offset: inout Int
