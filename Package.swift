@@ -93,6 +93,9 @@ let targets: [Target] = [
   program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
   program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
 
+  // Victim and attacker of the hardening tests: protections are proven from outside.
+  program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
+
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
   tests("BloomBaseTests", ["BloomBase"]),
@@ -109,7 +112,7 @@ let targets: [Target] = [
   tests("BloomNetTests", ["BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
   tests("BloomAPITests", ["BloomBase", "BloomWire", "BloomAPI"]),
   tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
-  tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomModels"]),
+  tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
   tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen", "BloomEngine", "BloomWorker"]),
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomCoordinator"]),
