@@ -59,7 +59,8 @@ public struct SystemTime: TimeSource {
   /// The suspending clock of the system.
   public func now() -> Instant {
     let (seconds, attoseconds) = SystemTime.origin.duration(to: .now).components
-    return Instant(nanoseconds: UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000))
+    return Instant(
+      nanoseconds: UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000))
   }
 
   /// The wall clock, from clock_gettime(2).

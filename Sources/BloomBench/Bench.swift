@@ -57,7 +57,9 @@ public enum BenchReport: Sendable {
         + "\"target\":\(quoted(row.target)),\"holds\":\(row.holds.map { "\($0)" } ?? "null")}"
     }
     let text = "[" + objects.joined(separator: ",\n ") + "]\n"
-    for end in folder.indices where folder[end] == "/" { unsafe mkdir(String(folder[..<end]), 0o755) }
+    for end in folder.indices where folder[end] == "/" {
+      unsafe mkdir(String(folder[..<end]), 0o755)
+    }
     unsafe mkdir(folder, 0o755)
     guard let file = unsafe fopen("\(folder)/\(area).json", "w") else { return }
     unsafe fputs(text, file)

@@ -1,0 +1,50 @@
+# The README's commands are `make run` and `make test`; the rest is for people who change the code.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+AREA ?= net seal engine schedule ledger path
+SEEDS ?= 1000
+SECONDS_EACH ?= 60
+
+.PHONY: help deps run build test check check-deep fmt lint bench sim fuzz lab clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+deps: ## Install what is missing: system libraries, the engine, the bundled models
+	@scripts/deps
+
+run: ## Build and start the whole network on this machine with the bundled model
+	@scripts/build release
+	@exec "$$(scripts/build --bin-path release)/darkbloom" up $(ARGS)
+
+build: ## Build everything for release
+	@scripts/build release
+
+test: ## Build and run all tests
+	@scripts/build tests
+	@scripts/test $(ARGS)
+
+lint: ## Check the format
+	@swift format lint --strict --recursive Sources Tests Fuzz
+
+fmt: ## Format all Swift files
+	@swift format --in-place --recursive Sources Tests Fuzz
+
+check: lint build test ## Format lint, release build, all tests
+
+check-deep: check ## check, then sanitizers, long fuzzing and long test variants
+	@scripts/check-deep
+
+bench: ## Measure: make bench, or make bench AREA=net
+	@scripts/bench $(AREA)
+
+sim: ## Run the simulator on many seeds: make sim SEEDS=1000
+	@scripts/build release bloom-sim
+	@"$$(scripts/build --bin-path release)/bloom-sim" run --seeds $(SEEDS)
+
+fuzz: ## Fuzz every decoder: make fuzz SECONDS_EACH=60
+	@scripts/fuzz all $(SECONDS_EACH)
+
+clean: ## Remove what was built here; the engine cache stays
+	@rm -rf .build
