@@ -136,6 +136,7 @@ extension WebSocket.Iterator: Sendable {}
 
 extension WebSocket {
   /// What lives on the loop.
+  @safe
   final class Core: WheelEntry, @unchecked Sendable {
     // @unchecked: touched on the stream's loop only.
     private let stream: ByteStream
@@ -147,7 +148,7 @@ extension WebSocket {
     private var hasSentClose = false
     private var isReceiving = false
     private var pingNumber: UInt64 = 0
-    private var pongWaiters: [(number: UInt64, continuation: UnsafeContinuation<Void, Never>)] = []
+    private var pongWaiters = unsafe [(number: UInt64, continuation: UnsafeContinuation<Void, Never>)]()
     private var receivedPong: UInt64 = 0
     private var nextPing: UInt64?
     private var heardAt: UInt64 = 0
@@ -243,7 +244,7 @@ extension WebSocket {
       guard let number = UInt64(String(decoding: bytes, as: UTF8.self)), number <= pingNumber else {
         return  // unasked for, RFC 6455 §5.5.3
       }
-      receivedPong = max(receivedPong, number)
+      receivedPong = Swift.max(receivedPong, number)
       wake { $0 <= number }
     }
 
@@ -272,7 +273,7 @@ extension WebSocket {
 
     override func expired(at tick: UInt64) {
       if let limit = options.idleTimeout, isReceiving,
-        tick - min(tick, heardAt) >= stream.loop.tick(after: limit) - stream.loop.tick
+        tick - Swift.min(tick, heardAt) >= stream.loop.tick(after: limit) - stream.loop.tick
       {
         nextPing = nil
         return stream.fail(.timedOut("the WebSocket peer is silent"))
