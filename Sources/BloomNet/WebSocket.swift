@@ -15,6 +15,12 @@ public final class WebSocket: AsyncSequence, Sendable {
     public let code: WebSocketCloseCode?
     /// The peer's reason, at most 123 bytes.
     public let reason: String
+
+    /// Wraps what the peer said.
+    public init(code: WebSocketCloseCode?, reason: String) {
+      self.code = code
+      self.reason = reason
+    }
   }
 
   /// What TLS proved of the peer, its `tls-exporter` value included; `nil` on plain connections.

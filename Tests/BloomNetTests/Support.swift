@@ -49,8 +49,10 @@ func loopbackListen() -> HTTPServer.Listen { .tcp(host: "127.0.0.1", port: 0) }
 /// A byte-level client, for what a correct client does not send.
 actor RawClient {
   private let stream: ByteStream
-  nonisolated let unownedExecutor: UnownedSerialExecutor
-  private let loop: EventLoop
+  private nonisolated let loop: EventLoop
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe loop.serial.asUnownedSerialExecutor()
+  }
 
   static func connect(_ address: SocketAddress) async throws -> RawClient {
     let loop = EventLoopGroup.shared.next()
@@ -61,7 +63,6 @@ actor RawClient {
   private init(_ stream: ByteStream, _ loop: EventLoop) {
     self.stream = stream
     self.loop = loop
-    unownedExecutor = unsafe loop.serial.asUnownedSerialExecutor()
   }
 
   func send(_ text: String) async throws { try await stream.write(Array(text.utf8)) }
