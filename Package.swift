@@ -41,7 +41,7 @@ let targets: [Target] = [
   shim("CPlatform"),
   system("CLibuv", "libuv", apt: "libuv1-dev", brew: "libuv"),
   system("COpenSSL", "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
-  system("CSSL", "libssl", apt: "libssl-dev", brew: "openssl@3"),
+  system("CSSL", "openssl", apt: "libssl-dev", brew: "openssl@3"),
   shim("CTLS", ["CSSL"]),
   system("CSQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
   system("CPostgres", "libpq", apt: "libpq-dev", brew: "libpq"),

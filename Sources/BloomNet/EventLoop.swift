@@ -224,7 +224,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       unsafe uv_run(uv, UV_RUN_NOWAIT)
     }
     unsafe UVCode.check(uv_loop_close(uv))
-    unsafe ctls_set_current(nil)
+    ctls_set_current(nil)
   }
 
   /// Whether the loop may sleep now.

@@ -15,6 +15,12 @@ public final class WebSocket: AsyncSequence, Sendable {
     public let code: WebSocketCloseCode?
     /// The peer's reason, at most 123 bytes.
     public let reason: String
+
+    /// Wraps what the peer said.
+    public init(code: WebSocketCloseCode?, reason: String) {
+      self.code = code
+      self.reason = reason
+    }
   }
 
   /// What TLS proved of the peer, its `tls-exporter` value included; `nil` on plain connections.
@@ -136,6 +142,7 @@ extension WebSocket.Iterator: Sendable {}
 
 extension WebSocket {
   /// What lives on the loop.
+  @safe
   final class Core: WheelEntry, @unchecked Sendable {
     // @unchecked: touched on the stream's loop only.
     private let stream: ByteStream
@@ -147,7 +154,7 @@ extension WebSocket {
     private var hasSentClose = false
     private var isReceiving = false
     private var pingNumber: UInt64 = 0
-    private var pongWaiters: [(number: UInt64, continuation: UnsafeContinuation<Void, Never>)] = []
+    private var pongWaiters = unsafe [(number: UInt64, continuation: UnsafeContinuation<Void, Never>)]()
     private var receivedPong: UInt64 = 0
     private var nextPing: UInt64?
     private var heardAt: UInt64 = 0
@@ -243,7 +250,7 @@ extension WebSocket {
       guard let number = UInt64(String(decoding: bytes, as: UTF8.self)), number <= pingNumber else {
         return  // unasked for, RFC 6455 §5.5.3
       }
-      receivedPong = max(receivedPong, number)
+      receivedPong = Swift.max(receivedPong, number)
       wake { $0 <= number }
     }
 
@@ -272,7 +279,7 @@ extension WebSocket {
 
     override func expired(at tick: UInt64) {
       if let limit = options.idleTimeout, isReceiving,
-        tick - min(tick, heardAt) >= stream.loop.tick(after: limit) - stream.loop.tick
+        tick - Swift.min(tick, heardAt) >= stream.loop.tick(after: limit) - stream.loop.tick
       {
         nextPing = nil
         return stream.fail(.timedOut("the WebSocket peer is silent"))
