@@ -98,7 +98,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     Refusal("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", .unsupportedVersion),
     Refusal("TLS", "\u{16}\u{3}\u{1}", .malformedStartLine),
     Refusal("space first", " GET / HTTP/1.1\r\n\(host)\r\n", .malformedStartLine),
-    Refusal("two empty lines", "\r\n\r\nGET / HTTP/1.1\r\n\(host)\r\n", .malformedStartLine),
+    Refusal("empty line first", "\r\nGET / HTTP/1.1\r\n\(host)\r\n", .malformedStartLine),
     // Targets.
     Refusal("control character", "GET /a\u{1}b HTTP/1.1\r\n\(host)\r\n", .malformedStartLine),
     Refusal("raw UTF-8", "GET /\u{e9} HTTP/1.1\r\n\(host)\r\n", .badTarget),

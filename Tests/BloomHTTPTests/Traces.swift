@@ -93,7 +93,7 @@ func requestTrace(
 
 func responseTrace(
   _ bytes: [UInt8], _ cuts: Cuts = .none, method: HTTPMethod = .get,
-  limits: HTTPLimits = HTTPLimits()
+  upgrade: Bool = false, limits: HTTPLimits = HTTPLimits()
 ) -> Trace {
   var trace = Trace()
   var parser = ResponseParser(limits: limits)
@@ -108,7 +108,7 @@ func responseTrace(
     }
   }
   do throws(HTTPError) {
-    _ = parser.expect(method)
+    _ = parser.expect(method, asksUpgrade: upgrade)
     for piece in cuts.pieces(bytes) {
       var offset = 0
       while let event = try parser.next(piece.span, at: &offset) { note(event, piece) }
