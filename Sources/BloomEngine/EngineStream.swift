@@ -113,7 +113,7 @@ public final class EngineStream: Sendable, AsyncSequence {
   public func cancel() { outlet.cancel() }
 
   /// Iterates over ``next()``.
-  public struct Iterator: AsyncIteratorProtocol {
+  public struct Iterator: AsyncIteratorProtocol, Sendable {
     let stream: EngineStream
     /// The next event.
     public mutating func next() async -> EngineEvent? { await stream.next() }
