@@ -3,7 +3,7 @@
 /// Many producers, one consumer. Bounded in bytes; when full, the link is over: a peer that lets
 /// this much control pile up does not read, and data is bounded by credit before it comes here.
 public final class TwoLaneQueue: Sendable {
-  private struct State: Sendable {
+  fileprivate struct State: Sendable {
     var control: [[UInt8]] = []
     var data: [[UInt8]] = []
     var byteCount = 0

@@ -14,7 +14,7 @@ package final class RelaySink: Sendable {
     package var sealedByteCount = 0
   }
 
-  private struct State: Sendable {
+  fileprivate struct State: Sendable {
     var batch = Batch()
     var isFinished = false
     var consumer: CheckedContinuation<Batch?, Never>?
