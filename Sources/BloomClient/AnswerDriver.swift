@@ -151,7 +151,8 @@ package actor AnswerDriver: PartEvents {
   }
 
   private func deliver(_ frame: TokenFrame, from part: Int) {
-    let endsChoice = frame.finish.map { $0 != .handback && $0 != .cancelled && $0 != .failed } ?? false
+    let endsChoice =
+      frame.finish.map { $0 != .handback && $0 != .cancelled && $0 != .failed } ?? false
     let effects = machine.frameArrived(
       part, choice: frame.choice, tokens: frame.tokens.map { Int32(bitPattern: $0) },
       endsChoice: endsChoice, now: time.now())
