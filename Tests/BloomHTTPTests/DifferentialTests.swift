@@ -25,7 +25,8 @@ import Darwin
     guard let file = unsafe fopen(input, "w") else { throw PeerFailed() }
     for bytes in cases { unsafe fputs("\(kind) \(Hex.encode(bytes))\n", file) }
     unsafe fclose(file)
-    let python = unsafe getenv("BLOOM_TEST_PYTHON").map { unsafe String(cString: $0) }
+    let python =
+      unsafe getenv("BLOOM_TEST_PYTHON").map { unsafe String(cString: $0) }
       ?? "\(root)/.build/test-python/bin/python"
     guard let pipe = unsafe popen("'\(python)' '\(script)' < '\(input)'", "r") else {
       throw PeerFailed()

@@ -9,12 +9,16 @@ import Testing
   static let valid: [(text: String, trace: String)] = [
     (part("name=a", "x") + "--b0--\r\n", "part a -; body 78; partEnd; end"),
     (
-      "ignored\r\n" + part("name=\"f\"; filename=\"a \\\"b\\\\.txt\"\r\nContent-Type: x/y", "\r\n--b\r\n")
+      "ignored\r\n"
+        + part("name=\"f\"; filename=\"a \\\"b\\\\.txt\"\r\nContent-Type: x/y", "\r\n--b\r\n")
         + part("name=\"\"", "") + "--b0-- ignored --b0--",
       "part f a \"b\\.txt; body 0d0a2d2d620d0a; partEnd; part  -; partEnd; end"
     ),
     ("--b0--", "end"),
-    (part("name=a", "\r\r\n-\r\n--\r\n--b1") + "--b0--", "part a -; body 0d0d0a2d0d0a2d2d0d0a2d2d6231; partEnd; end"),
+    (
+      part("name=a", "\r\r\n-\r\n--\r\n--b1") + "--b0--",
+      "part a -; body 0d0d0a2d0d0a2d2d0d0a2d2d6231; partEnd; end"
+    ),
   ]
 
   @Test(arguments: valid.indices)
@@ -40,7 +44,9 @@ import Testing
     (part("name=a; name=b", "x") + "--b0--", "malformedMultipart"),
     (part("name=a; filename*=utf-8''x", "x") + "--b0--", "malformedMultipart"),
     (part("name=\"a", "x") + "--b0--", "malformedMultipart"),
-    (part("name=a\r\nContent-Disposition: form-data; name=b", "x") + "--b0--", "malformedMultipart"),
+    (
+      part("name=a\r\nContent-Disposition: form-data; name=b", "x") + "--b0--", "malformedMultipart"
+    ),
     (part("name=a\r\n folded", "x") + "--b0--", "malformedMultipart"),
   ]
 
@@ -82,6 +88,7 @@ import Testing
     #expect(code(Self.part("name=a", "abcd") + "--b0--") == "multipartTooLarge")
     #expect(code("abcd\r\n" + part + "--b0--") == nil)
     #expect(code("abcde\r\n" + part + "--b0--") == "multipartTooLarge")
-    #expect(code(Self.part("name=abcdefghijklmnopqrstuvwxyz", "") + "--b0--") == "multipartTooLarge")
+    #expect(
+      code(Self.part("name=abcdefghijklmnopqrstuvwxyz", "") + "--b0--") == "multipartTooLarge")
   }
 }

@@ -5,7 +5,9 @@ import Testing
 /// Small random changes to messages that are nearly right: what a fuzzer does, in the normal suite.
 @Suite struct MutationTests {
   static func mutate(_ bytes: [UInt8], using generator: inout SeededGenerator) -> [UInt8] {
-    let tokens = ["\r\n", "\n", "\r", "\0", " ", ":", "0", "chunked", ",", ";", "--", "Host: b\r\n", "\u{ff}"]
+    let tokens = [
+      "\r\n", "\n", "\r", "\0", " ", ":", "0", "chunked", ",", ";", "--", "Host: b\r\n", "\u{ff}",
+    ]
     var result = bytes
     for _ in 0..<Int.random(in: 1...3, using: &generator) {
       let place = Int.random(in: 0...result.count, using: &generator)
@@ -17,7 +19,9 @@ import Testing
       case 3 where !result.isEmpty:
         let end = min(result.count, place + 8)
         result.insert(contentsOf: result[min(place, end)..<end], at: place)
-      default: result.insert(contentsOf: tokens.randomElement(using: &generator)?.utf8 ?? "".utf8, at: place)
+      default:
+        result.insert(
+          contentsOf: tokens.randomElement(using: &generator)?.utf8 ?? "".utf8, at: place)
       }
     }
     return result

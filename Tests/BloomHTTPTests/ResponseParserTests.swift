@@ -46,7 +46,10 @@ import Testing
   }
 
   static let refused: [(text: String, code: HTTPError.Code)] = [
-    ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", .ambiguousFraming),
+    (
+      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+      .ambiguousFraming
+    ),
     ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", .ambiguousFraming),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .unsupportedCoding),
     ("HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", .ambiguousFraming),

@@ -7,7 +7,10 @@ import Testing
     ("data: a\r\rdata:b\r\n\r\n", "message [a] ; message [b] ; retry -1"),
     ("data: a\ndata:  b\ndata\n\n", "message [a\n b\n] ; retry -1"),
     (": comment\n\nevent: x\n\ndata: a\n\n", "message [a] ; retry -1"),
-    ("event: x\nid: 7\ndata: a\n\ndata: b\n\nid\ndata: c\n\n", "x [a] 7; message [b] 7; message [c] ; retry -1"),
+    (
+      "event: x\nid: 7\ndata: a\n\ndata: b\n\nid\ndata: c\n\n",
+      "x [a] 7; message [b] 7; message [c] ; retry -1"
+    ),
     ("\u{feff}data: a\n\n\u{feff}data: b\n\n", "message [a] ; retry -1"),
     ("retry: 250\nretry: x\nretry: -1\nretry:\n\n", "retry 250"),
     ("id: a\0b\ndata: x\n\n", "message [x] ; retry -1"),

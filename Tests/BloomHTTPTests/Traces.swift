@@ -55,7 +55,9 @@ struct Trace: Equatable, CustomStringConvertible {
     return self == other
   }
 
-  var description: String { (steps + (error.map { ["error \($0)"] } ?? [])).joined(separator: "; ") }
+  var description: String {
+    (steps + (error.map { ["error \($0)"] } ?? [])).joined(separator: "; ")
+  }
 }
 
 func describe(_ fields: HTTPFields) -> String {

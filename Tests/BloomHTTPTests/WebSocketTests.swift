@@ -35,7 +35,10 @@ import Testing
     ),
     // A character cut between fragments.
     (frame(0x01, [0xe2, 0x82]) + frame(0x80, [0xac]), "text e282ac"),
-    (frame(0x82, [UInt8](repeating: 7, count: 126)), "binary " + String(repeating: "07", count: 126)),
+    (
+      frame(0x82, [UInt8](repeating: 7, count: 126)),
+      "binary " + String(repeating: "07", count: 126)
+    ),
     (frame(0x88), "close - "),
     (frame(0x88, [0x03, 0xe8]), "close 1000 "),
     (frame(0x88, [0x0f, 0xa0] + text("bye")) + [0xff, 0xff], "close 4000 627965"),
@@ -113,7 +116,8 @@ import Testing
     let part = Self.frame(0x02, [1, 2])
     let more = Self.frame(0x00, [3, 4])
     #expect(socketTrace(part + Self.frame(0x80, [3, 4]), limits: limits).error == nil)
-    #expect(socketTrace(part + more + Self.frame(0x00, [5]), limits: limits).error == "messageTooBig")
+    #expect(
+      socketTrace(part + more + Self.frame(0x00, [5]), limits: limits).error == "messageTooBig")
     let empty = Self.frame(0x00)
     #expect(socketTrace(part + empty + empty, limits: limits).error == nil)
     #expect(socketTrace(part + empty + empty + empty, limits: limits).error == "messageTooBig")
@@ -202,7 +206,9 @@ import Testing
     }
     #expect(throws: HTTPError(.badHandshake)) { try check(lines, "POST") }
     #expect(throws: HTTPError(.badHandshake)) { try check(lines + [lines[4]]) }
-    #expect(throws: HTTPError(.badHandshake)) { try check(Array(lines[..<4]) + ["Sec-WebSocket-Key: aa=="]) }
+    #expect(throws: HTTPError(.badHandshake)) {
+      try check(Array(lines[..<4]) + ["Sec-WebSocket-Key: aa=="])
+    }
     #expect(throws: HTTPError(.badHandshake)) { try check(lines + ["Content-Length: 1"]) }
   }
 }
