@@ -92,6 +92,8 @@ let targets: [Target] = [
   program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
   program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
 
+  program("ledger-crash", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore"]),
+
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
   tests("BloomBaseTests", ["BloomBase"]),

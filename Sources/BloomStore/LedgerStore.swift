@@ -30,6 +30,7 @@ package final class LedgerStore: Sendable {
   package static func open(
     _ backend: any StoreBackend, clock: any TimeSource, pendingLimit: Int = 65536
   ) async throws -> LedgerStore {
+    try await backend.takeOver()
     let snapshot = try await backend.load(now: clock.unixTime())
     return LedgerStore(backend, clock, StoreCore(snapshot, limit: pendingLimit))
   }

@@ -24,6 +24,8 @@ package final class MemoryBackend: StoreBackend {
     state.withLock { $0.failure = decide }
   }
 
+  package func takeOver() async throws {}
+
   package func load(now: UnixTime) async throws -> StoreSnapshot {
     state.withLock { state in
       var snapshot = state.snapshot

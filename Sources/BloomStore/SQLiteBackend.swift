@@ -31,9 +31,7 @@ package actor SQLiteBackend: StoreBackend {
   package static let schemaVersion = Int64(SQLiteSchema.migrations.count)
 
   package func load(now: UnixTime) throws -> StoreSnapshot {
-    let connection = try open()
-    if writer == 0 { try takeOver(connection) }
-    return try SQLiteQueries(connection).snapshot(now: now)
+    try SQLiteQueries(try open()).snapshot(now: now)
   }
 
   package func commit(_ changes: StoreChanges) throws {
@@ -130,7 +128,8 @@ package actor SQLiteBackend: StoreBackend {
     }
   }
 
-  private func takeOver(_ connection: SQLiteConnection) throws {
+  package func takeOver() throws {
+    let connection = try open()
     try connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'writer'")
     writer = try connection.integer("SELECT value FROM meta WHERE name = 'writer'") ?? 0
   }

@@ -31,7 +31,9 @@ package struct StoreSnapshot: Hashable, Sendable {
 /// The rules are the ``Ledger``'s; a backend only writes and reads. One store writes to a backend
 /// at a time, and the backend enforces it: a second process is refused or deposes the first.
 package protocol StoreBackend: Sendable {
-  /// Everything needed to go on; `now` decides what is recent.
+  /// Becomes the one writer; whoever was before is refused from now on.
+  func takeOver() async throws
+  /// Everything needed to go on; `now` decides what is recent. Changes nothing.
   func load(now: UnixTime) async throws -> StoreSnapshot
   /// Writes all or nothing, and returns when it survives a power loss.
   func commit(_ changes: StoreChanges) async throws
