@@ -1,4 +1,4 @@
-package import BloomBase
+internal import BloomBase
 package import BloomLedger
 
 /// A way money leaves: a bank file, a payment provider.

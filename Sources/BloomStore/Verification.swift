@@ -1,3 +1,4 @@
+internal import BloomBase
 package import BloomLedger
 
 extension StoreBackend {
@@ -8,7 +9,7 @@ extension StoreBackend {
   /// - Returns: The audit; its findings are empty when all is right.
   /// - Throws: ``StoreError`` or ``PackedError`` when the store cannot be read.
   package func verify() async throws -> LedgerAudit {
-    let snapshot = try await load(now: .init(.max / 2))
+    let snapshot = try await load(now: UnixTime(.max / 2))
     var audit = LedgerAudit(prices: snapshot.ledger.prices, policies: snapshot.ledger.policies)
     while true {
       let page = try await entries(after: audit.entryCount, limit: 10_000)
