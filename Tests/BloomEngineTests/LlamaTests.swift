@@ -26,11 +26,12 @@ enum Fixtures {
   }
 
   static func read(_ path: String) throws -> String {
-    let file = try #require(unsafe fopen(path, "r"), "run make deps: \(path) is missing")
-    defer { unsafe fclose(file) }
+    let descriptor = unsafe open(path, O_RDONLY)
+    try #require(descriptor >= 0, "run make deps: \(path) is missing")
+    defer { close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: 1 << 20)
-    let count = unsafe fread(&bytes, 1, bytes.count, file)
-    return String(decoding: bytes.prefix(count), as: UTF8.self)
+    let count = unsafe pread(descriptor, &bytes, bytes.count, 0)
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
   }
 
   static func engine(
@@ -259,7 +260,7 @@ enum Fixtures {
     let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     defer {
       close(broken)
-      unlink(path)
+      unsafe unlink(path)
     }
     let header: [UInt8] = Array("GGUF".utf8) + [3, 0, 0, 0] + Array(repeating: 0xff, count: 64)
     _ = unsafe write(broken, header, header.count)
