@@ -153,7 +153,8 @@ extension EngineRequest {
         "resume holds a token id that the model does not have")
       guard choice.tokens.count < model.contextTokens else {
         throw EngineError(
-          .contextExceeded, "the delivered tokens alone exceed the context of "
+          .contextExceeded,
+          "the delivered tokens alone exceed the context of "
             + "\(model.contextTokens) tokens")
       }
     }

@@ -105,7 +105,9 @@ final class LlamaModel: @unchecked Sendable {
   ///   - text: UTF-8.
   ///   - addsSpecial: Whether the model's begin-of-text token is put before it.
   ///   - readsSpecial: Whether text such as `<|im_end|>` becomes its token; only for templates.
-  func tokenize(_ text: [UInt8], addsSpecial: Bool, readsSpecial: Bool) throws(EngineError) -> [Int32] {
+  func tokenize(_ text: [UInt8], addsSpecial: Bool, readsSpecial: Bool) throws(EngineError)
+    -> [Int32]
+  {
     guard text.count < 1 << 30 else { throw EngineError(.limit, "the prompt is too large") }
     var tokens = [Int32](repeating: 0, count: text.count + 8)
     let count = unsafe text.withUnsafeBytes { bytes in

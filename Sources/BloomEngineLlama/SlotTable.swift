@@ -61,9 +61,11 @@ struct SlotTable {
       let isContinued = best.reused * 2 >= slots[source].tokens.count || free.count == 1
       if !slots[source].isBusy && isContinued {
         best = Placement(slot: source, copiesFrom: nil, reused: best.reused)
-      } else if oldest == source, let other = free.filter({ $0 != source }).min(by: {
-        slots[$0].lastUse < slots[$1].lastUse
-      }) {
+      } else if oldest == source,
+        let other = free.filter({ $0 != source }).min(by: {
+          slots[$0].lastUse < slots[$1].lastUse
+        })
+      {
         best.slot = other
       }
     }

@@ -19,7 +19,8 @@ struct Family: Sendable, CustomTestStringConvertible {
       visible: "|R|hm\(call){\"city\": \"Bern\"}"),
     Family(
       template: "Qwen-Qwen2.5-7B-Instruct",
-      output: "Grüezi 🌱<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\"}}"
+      output:
+        "Grüezi 🌱<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\"}}"
         + "\n</tool_call>",
       visible: "Grüezi 🌱\(call){\"city\": \"Bern\"}"),
     Family(
