@@ -68,7 +68,8 @@ actor DecodeLoop {
     self.beat = beat
     self.time = time
     slots = SlotTable(
-      count: options.slots, piece: DecodingProfile.pieceTokens, keepsPrefixes: options.keepsPrefixes)
+      count: options.slots, piece: DecodingProfile.pieceTokens, keepsPrefixes: options.keepsPrefixes
+    )
     governor = ThreadGovernor(most: options.threads)
     context = try LlamaContext(
       model: model, slots: options.slots, contextTokens: facts.contextTokens,

@@ -24,6 +24,7 @@ public final class LlamaEngine: BloomEngine {
   ///   - options: How it is run here.
   ///   - time: The clocks.
   ///   - progress: Called on the loading thread with 0…1; returns whether to go on.
+  /// - Returns: The engine, ready for requests. End it with ``stop()``.
   /// - Throws: ``EngineError`` with `memory` before anything was loaded when it cannot fit, `model`
   ///   for a damaged file, `cancelled` when `progress` or the task said so.
   public static func load(

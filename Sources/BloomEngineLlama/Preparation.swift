@@ -118,7 +118,8 @@ actor Preparer {
       guard !prompt.isEmpty else { throw EngineError(.badRequest, "the prompt is empty") }
       guard prompt.count + added <= facts.contextTokens else {
         throw EngineError(
-          .contextExceeded, "the prompt has \(prompt.count) tokens and \(max(0, added - 1)) were "
+          .contextExceeded,
+          "the prompt has \(prompt.count) tokens and \(max(0, added - 1)) were "
             + "delivered; the context holds \(facts.contextTokens)")
       }
     }

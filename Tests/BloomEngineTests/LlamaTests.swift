@@ -26,15 +26,17 @@ enum Fixtures {
   }
 
   static func read(_ path: String) throws -> String {
-    let file = try #require(unsafe fopen(path, "r"), "run make deps: \(path) is missing")
-    defer { unsafe fclose(file) }
+    let descriptor = unsafe open(path, O_RDONLY)
+    try #require(descriptor >= 0, "run make deps: \(path) is missing")
+    defer { close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: 1 << 20)
-    let count = unsafe fread(&bytes, 1, bytes.count, file)
-    return String(decoding: bytes.prefix(count), as: UTF8.self)
+    let count = unsafe pread(descriptor, &bytes, bytes.count, 0)
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
   }
 
   static func engine(
-    _ model: String = "smollm2-135m-instruct-q8_0", _ change: (inout LlamaOptions) -> Void = { _ in }
+    _ model: String = "smollm2-135m-instruct-q8_0",
+    _ change: (inout LlamaOptions) -> Void = { _ in }
   ) async throws -> LlamaEngine {
     let descriptor = unsafe open("\(share)/models/\(model).gguf", O_RDONLY)
     try #require(descriptor >= 0, "run make deps: the bundled model is missing")
@@ -56,7 +58,8 @@ enum Fixtures {
     let count = Fixtures.isDeep ? 50 : 8
     let length = Fixtures.isDeep ? 100 : 16
     func request(_ index: Int) -> EngineRequest {
-      let filler = index % 5 == 0 ? String(repeating: "the river runs to the sea and ", count: 30) : ""
+      let filler =
+        index % 5 == 0 ? String(repeating: "the river runs to the sea and ", count: 30) : ""
       var request = EngineRequest(
         job: chat("\(filler)Tell me fact number \(index) about the sea."), seed: UInt64(index),
         salt: "salt\(index % 3)", maxTokens: length)
@@ -84,7 +87,9 @@ enum Fixtures {
       for index in 0..<count {
         let tokens = alone[index].tokens()
         guard tokens.count > 2 else { continue }
-        let cut = 1 + Int(CounterRandom.bits(seed: 3, choice: 0, position: index) % UInt64(tokens.count - 1))
+        let cut =
+          1
+          + Int(CounterRandom.bits(seed: 3, choice: 0, position: index) % UInt64(tokens.count - 1))
         group.addTask {
           let stream = try engine.submit(request(index))
           _ = await stream.next()
@@ -204,7 +209,7 @@ enum Fixtures {
     #expect(try await code(schema(#"{"type":"array","maxItems":1000000}"#)) == .limit)
     #expect(try await code(schema(##"{"$ref":"#/nowhere"}"##)) != nil)
     #expect(try await code(schema(##"{"$ref":"http://example.org/x"}"##)) != nil)
-    #expect(try await code(schema(#"{"type":"string","pattern":"^(["}"#)) != nil)
+    #expect(try await code(schema(#"{"type":"string","pattern":"^(a$"}"#)) != nil)
     #expect(try await code(chat("x", #","grammar":"root ::= ((""#)) == .grammar)
     #expect(try await code(chat(String(repeating: "word ", count: 2000))) == .contextExceeded)
     #expect(try await code(.completion(.text(""))) == .badRequest)
@@ -247,7 +252,9 @@ enum Fixtures {
     await engine.stop()
   }
 
-  @Test func `a model that cannot fit, a damaged file and a cancelled load are refused`() async throws {
+  @Test func `a model that cannot fit, a damaged file and a cancelled load are refused`()
+    async throws
+  {
     await #expect {
       _ = try await Fixtures.engine { $0.memoryLimitBytes = 1 << 20 }
     } throws: {
@@ -259,7 +266,7 @@ enum Fixtures {
     let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     defer {
       close(broken)
-      unlink(path)
+      unsafe unlink(path)
     }
     let header: [UInt8] = Array("GGUF".utf8) + [3, 0, 0, 0] + Array(repeating: 0xff, count: 64)
     _ = unsafe write(broken, header, header.count)
