@@ -30,14 +30,14 @@ final class ChatTemplate {
   /// Renders a chat body.
   func apply(_ body: [UInt8], now: Int64) throws(EngineError) -> ChatFormat {
     var made: OpaquePointer?
-    _ = unsafe try take(
+    _ = try unsafe take(
       body.withUnsafeBufferPointer { bytes in
         unsafe bytes.withMemoryRebound(to: CChar.self) {
           unsafe lcc_templates_apply(handle, $0.baseAddress, $0.count, now, &made)
         }
       })
     guard let made = unsafe made else { throw EngineError(.engine, "no prompt was made") }
-    return ChatFormat(owning: unsafe made)
+    return unsafe ChatFormat(owning: made)
   }
 }
 

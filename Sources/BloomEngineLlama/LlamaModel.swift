@@ -46,12 +46,12 @@ final class LlamaModel: @unchecked Sendable {
   init(
     descriptor: Int32, facts: FileFacts, progress: (Float) -> Bool
   ) throws(EngineError) {
-    guard unsafe lcc_layout() == Self.layout else {
+    guard lcc_layout() == Self.layout else {
       throw EngineError(.engine, "the engine's header and library differ; run make deps")
     }
     var loaded: OpaquePointer?
     var wasCancelled = false
-    let result = unsafe withoutActuallyEscaping(progress) { progress in
+    let result = withoutActuallyEscaping(progress) { progress in
       var box = ProgressBox(progress: progress)
       let result = unsafe withUnsafeMutablePointer(to: &box) { pointer in
         unsafe lcc_model_load(
@@ -93,9 +93,11 @@ final class LlamaModel: @unchecked Sendable {
   }
 
   /// The layout of the two structures that cross the border, as this compiler sees it.
-  private static let layout =
-    UInt64(MemoryLayout<llama_model_params>.size) << 32
-    | UInt64(MemoryLayout<llama_context_params>.size)
+  private static let layout: UInt64 = {
+    let model = unsafe MemoryLayout<llama_model_params>.size
+    let context = unsafe MemoryLayout<llama_context_params>.size
+    return UInt64(model) << 32 | UInt64(context)
+  }()
 
   /// The tokens of a text.
   ///
