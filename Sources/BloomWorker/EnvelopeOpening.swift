@@ -1,15 +1,29 @@
 package import BloomBase
 package import BloomWire
 
-/// Opens sealed requests with the worker's keys: the one seam between computing and cryptography.
-package protocol EnvelopeOpening: Sendable {
+/// The worker's keys: makes, uses and wipes them. The one seam between computing and cryptography.
+///
+/// Safe from any thread.
+package protocol WorkerKeyring: Sendable {
+  /// Makes the keys of a new epoch.
+  ///
+  /// - Parameter madeAt: The wall clock, for the agent's statement.
+  /// - Throws: ``WorkerError`` `unprotected` when there is no protected memory for them.
+  func makeEpoch(madeAt: UnixTime) throws(WorkerError) -> [WorkerKey]
+
+  /// Wipes keys and forgets their replays.
+  func wipe(_ kids: [KeyID])
+
+  /// The key that an envelope says it was sealed to; `nil` when it cannot be read.
+  func kid(of envelope: [UInt8]) -> KeyID?
+
   /// Opens an envelope, checks it against its routing and remembers it against replay.
   ///
   /// - Parameters:
   ///   - envelope: All of its bytes.
-  ///   - now: For deadlines and key ages.
-  /// - Throws: ``OpeningFailure`` before anything was opened or computed.
-  func open(_ envelope: [UInt8], now: Instant) throws(OpeningFailure) -> any OpenedExchange
+  ///   - evidence: The digest of the evidence that vouches for the key.
+  /// - Throws: ``OpeningFailure`` before anything was computed.
+  func open(_ envelope: [UInt8], evidence: Digest) throws(OpeningFailure) -> any OpenedExchange
 }
 
 /// Why an envelope was not opened: an outer reason, one for all failures of format and opening.

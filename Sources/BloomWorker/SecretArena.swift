@@ -1,5 +1,5 @@
 internal import BloomBase
-package import BloomCrypto
+internal import BloomCrypto
 package import BloomPlatform
 
 /// Hands out pieces of one block of locked memory: keys and what is derived from them.

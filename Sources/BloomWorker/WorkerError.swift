@@ -1,4 +1,4 @@
-package import BloomBase
+internal import BloomBase
 
 /// Why a worker ends or cannot start. Holds no content.
 package struct WorkerError: PublicError, Equatable {
