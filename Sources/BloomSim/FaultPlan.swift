@@ -1,5 +1,3 @@
-package import BloomBase
-
 /// What a run is made of and what goes wrong in it; all drawn from its seed.
 package struct SimPlan: Equatable, Sendable {
   /// Draws everything.

@@ -48,6 +48,7 @@ struct SimSession {
   /// Sealed bytes of the attempt that is being read; tokens are 16 bytes each.
   var sealed: [UInt8] = []
   var isOpen = true
+  var wasAccepted = false
   /// Set when the coordinator said why it ends.
   var reason: Reason?
   var retryAfter = 0

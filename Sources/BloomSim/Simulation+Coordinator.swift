@@ -103,7 +103,7 @@ extension Simulation {
         _ = try coordinator.ledger.apply(.reserve(reservation), at: unixTime)
       }
     } catch {
-      return refuse(session, error == .insufficientCredit ? .noCredit : .partNotAllowed, 0)
+      return refuse(session, error == .insufficientCredit ? .noCredit : .replay, 0)
     }
     coordinator.isDirty = true
     coordinator.arrivals.append(
@@ -183,7 +183,13 @@ extension Simulation {
       checker.refused(id, reason)
       let wait = Int((retryAfter?.wholeNanoseconds ?? 0) / 1_000_000)
       if let session = admitting {
-        refuse(session, reason == .partNotAdmitted ? .partNotAllowed : .busy, wait)
+        let wire: Reason =
+          switch reason {
+          case .partNotAdmitted: .partNotAllowed
+          case .duplicateRequest: .replay
+          default: .busy
+          }
+        refuse(session, wire, wait)
       }
     case .cancel(let id, let node, _):
       for place in coordinator.streams[id] ?? [] where link(place, is: node) {

@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomLedger
 internal import BloomLink
 internal import BloomSchedule
 internal import BloomWire

@@ -58,14 +58,17 @@ extension Simulation {
     else { return }
     answers[id]?.sessions.removeAll { $0 == session }
     guard answers[id]?.sessions.isEmpty == true else { return }
-    if sessions[session].reason == .partNotAllowed, answer.tries > 20 {
-      return finish(id, .failed)
+    if sessions[session].part == answer.part {
+      switch sessions[session].reason {
+      case .partNotAllowed:
+        // A coordinator that died may have forgotten the part before: step back.
+        answers[id]?.part = max(answer.part - 1, 0)
+      case .replay, .nodeLost: answers[id]?.part += 1
+      case nil where sessions[session].wasAccepted: answers[id]?.part += 1
+      default: break
+      }
     }
-    // Refused parts come again under the same number, broken ones under the next.
-    if sessions[session].reason == nil || sessions[session].reason == .nodeLost {
-      if sessions[session].part == answer.part { answers[id]?.part += 1 }
-      count { $0.continued += 1 }
-    }
+    if sessions[session].wasAccepted { count { $0.continued += 1 } }
     retry(id, after: max(sessions[session].retryAfter, 100))
   }
 
@@ -91,7 +94,8 @@ extension Simulation {
       if reason == .nodeSilent { return replace(session, id) }
       sessions[session].reason = reason
       sessions[session].retryAfter = retryAfter
-    case .accepted, .alive, .settled, .queued: break
+    case .accepted: sessions[session].wasAccepted = true
+    case .alive, .settled, .queued: break
     }
   }
 
@@ -150,7 +154,8 @@ extension Simulation {
     }
     let request = WorkRequest(
       id: RequestID(answer: id, part: UInt16(part)), account: account(answer.client),
-      model: model, candidates: candidates, inputBytes: 4 * (answer.promptTokens + answer.delivered),
+      model: model, candidates: candidates,
+      inputBytes: 4 * (answer.promptTokens + answer.delivered),
       output: .tokens256, deadline: min(answer.deadline, now + .seconds(30)),
       mayHedge: users.next() % 4 == 0)
     let body = SimBytes.Request(

@@ -1,4 +1,4 @@
-package import BloomBase
+internal import BloomBase
 internal import BloomLedger
 internal import BloomLink
 internal import BloomSchedule
@@ -167,7 +167,8 @@ package final class Simulation {
 
   /// When a message that leaves now arrives; never before one that left earlier.
   func arrival(after earlier: Instant) -> Instant {
-    var delay = 1 + Double(network.next() % 1024) / 1024
+    var delay =
+      1 + Double(network.next() % 1024) / 1024
       * Double(plan.delay.wholeNanoseconds) / 1e6
     if Double(network.next() % 10_000) / 10_000 < plan.loss { delay += 200 }
     return max(now + milliseconds(delay), earlier + .nanoseconds(1))

@@ -26,7 +26,9 @@ func run(seeds: ClosedRange<UInt64>) -> Int32 {
 /// Runs one seed and prints all of it.
 func replay(_ seed: UInt64) -> Int32 {
   let report = Simulation(SimPlan(seed: seed)).run()
-  print("seed \(seed): \(report.events) events, fingerprint \(Hex.encode(KeyID(report.fingerprint).bytes))")
+  print(
+    "seed \(seed): \(report.events) events, fingerprint \(Hex.encode(KeyID(report.fingerprint).bytes))"
+  )
   print(
     "answers: \(report.complete) complete, \(report.failed) failed, \(report.left) left early; "
       + "\(report.continued) continued elsewhere")
