@@ -1,6 +1,7 @@
 internal import BloomBase
 internal import BloomLedger
 internal import BloomLink
+internal import BloomRecords
 internal import BloomSchedule
 internal import BloomWire
 
@@ -37,16 +38,23 @@ extension Hub {
   }
 
   private func start(_ dispatch: Dispatch) {
-    guard let relay = relays[dispatch.request], let head = relay.request.heads[dispatch.node],
+    guard let relay = relays[dispatch.request],
       let sessionID = sessionOfNode[dispatch.node], let session = sessions[sessionID],
+      let candidate = relay.request.prefix.candidates.first(where: { $0.node == dispatch.node }),
+      let statement = session.record?.verified.record.statement,
+      // Bad only when the record changed between placement and now: then another node is tried.
+      let chain = try? ReceiptChain(
+        head: relay.request.prefix.head, candidate: candidate, statement: statement),
       let (stream, effects) = session.machine.begin(
-        head: head, body: relay.request.body, now: time.now())
+        head: relay.request.prefix.forwarded(to: candidate), body: relay.request.body,
+        now: time.now())
     else { return handle(.refused(dispatch.request, dispatch.node, isBusy: true)) }
     session.streams[stream] = dispatch.request
     session.heardAt = max(session.heardAt, time.now())
     relay.attempts.append(
       Relay.Attempt(
-        number: dispatch.attempt, node: dispatch.node, session: sessionID, stream: stream))
+        number: dispatch.attempt, node: dispatch.node, session: sessionID, stream: stream,
+        chain: chain))
     perform(effects, of: session)
   }
 
@@ -91,9 +99,10 @@ extension Hub {
     switch effect {
     case .send(let message):
       if !session.outbox.push(message, isControl: LinkLane.isControl(message)) { drop(session) }
-    case .ping: session.wantsPing?()
+    case .ping: session.outbox.push([], isControl: true)
     case .verify(let record, let nonce, let exporter, let signature):
-      verify(session, record, LinkProofClaim(nonce: nonce, exporter: exporter, signature: signature))
+      verify(
+        session, record, LinkProofClaim(nonce: nonce, exporter: exporter, signature: signature))
     case .opened(let node): opened(node, session)
     case .record(let record): renew(session, record)
     case .capacity(let capacity): take(capacity, session)
@@ -128,7 +137,8 @@ extension Hub {
       session.isSuspect = false
       if let node = session.node { handle(.nodeRecovered(node)) }
     case .close(let reason):
-      log.info("node link closed", ["reason": .code(reason.name)])
+      log.info(
+        "node link closed", ["reason": ShortName(reason.name).map { .name($0) } ?? "unknown"])
       drop(session)
     }
   }
@@ -154,6 +164,15 @@ extension Hub {
       return perform(
         session.machine.consumed(stream, byteCount: bytes.count), of: session)
     }
+    do {
+      try relay.attempts[index].chain.forwarded(bytes)
+    } catch {
+      // What is not an answer in form is not forwarded and not paid.
+      log.warning("node sent a malformed answer", ["reason": .error(error)])
+      session.streams[stream] = nil
+      perform(session.machine.cancel(stream, .malformed), of: session)
+      return handle(.finished(relay.id, relay.attempts[index].node, nil))
+    }
     relay.attempts[index].sealedByteCount += bytes.count
     relay.sink.push(sealed: bytes, attempt: relay.attempts[index].number)
     relay.aliveAt = time.now()
@@ -168,14 +187,13 @@ extension Hub {
 
   private func verify(_ session: NodeSession, _ record: [UInt8], _ claim: LinkProofClaim) {
     do {
-      let appraised = try appraiser.appraise(
-        record: record, proof: claim, now: time.unixTime())
+      let appraised = try appraiser.appraise(record, proof: claim, now: time.unixTime())
       session.record = appraised
       perform(
         session.machine.proven(
           appraised.profile.node, time: time.unixTime(), now: time.now()), of: session)
     } catch {
-      log.warning("node record refused", ["reason": .code(error.safeDescription)])
+      log.warning("node record refused", ["reason": .error(error)])
       perform(session.machine.disproven(), of: session)
     }
   }
@@ -196,7 +214,7 @@ extension Hub {
 
   private func renew(_ session: NodeSession, _ bytes: [UInt8]) {
     do {
-      let record = try appraiser.appraise(record: bytes, proof: nil, now: time.unixTime())
+      let record = try appraiser.appraise(bytes, proof: nil, now: time.unixTime())
       guard record.profile.node == session.node else {
         return perform(
           session.machine.goodbye(.notProven, retryAfterMilliseconds: 1000), of: session)
@@ -205,7 +223,7 @@ extension Hub {
       directory.insert(record)
       handle(.recordChanged(record.profile))
     } catch {
-      log.warning("node record refused", ["reason": .code(error.safeDescription)])
+      log.warning("node record refused", ["reason": .error(error)])
       perform(session.machine.goodbye(.notProven, retryAfterMilliseconds: 60_000), of: session)
     }
   }

@@ -1,7 +1,9 @@
+internal import BloomLedger
+internal import BloomLink
 package import BloomBase
-package import BloomLink
 package import BloomNet
 package import BloomSchedule
+package import BloomStore
 internal import BloomWire
 
 /// Names one connection of a node; a node's identity is never its connection.
@@ -16,8 +18,8 @@ package struct SessionID: Hashable, Sendable {
 package actor Hub {
   let loop: EventLoop
   let time: any TimeSource
-  let books: any Books
-  let appraiser: any RecordAppraiser
+  let store: LedgerStore
+  let appraiser: RecordAppraiser
   let log: Log
   var scheduler: Scheduler
   var sessions: [SessionID: NodeSession] = [:]
@@ -36,12 +38,12 @@ package actor Hub {
 
   /// Creates a hub without links.
   package init(
-    loop: EventLoop, time: any TimeSource, books: any Books, appraiser: any RecordAppraiser,
+    loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
     directory: Directory, log: Log, limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
     self.loop = loop
     self.time = time
-    self.books = books
+    self.store = store
     self.appraiser = appraiser
     self.directory = directory
     self.log = log
@@ -100,26 +102,19 @@ package actor Hub {
 
   /// Places a sealed request; the sink gives the outer records of its answer.
   ///
-  /// - Throws: ``RelayRefusal`` when it was not taken up, or what the books throw.
-  package func submit(_ request: SealedRequest) async throws -> RelaySink {
+  /// - Throws: ``RelayRefusal`` when it was not taken up, `LedgerError` when it cannot be paid.
+  package func submit(_ request: SealedRequest) throws -> RelaySink {
     guard !isDraining else {
       throw RelayRefusal(reason: .draining, retryAfter: .seconds(5))
     }
     let id = request.work.id
     guard relays[id] == nil else { throw RelayRefusal(reason: .replay, retryAfter: nil) }
     let relay = Relay(request)
-    // Named before the books are asked: a second copy of the envelope meets it.
+    // In memory and durable with the next group: an answer need not wait for a disk, and a
+    // reservation that a crash takes back was never paid.
+    _ = try store.submit(
+      id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request)))
     relays[id] = relay
-    do {
-      if id.part == 0 {
-        try await books.reserve(request.reservation, now: time.unixTime())
-      } else {
-        try await books.admit(admission(of: request), now: time.unixTime())
-      }
-    } catch {
-      relays[id] = nil
-      throw error
-    }
     handle(.requestArrived(request.work))
     if let refusal = relay.refusal {
       relays[id] = nil

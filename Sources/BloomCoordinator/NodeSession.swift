@@ -1,5 +1,6 @@
 internal import BloomBase
 internal import BloomLink
+internal import BloomRecords
 internal import BloomSchedule
 internal import BloomWire
 
@@ -30,6 +31,8 @@ final class Relay {
     let node: NodeID
     let session: SessionID
     let stream: StreamID
+    /// Recomputes the transcript of what is forwarded, so that receipts are checked unopened.
+    var chain: ReceiptChain
     var sealedByteCount = 0
     var hasToken = false
   }

@@ -1,5 +1,5 @@
+internal import BloomWire
 internal import BloomBase
-package import BloomWire
 
 /// Outer records on their way to one gateway.
 ///

@@ -1,5 +1,6 @@
-package import BloomBase
+internal import BloomBase
 package import BloomLedger
+package import BloomRecords
 package import BloomSchedule
 internal import BloomWire
 
@@ -9,18 +10,18 @@ package struct SealedRequest: Sendable {
   package var work: WorkRequest
   /// What the ledger sets aside for the answer.
   package var reservation: Reservation
-  /// The head with one candidate left in it, by node.
-  package var heads: [NodeID: [UInt8]]
+  /// Head and candidates as they came.
+  package var prefix: EnvelopePrefix
   /// The sealed body.
   package var body: [UInt8]
 
   /// Joins the parts.
   package init(
-    work: WorkRequest, reservation: Reservation, heads: [NodeID: [UInt8]], body: [UInt8]
+    work: WorkRequest, reservation: Reservation, prefix: EnvelopePrefix, body: [UInt8]
   ) {
     self.work = work
     self.reservation = reservation
-    self.heads = heads
+    self.prefix = prefix
     self.body = body
   }
 }
