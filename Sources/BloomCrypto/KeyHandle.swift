@@ -24,11 +24,11 @@ final class KeyHandle: Sendable {
     let parameters = unsafe curve.groupName.withCString { (name) in
       unsafe point.withUnsafeBufferPointer { (point) in
         var result =
-          unsafe OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, name, 0)
+          unsafe OSSL_PARAM_BLD_push_utf8_string(builder, copenssl_param_group(), name, 0)
           & OSSL_PARAM_BLD_push_octet_string(
-            builder, OSSL_PKEY_PARAM_PUB_KEY, point.baseAddress, point.count)
+            builder, copenssl_param_public(), point.baseAddress, point.count)
         if unsafe number != nil {
-          result &= unsafe OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_PRIV_KEY, number)
+          result &= unsafe OSSL_PARAM_BLD_push_BN(builder, copenssl_param_private(), number)
         }
         return unsafe result == 1 ? OSSL_PARAM_BLD_to_param(builder) : nil
       }
