@@ -11,7 +11,9 @@ final class KeyHandle: Sendable {
 
   deinit { unsafe EVP_PKEY_free(pointer) }
 
-  /// A key pair or a public key on a NIST curve. EVP_PKEY_fromdata(3).
+  /// A key pair or a public key on a NIST curve.
+  ///
+  /// EVP_PKEY_fromdata(3).
   convenience init(_ curve: PrimeCurve, point: [UInt8], scalar: SecretBytes?) throws(CryptoError) {
     try curve.check(point: point)
     let builder = try unsafe OpenSSL.check(OSSL_PARAM_BLD_new(), "OSSL_PARAM_BLD_new")
@@ -49,7 +51,9 @@ final class KeyHandle: Sendable {
     unsafe self.init(made)
   }
 
-  /// An Ed25519 or X25519 public key. EVP_PKEY_new_raw_public_key(3).
+  /// An Ed25519 or X25519 public key.
+  ///
+  /// EVP_PKEY_new_raw_public_key(3).
   convenience init(rawPublic bytes: [UInt8], type: Int32) throws(CryptoError) {
     guard bytes.count == 32 else { throw CryptoError(.invalidKey, "a public key") }
     try unsafe self.init(
@@ -57,7 +61,9 @@ final class KeyHandle: Sendable {
         EVP_PKEY_new_raw_public_key(type, nil, bytes, bytes.count), "EVP_PKEY_new_raw_public_key"))
   }
 
-  /// An Ed25519 or X25519 private key. EVP_PKEY_new_raw_private_key(3).
+  /// An Ed25519 or X25519 private key.
+  ///
+  /// EVP_PKEY_new_raw_private_key(3).
   convenience init(rawPrivate secret: SecretBytes, type: Int32) throws(CryptoError) {
     guard secret.count == 32 else { throw CryptoError(.invalidKey, "a private key") }
     let key = unsafe secret.withUnsafeBytes { (bytes) in
@@ -67,7 +73,9 @@ final class KeyHandle: Sendable {
     try unsafe self.init(OpenSSL.check(key, "EVP_PKEY_new_raw_private_key"))
   }
 
-  /// The public bytes of an Ed25519 or X25519 key. EVP_PKEY_get_raw_public_key(3).
+  /// The public bytes of an Ed25519 or X25519 key.
+  ///
+  /// EVP_PKEY_get_raw_public_key(3).
   func rawPublicKey() throws(CryptoError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 32)
     var count = bytes.count

@@ -31,7 +31,9 @@ extension VerifyingKey.Kind {
   }
 }
 
-/// A private signing key in memory; wiped with its last reference. Safe from any thread.
+/// A private signing key in memory; wiped with its last reference.
+///
+/// Safe from any thread.
 ///
 /// libcrypto keeps its own copy on its heap and clears it too. Seeds and scalars may lie in
 /// protected memory.
