@@ -41,7 +41,7 @@ let targets: [Target] = [
   shim("CPlatform"),
   system("CLibuv", "libuv", apt: "libuv1-dev", brew: "libuv"),
   system("COpenSSL", "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
-  system("CSSL", "libssl", apt: "libssl-dev", brew: "openssl@3"),
+  system("CSSL", "openssl", apt: "libssl-dev", brew: "openssl@3"),
   shim("CTLS", ["CSSL"]),
   system("CSQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
   system("CPostgres", "libpq", apt: "libpq-dev", brew: "libpq"),
@@ -95,6 +95,7 @@ let targets: [Target] = [
 
   // Victim and attacker of the hardening tests: protections are proven from outside.
   program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
+  program("ledger-crash", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore"]),
 
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),

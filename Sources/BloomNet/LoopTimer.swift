@@ -2,6 +2,7 @@ internal import BloomBase
 internal import CLibuv
 
 /// One waiting task of ``EventLoop/sleep(for:)``.
+@safe
 private final class LoopTimer: LoopHandle, @unchecked Sendable {
   // @unchecked: touched on its loop only.
   private var isDone = false

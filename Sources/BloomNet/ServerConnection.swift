@@ -244,9 +244,11 @@ final class ServerConnection: @unchecked Sendable {
     _ request: RequestHead, _ response: Response, _ options: WebSocketOptions,
     _ handler: @Sendable (WebSocket) async throws -> Void
   ) async throws {
-    try await stream.write(
-      try WebSocketUpgrade.acceptance(of: request, response.headers, options))
-    let socket = WebSocket(stream, role: .server, options, tls: info.tls, subprotocol: options.subprotocol)
+    let (bytes, subprotocol) = try WebSocketUpgrade.acceptance(
+      of: request, response.headers, options)
+    try await stream.write(bytes)
+    let socket = WebSocket(
+      stream, role: .server, options, tls: info.tls, subprotocol: subprotocol)
     webSocket = socket
     if worker.isDraining { socket.goAway() }
     do {
