@@ -41,7 +41,7 @@ let targets: [Target] = [
   shim("CPlatform"),
   system("CLibuv", "libuv", apt: "libuv1-dev", brew: "libuv"),
   system("COpenSSL", "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
-  system("CSSL", "libssl", apt: "libssl-dev", brew: "openssl@3"),
+  system("CSSL", "openssl", apt: "libssl-dev", brew: "openssl@3"),
   shim("CTLS", ["CSSL"]),
   system("CSQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
   system("CPostgres", "libpq", apt: "libpq-dev", brew: "libpq"),
@@ -59,6 +59,7 @@ let targets: [Target] = [
   library("BloomOpen", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords"]),
   library("BloomSchedule", ["BloomBase"]),
   library("BloomLedger", ["BloomBase"]),
+  library("BloomLink", ["BloomBase", "BloomWire"]),
   library("BloomHTTP", ["BloomBase"]),
   library("BloomAPI", ["BloomBase", "BloomWire"]),
 
@@ -73,8 +74,8 @@ let targets: [Target] = [
   // Layer 4: services.
   library("BloomClient", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomAPI", "BloomHTTP", "BloomNet"]),
   library("BloomGateway", ["BloomBase", "BloomPlatform", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
-  library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
-  library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
+  library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
+  library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
   library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomOpen", "BloomEngine", "BloomAPI"]),
 
   // Layer 5: programs.
@@ -84,13 +85,17 @@ let targets: [Target] = [
 
   // Tools. One bench program an area, so that each links only what it measures.
   library("BloomBench", ["BloomBase", "BloomPlatform"]),
-  library("BloomSim", ["BloomBase", "BloomWire", "BloomSchedule", "BloomLedger", "BloomStore"]),
+  library("BloomSim", ["BloomBase", "BloomWire", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore"]),
   program("bloom-sim", ["BloomBase", "BloomSim"]),
   program("bench-net", ["BloomBench", "BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
   program("bench-seal", ["BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen"]),
   program("bench-engine", ["BloomBench", "BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
   program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
   program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
+
+  // Victim and attacker of the hardening tests: protections are proven from outside.
+  program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
+  program("ledger-crash", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore"]),
 
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
@@ -100,14 +105,15 @@ let targets: [Target] = [
   tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto"]),
   tests("BloomSealTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen"]),
   tests("BloomScheduleTests", ["BloomBase", "BloomSchedule"]),
-  tests("BloomSimTests", ["BloomBase", "BloomWire", "BloomSchedule", "BloomLedger", "BloomStore", "BloomSim"]),
+  tests("BloomLinkTests", ["BloomBase", "BloomWire", "BloomLink"]),
+  tests("BloomSimTests", ["BloomBase", "BloomWire", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomSim"]),
   tests("BloomLedgerTests", ["BloomBase", "BloomLedger"]),
   tests("BloomStoreTests", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
   tests("BloomHTTPTests", ["BloomBase", "BloomHTTP"]),
   tests("BloomNetTests", ["BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
   tests("BloomAPITests", ["BloomBase", "BloomWire", "BloomAPI"]),
   tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
-  tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomModels"]),
+  tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
   tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen", "BloomEngine", "BloomWorker"]),
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomCoordinator"]),

@@ -1,4 +1,4 @@
-package import BloomBase
+internal import BloomBase
 internal import BloomWire
 
 /// What is wrong with a request, in the shape OpenAI's clients parse.

@@ -1,4 +1,3 @@
-package import BloomBase
 package import BloomWire
 
 /// One request in the dialect-neutral form that is sealed: OpenAI's body with checked types.

@@ -4,7 +4,9 @@ internal import BloomWire
 enum Messages {
   static func check(_ field: Field) throws(APIError) -> [JSONValue] {
     var messages: [JSONValue] = []
-    for item in try field.items(1...APILimits.messages) { messages.append(try check(message: item)) }
+    for item in try field.items(1...APILimits.messages) {
+      messages.append(try check(message: item))
+    }
     return messages
   }
 
@@ -23,7 +25,8 @@ enum Messages {
     if let content = try message.optional("content") {
       members.append(.init("content", try check(content: content)))
     } else if role == "assistant" {
-      guard try calls != nil || message.optional("refusal") != nil else {
+      let refusal = try message.optional("refusal")
+      guard calls != nil || refusal != nil else {
         throw .invalid(
           "\(message.path).content",
           "'\(message.path).content' may be null only beside 'tool_calls'.")

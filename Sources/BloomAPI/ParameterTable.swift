@@ -1,3 +1,5 @@
+internal import BloomWire
+
 /// What happens to each parameter of an endpoint; `docs/api.md` prints it and a test compares.
 package struct ParameterTable: Sendable {
   /// How a parameter is treated.
@@ -39,12 +41,14 @@ package struct ParameterTable: Sendable {
 
   /// Names come from the client: only short identifiers are repeated to it.
   private func printable(_ name: String) -> String {
-    let isIdentifier = name.utf8.count <= 64 && name.utf8.allSatisfy { byte in
-      switch byte {
-      case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x5f, 0x2d: true
-      default: false
+    let isIdentifier =
+      name.utf8.count <= 64
+      && name.utf8.allSatisfy { byte in
+        switch byte {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x5f, 0x2d: true
+        default: false
+        }
       }
-    }
     return isIdentifier ? name : "a name that is not an identifier"
   }
 

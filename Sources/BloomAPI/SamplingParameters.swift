@@ -25,10 +25,13 @@ struct SamplingParameters {
     if let field = try root.top("top_k") {
       members.append(.init("top_k", .integer(try field.integer(0...1_000_000))))
     }
-    let limit = try root.top("max_completion_tokens") ?? root.top("max_tokens")
-    maxTokens = try limit.map { field throws(APIError) in
-      Int(try field.integer(1...APILimits.outputTokens))
+    var maxTokens: Int?
+    // The newer name wins.
+    for name in ["max_tokens", "max_completion_tokens"] {
+      guard let field = try root.top(name) else { continue }
+      maxTokens = Int(try field.integer(1...APILimits.outputTokens))
     }
+    self.maxTokens = maxTokens
     if let maxTokens { members.append(.init("max_tokens", .integer(maxTokens))) }
     choices = Int(try root.top("n")?.integer(1...APILimits.choices) ?? 1)
     if choices > 1 { members.append(.init("n", .integer(choices))) }

@@ -28,12 +28,14 @@ enum ToolParameters {
   /// OpenAI's rule for names of functions and schemas.
   static func checkName(_ field: Field) throws(APIError) {
     let name = try field.string()
-    let isValid = (1...64).contains(name.utf8.count) && name.utf8.allSatisfy { byte in
-      switch byte {
-      case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x5f, 0x2d: true
-      default: false
+    let isValid =
+      (1...64).contains(name.utf8.count)
+      && name.utf8.allSatisfy { byte in
+        switch byte {
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x5f, 0x2d: true
+        default: false
+        }
       }
-    }
     guard isValid else {
       throw .invalid(
         field.path, "Invalid '\(field.path)': expected 1 to 64 of a-z, A-Z, 0-9, '_' and '-'.")

@@ -20,6 +20,13 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
     self.words = (words[0], words[1], words[2], words[3])
   }
 
+  /// Lets a closure write the 32 bytes, first byte first, without an array between.
+  public init(writing body: (UnsafeMutableRawBufferPointer) -> Void) {
+    var raw: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    unsafe withUnsafeMutableBytes(of: &raw) { (memory) in unsafe body(memory) }
+    words = (raw.0.bigEndian, raw.1.bigEndian, raw.2.bigEndian, raw.3.bigEndian)
+  }
+
   private init(_ words: (UInt64, UInt64, UInt64, UInt64)) { self.words = words }
 
   /// 32 zero bytes.
@@ -35,6 +42,16 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
       }
     }
     return result
+  }
+
+  /// Lends the 32 bytes for the length of a call, without an array between.
+  public func withBytes<Result, Failure: Error>(
+    _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let raw = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
+    return try unsafe withUnsafeBytes(of: raw) { (memory) throws(Failure) in
+      try body(unsafe Span<UInt8>(_unsafeBytes: memory))
+    }
   }
 
   /// 64 lower-case hexadecimal digits.

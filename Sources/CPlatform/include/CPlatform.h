@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "CPlatformHardening.h"
+
 // Names the calling thread, at most 15 bytes; longer names are cut. pthread_setname_np(3).
 void cplatform_name_thread(const char *name);
 

@@ -1,0 +1,105 @@
+internal import BloomBase
+internal import CLibuv
+internal import CTLS
+
+/// A listening socket on one loop.
+final class Listener: LoopHandle, @unchecked Sendable {
+  // @unchecked: touched on `loop` only.
+  private let loop: EventLoop
+  private let isPipe: Bool
+  private let onConnection: (Socket) -> Void
+  private let path: String?
+  let address: SocketAddress
+
+  /// Listens.
+  ///
+  /// - Parameters:
+  ///   - reusesPort: For one socket a loop on the same port; Linux spreads connections over them.
+  ///   - onConnection: Gets each accepted connection, on the loop.
+  /// - Throws: ``NetError/Code/listenFailed``, saying what to do.
+  init(
+    tcp host: String, port: Int, reusesPort: Bool, on loop: EventLoop,
+    _ onConnection: @escaping (Socket) -> Void
+  ) throws(NetError) {
+    guard let ip = host == "localhost" ? IPAddress.loopback : IPAddress(host),
+      (0...65_535).contains(port)
+    else {
+      throw NetError(
+        .invalidArgument, "listen on an address literal such as :: or 127.0.0.1 and a port")
+    }
+    let descriptor = unsafe ctls_listen(
+      ip.description, Int32(port), reusesPort ? 1 : 0, NetLimits.backlog)
+    if descriptor < 0 { throw Self.refusal(descriptor, "port \(port)") }
+    self.loop = loop
+    self.onConnection = onConnection
+    isPipe = false
+    path = nil
+    address = .ip(ip, port: Int(ctls_bound_port(descriptor)))
+    super.init()
+    allocate(UV_TCP)
+    let tcp = unsafe handle(uv_tcp_t.self)
+    unsafe UVCode.check(uv_tcp_init(loop.uv, tcp))
+    unsafe UVCode.check(uv_tcp_open(tcp, descriptor))
+    try listen("port \(port)")
+  }
+
+  /// Listens on a socket file; removed when the listener closes.
+  init(
+    unix path: String, on loop: EventLoop, _ onConnection: @escaping (Socket) -> Void
+  ) throws(NetError) {
+    let descriptor = unsafe ctls_listen_unix(path, NetLimits.backlog)
+    if descriptor < 0 { throw Self.refusal(descriptor, "socket file \(path)") }
+    self.loop = loop
+    self.onConnection = onConnection
+    isPipe = true
+    self.path = path
+    address = .unix(path: path)
+    super.init()
+    allocate(UV_NAMED_PIPE)
+    let pipe = unsafe handle(uv_pipe_t.self)
+    unsafe UVCode.check(uv_pipe_init(loop.uv, pipe, 0))
+    unsafe UVCode.check(uv_pipe_open(pipe, descriptor))
+    try listen("socket file \(path)")
+  }
+
+  private func listen(_ what: String) throws(NetError) {
+    let code = unsafe uv_listen(handle(uv_stream_t.self), NetLimits.backlog) { server, status in
+      guard let server = unsafe server, status == 0,
+        let listener = unsafe LoopHandle.owner(server) as? Listener
+      else { return }  // out of descriptors: libuv refuses the client with its spare one
+      guard
+        let socket = try? unsafe Socket.accept(
+          server, isPipe: listener.isPipe, on: listener.loop)
+      else { return }  // the client left while it waited
+      listener.onConnection(socket)
+      listener.loop.turn()
+    }
+    if code < 0 {
+      close()
+      throw Self.refusal(code, what)
+    }
+  }
+
+  func close() {
+    guard isOpen else { return }
+    if let path { unsafe ctls_unlink(path) }
+    closeHandle()
+  }
+
+  override func closeForStop() { close() }
+
+  private static func refusal(_ code: Int32, _ what: String) -> NetError {
+    let why =
+      switch uv_errno_t(rawValue: code) {
+      case UV_EADDRINUSE:
+        "is in use by another program: stop it or choose another one"
+      case UV_EACCES: "may not be used: choose a port from 1024 up or another folder"
+      case UV_EADDRNOTAVAIL: "cannot be used: the address does not belong to this machine"
+      case UV_EEXIST: "cannot be used: a file that is no socket is there"
+      case UV_ENOENT: "cannot be made: its folder does not exist"
+      case UV_ENAMETOOLONG: "cannot be made: its path is longer than 107 bytes"
+      default: "cannot be listened on: \(UVCode.text(code))"
+      }
+    return NetError(.listenFailed, "\(what) \(why)")
+  }
+}

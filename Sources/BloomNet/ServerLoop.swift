@@ -1,0 +1,60 @@
+internal import BloomBase
+internal import BloomHTTP
+
+/// The listeners and connections of one server on one loop.
+final class ServerLoop: @unchecked Sendable {
+  // @unchecked: touched on `loop` only.
+  let loop: EventLoop
+  var listeners: [Listener] = []
+  private var connections: [ObjectIdentifier: ServerConnection] = [:]
+  private(set) var isDraining = false
+  private var dateSecond: Int64 = .min
+  private var dateBytes: [UInt8] = []
+  private var ticketKeysUntil: UInt64 = 0
+
+  init(_ loop: EventLoop) { self.loop = loop }
+
+  /// Serves a connection, or closes it when there are too many.
+  func accept(_ stream: ByteStream, usesTLS: Bool, _ server: HTTPServer) {
+    guard !isDraining, server.admit(stream.peer) else { return stream.close() }
+    let tls = usesTLS ? server.tlsContext : nil
+    if let tls { renewTicketKeys(tls) }
+    let connection = ServerConnection(stream, self, server)
+    connections[ObjectIdentifier(connection)] = connection
+    connection.task = Task(executorPreference: loop) {
+      await connection.run(tls)
+      self.connections[ObjectIdentifier(connection)] = nil
+      server.leave(stream.peer)
+    }
+  }
+
+  private func renewTicketKeys(_ context: TLSContext) {
+    // The first time the context has fresh keys of its own.
+    if ticketKeysUntil != 0, loop.tick >= ticketKeysUntil { context.rotateTickets() }
+    if loop.tick >= ticketKeysUntil { ticketKeysUntil = loop.tick(after: NetLimits.ticketKeyTime) }
+  }
+
+  func stopListening() {
+    for listener in listeners { listener.close() }
+    listeners = []
+  }
+
+  func drain() {
+    isDraining = true
+    for connection in connections.values { connection.drain() }
+  }
+
+  func endAll() {
+    for connection in connections.values { connection.end() }
+  }
+
+  /// The Date field's value; made once a second.
+  var date: [UInt8] {
+    let now = SystemTime().unixTime()
+    if now.seconds != dateSecond {
+      dateSecond = now.seconds
+      dateBytes = HTTPDate.bytes(now)
+    }
+    return dateBytes
+  }
+}
