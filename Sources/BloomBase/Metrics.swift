@@ -38,7 +38,7 @@ public final class Counter: Sendable {
 
   init() {}
 
-  /// Adds; negative amounts count as zero. Safe from any thread.
+  /// Adds, from any thread; negative amounts count as zero.
   public func add(_ amount: Int = 1) { count.add(UInt64(max(0, amount))) }
 
   /// The sum so far.
@@ -51,10 +51,10 @@ public final class Gauge: Sendable {
 
   init() {}
 
-  /// Replaces the number. Safe from any thread.
+  /// Replaces the number; safe from any thread.
   public func set(_ value: Int) { number.store(value, ordering: .relaxed) }
 
-  /// Adds to the number. Safe from any thread.
+  /// Adds to the number; safe from any thread.
   public func add(_ amount: Int) { number.wrappingAdd(amount, ordering: .relaxed) }
 
   /// The number.
@@ -74,7 +74,7 @@ public final class Histogram: Sendable {
     buckets = (0...bounds.count).map { _ in ShardedCount() }
   }
 
-  /// Counts a value; negative and non-finite ones count as zero. Safe from any thread.
+  /// Counts a value, from any thread; negative and non-finite ones count as zero.
   public func record(_ value: Double) {
     let value = value.isFinite && value > 0 ? min(value, 1e12) : 0
     buckets[bounds.firstIndex { value <= $0 } ?? bounds.count].add(1)

@@ -11,15 +11,13 @@ import Darwin
 /// Compares our parsers with Python's `h11` and `websockets`, which share no code with them.
 ///
 /// What we accept they must accept with the same meaning and the same border between messages; we
-/// may be stricter. Runs `differential.py` with the Python of `scripts/deps-test`.
+/// may be stricter. Runs `Tests/Peers/http_peers.py` with the Python of `scripts/deps-test`.
 @Suite struct DifferentialTests {
   struct PeerFailed: Error {}
 
   /// What the peer says to each case, in order.
   static func ask(_ kind: String, _ cases: [[UInt8]]) throws -> [String] {
-    let folder = #filePath.split(separator: "/").dropLast()
-    let root = "/" + folder.dropLast(2).joined(separator: "/")
-    let script = "/" + folder.joined(separator: "/") + "/differential.py"
+    let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
     let input = "/tmp/bloom-differential-\(getpid())-\(kind)"
     defer { _ = unsafe unlink(input) }
     guard let file = unsafe fopen(input, "w") else { throw PeerFailed() }
@@ -28,9 +26,8 @@ import Darwin
     let python =
       unsafe getenv("BLOOM_TEST_PYTHON").map { unsafe String(cString: $0) }
       ?? "\(root)/.build/test-python/bin/python"
-    guard let pipe = unsafe popen("'\(python)' '\(script)' < '\(input)'", "r") else {
-      throw PeerFailed()
-    }
+    let command = "'\(python)' '\(root)/Tests/Peers/http_peers.py' < '\(input)'"
+    guard let pipe = unsafe popen(command, "r") else { throw PeerFailed() }
     var output: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
@@ -54,7 +51,7 @@ import Darwin
       }
   }
 
-  /// The first request in the words of `differential.py`; `nil` when we refuse it.
+  /// The first request in the words of `Tests/Peers/http_peers.py`; `nil` when we refuse it.
   static func request(_ bytes: [UInt8]) -> String? {
     var parser = RequestParser()
     var offset = 0
