@@ -41,6 +41,12 @@ public final class Subprocess: Sendable {
     public let code: Int
     /// The signal; 0 when it exited by itself.
     public let signal: Int32
+
+    /// Names an end.
+    public init(code: Int, signal: Int32) {
+      self.code = code
+      self.signal = signal
+    }
   }
 
   /// The child's process number.

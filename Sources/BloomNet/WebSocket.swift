@@ -312,9 +312,9 @@ extension WebSocket {
       if !isReceiving {
         while closure == nil, let message = try? await receive() { _ = message }
       }
-      if !isReceiving || closure != nil {
+      if closure != nil || !isReceiving {
         nextPing = nil
-        await stream.closeGently()
+        if closure != nil { stream.close() } else { await stream.closeGently() }
       }
     }
 
