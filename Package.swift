@@ -95,6 +95,7 @@ let targets: [Target] = [
 
   // Victim and attacker of the hardening tests: protections are proven from outside.
   program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
+  program("ledger-crash", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore"]),
 
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),

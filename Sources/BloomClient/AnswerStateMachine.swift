@@ -1,0 +1,261 @@
+package import BloomBase
+
+/// What has been delivered of one choice of an answer.
+package struct ChoiceProgress: Hashable, Sendable {
+  /// The token ids delivered to the user, in order.
+  package var tokens: [Int32]
+  /// Whether the choice has its finish reason.
+  package var isDone: Bool
+
+  /// Creates a choice's progress; a new answer has none.
+  package init(tokens: [Int32] = [], isDone: Bool = false) {
+    self.tokens = tokens
+    self.isDone = isDone
+  }
+}
+
+/// Why an answer could not go on; a closed set that becomes an OpenAI error.
+package enum AnswerFailure: Hashable, Sendable {
+  /// No verified machine takes the request.
+  case noCandidates
+  /// The budget of parts is spent.
+  case tooManyParts
+  /// The request itself was refused; another machine would refuse it too. The reason is the wire's code.
+  case refused(code: String)
+  /// Nothing new within the answer's deadline.
+  case timedOut
+}
+
+/// How long each wait of an answer is.
+package struct AnswerTimeouts: Hashable, Sendable {
+  /// Silence of a working part after which a second part starts beside it. 350 ms.
+  package var suspect: Duration
+  /// Silence after which a part is given up. 2 s.
+  package var dead: Duration
+  /// Time without any new token after which a part that still beats is doubted.
+  package var noToken: Duration
+  /// Time within which some machine must have been found once none is working. 2 s.
+  package var recovery: Duration
+  /// The whole answer.
+  package var total: Duration
+
+  /// Creates a set; the defaults are the protocol's.
+  package init(
+    suspect: Duration = .milliseconds(350), dead: Duration = .seconds(2),
+    noToken: Duration = .seconds(60), recovery: Duration = .seconds(2),
+    total: Duration = .seconds(3600)
+  ) {
+    self.suspect = suspect
+    self.dead = dead
+    self.noToken = noToken
+    self.recovery = recovery
+    self.total = total
+  }
+}
+
+/// One answer over however many machines it takes: the rule that no token is shown twice or lost.
+///
+/// A *part* is one sealed request. Each starts from exactly what had been delivered when it was
+/// sealed, so only one part may extend the answer from any point: the first to bring a new token
+/// wins, and every part that started from an older point is cancelled.
+package struct AnswerStateMachine: ~Copyable {
+  /// What the driver must do next.
+  package enum Effect: Hashable, Sendable {
+    /// Seal prompt + progress to machines outside `avoiding`, as this part number.
+    case startPart(Int, resume: [ChoiceProgress], avoiding: Set<NodeID>)
+    /// Tell the machine to stop; its receipts still count.
+    case cancelPart(Int)
+    /// Give the frame just reported to the user.
+    case deliver
+    /// Every choice is done.
+    case finish
+    /// Give up with an error; after tokens were delivered, as an error event.
+    case fail(AnswerFailure)
+  }
+
+  private struct Part {
+    let number: Int
+    let start: [Int]
+    var node: NodeID?
+    var lastSign: Instant
+    var lastToken: Instant
+    var hasDelivered = false
+    var isDoubted = false
+  }
+
+  private enum State {
+    case running
+    case closed
+  }
+
+  private var state: State = .running
+  private var parts: [Part] = []
+  private var nextPart = 0
+  private var avoided: Set<NodeID> = []
+  private var startedAt: Instant
+  private var emptySince: Instant?
+  private let partsMax: Int
+  private let timeouts: AnswerTimeouts
+  /// What the user has, choice by choice.
+  package private(set) var progress: [ChoiceProgress]
+
+  /// Creates an answer that has not started.
+  ///
+  /// - Parameters:
+  ///   - choices: The request's `n`, 1 or more.
+  ///   - partsMax: Sealed requests at most, over all machines.
+  ///   - timeouts: How long each wait is.
+  ///   - now: The driver's time.
+  package init(choices: Int, partsMax: Int = 8, timeouts: AnswerTimeouts, now: Instant) {
+    progress = Array(repeating: ChoiceProgress(), count: choices)
+    self.partsMax = partsMax
+    self.timeouts = timeouts
+    startedAt = now
+  }
+
+  /// Starts the first part.
+  package mutating func begin(now: Instant) -> [Effect] { startPart(now: now) }
+
+  /// A machine has taken a part.
+  package mutating func partAccepted(_ number: Int, by node: NodeID, now: Instant) -> [Effect] {
+    update(number) {
+      $0.node = node
+      $0.lastSign = now
+    }
+    return []
+  }
+
+  /// A part's machine gave a sign of life.
+  package mutating func partAlive(_ number: Int, now: Instant) -> [Effect] {
+    update(number) { $0.lastSign = now }
+    return []
+  }
+
+  /// A part brought tokens of one choice, or its end.
+  ///
+  /// - Parameters:
+  ///   - number: The part.
+  ///   - choice: Index of the choice; one out of range fails the part.
+  ///   - tokens: New token ids; may be empty in a frame that only ends the choice.
+  ///   - endsChoice: Whether the frame carries the finish reason.
+  ///   - now: The driver's time.
+  /// - Returns: `.deliver` first when the frame extends the answer.
+  package mutating func frameArrived(
+    _ number: Int, choice: Int, tokens: [Int32], endsChoice: Bool, now: Instant
+  ) -> [Effect] {
+    guard case .running = state, let index = parts.firstIndex(where: { $0.number == number })
+    else { return [] }
+    guard progress.indices.contains(choice), !progress[choice].isDone else {
+      return partFailed(number, isRetriable: true, code: "bad-frame", now: now)
+    }
+    parts[index].lastSign = now
+    if tokens.isEmpty && !endsChoice { return [] }
+    // A part may extend the answer only from the point where it stands itself.
+    guard parts[index].hasDelivered || parts[index].start == progress.map(\.tokens.count) else {
+      parts.remove(at: index)
+      return [.cancelPart(number)]
+    }
+    parts[index].lastToken = now
+    parts[index].hasDelivered = true
+    parts[index].isDoubted = false
+    progress[choice].tokens.append(contentsOf: tokens)
+    progress[choice].isDone = endsChoice
+    var effects: [Effect] = [.deliver]
+    for loser in parts where loser.number != number { effects.append(.cancelPart(loser.number)) }
+    parts = [parts[index]]
+    if progress.allSatisfy(\.isDone) {
+      effects.append(.finish)
+      state = .closed
+    }
+    return effects
+  }
+
+  /// A part ended without having finished the answer, or was refused.
+  package mutating func partFailed(
+    _ number: Int, isRetriable: Bool, code: String, now: Instant
+  ) -> [Effect] {
+    guard case .running = state, let index = parts.firstIndex(where: { $0.number == number })
+    else { return [] }
+    let part = parts.remove(at: index)
+    if let node = part.node { avoided.insert(node) }
+    guard isRetriable else { return close(.refused(code: code)) }
+    if !parts.isEmpty { return [] }
+    return startPart(now: now)
+  }
+
+  /// No machine could be found for a part that was to start.
+  package mutating func noCandidates(_ number: Int, now: Instant) -> [Effect] {
+    guard case .running = state else { return [] }
+    parts.removeAll { $0.number == number }
+    guard parts.isEmpty else { return [] }
+    // Machines that failed once may be back; what was avoided is tried again until time is up.
+    avoided.removeAll()
+    emptySince = emptySince ?? now
+    return []
+  }
+
+  /// The driver's timer fired; safe to call at any time.
+  package mutating func tick(now: Instant) -> [Effect] {
+    guard case .running = state else { return [] }
+    if now - startedAt >= timeouts.total { return close(.timedOut) }
+    if parts.isEmpty {
+      let since = emptySince ?? now
+      emptySince = since
+      if now - since >= timeouts.recovery { return close(.noCandidates) }
+      return startPart(now: now)
+    }
+    var effects: [Effect] = []
+    for part in parts where now - part.lastSign >= timeouts.dead {
+      effects.append(.cancelPart(part.number))
+      if let node = part.node { avoided.insert(node) }
+    }
+    parts.removeAll { now - $0.lastSign >= timeouts.dead }
+    if parts.isEmpty { return effects + startPart(now: now) }
+    guard parts.count == 1, !parts[0].isDoubted else { return effects }
+    if now - parts[0].lastSign >= timeouts.suspect || now - parts[0].lastToken >= timeouts.noToken {
+      parts[0].isDoubted = true
+      if nextPart < partsMax { effects += startPart(now: now) }
+    }
+    return effects
+  }
+
+  /// The user has left; every part is cancelled.
+  package mutating func clientLeft() -> [Effect] {
+    guard case .running = state else { return [] }
+    state = .closed
+    return parts.map { .cancelPart($0.number) }
+  }
+
+  /// When ``tick(now:)`` must be called next; `nil` once the answer is closed.
+  package var nextDeadline: Instant? {
+    guard case .running = state else { return nil }
+    if parts.isEmpty { return (emptySince ?? startedAt) + .milliseconds(100) }
+    let signs = parts.map {
+      $0.isDoubted || parts.count > 1 ? $0.lastSign + timeouts.dead : $0.lastSign + timeouts.suspect
+    }
+    let tokens = parts.filter { !$0.isDoubted }.map { $0.lastToken + timeouts.noToken }
+    return (signs + tokens + [startedAt + timeouts.total]).min()
+  }
+
+  private mutating func startPart(now: Instant) -> [Effect] {
+    guard nextPart < partsMax else { return close(.tooManyParts) }
+    let number = nextPart
+    nextPart += 1
+    // A doubted machine is still working: the second part goes elsewhere.
+    let busy = parts.compactMap(\.node)
+    parts.append(
+      Part(number: number, start: progress.map(\.tokens.count), lastSign: now, lastToken: now))
+    return [.startPart(number, resume: progress, avoiding: avoided.union(busy))]
+  }
+
+  private mutating func close(_ failure: AnswerFailure) -> [Effect] {
+    state = .closed
+    return parts.map { .cancelPart($0.number) } + [.fail(failure)]
+  }
+
+  private mutating func update(_ number: Int, _ change: (inout Part) -> Void) {
+    guard let index = parts.firstIndex(where: { $0.number == number }) else { return }
+    emptySince = nil
+    change(&parts[index])
+  }
+}

@@ -1,0 +1,274 @@
+internal import BloomBase
+
+extension Scheduler {
+  /// Sends a request to the best of its candidates, or makes it wait, or ends it.
+  mutating func place(_ number: Int, isArrival: Bool, _ now: Instant) {
+    let answer = requests[number].answer
+    guard answers[answer].dispatches < limits.dispatchesPerAnswer else {
+      return giveUp(number, .retryBudgetSpent, nil, isArrival: isArrival, now)
+    }
+    var decision = judge(number, now)
+    let best = bestOpen(decision)
+    let (waiting, shortest) = shortestWait(decision)
+    if let best, !isWorthWaiting(decision, free: best, busy: waiting) {
+      for index in decision.candidates.indices where decision.candidates[index].isOpen {
+        decision.candidates[index].reason =
+          index == best
+          ? .chosen : decision.candidates[index].reason == .busy ? .busy : .costlier
+      }
+      record(decision, of: number, now)
+      return dispatch(number, best, isHedge: false, now)
+    }
+    record(decision, of: number, now)
+    guard waiting != nil else {
+      return giveUp(number, mainReason(decision), nil, isArrival: isArrival, now)
+    }
+    wait(number, decision, shortest, isArrival: isArrival, now)
+  }
+
+  /// Starts a second candidate beside a late or silent one, if one is free now.
+  mutating func hedge(_ number: Int, _ now: Instant) {
+    let request = requests[number]
+    guard !request.hasStarted, request.attempts.0 >= 0, request.attempts.1 < 0,
+      answers[request.answer].dispatches < limits.dispatchesPerAnswer
+    else { return }
+    var decision = judge(number, now)
+    let busyWith = attempts[request.attempts.0].candidate
+    decision.candidates[busyWith].cost = .infinity
+    guard let best = bestOpen(decision) else { return }
+    requests[number].decision.candidates[best] = decision.candidates[best]
+    dispatch(number, best, isHedge: true, now)
+  }
+
+  /// Takes a candidate from a waiting request for good.
+  mutating func drop(_ number: Int, _ candidate: Int, _ reason: ReasonCode, _ now: Instant) {
+    queue.remove(request: number, candidate: candidate)
+    requests[number].candidates[candidate].excluded = reason
+    guard !queue.holds(request: number) else { return }
+    accounts[requests[number].account].waiting -= 1
+    // Another candidate may have become free or come back meanwhile.
+    if !requests[number].hasAttempt { place(number, isArrival: false, now) }
+  }
+
+  /// Gives free slots of a node to the requests that wait for it.
+  mutating func fill(_ node: Int, _ now: Instant) {
+    for offer in nodes[node].offers.indices { fill(node, offer, now) }
+  }
+
+  /// Gives free slots of one model of a node to the requests that wait for it.
+  mutating func fill(_ node: Int, _ offer: Int, _ now: Instant) {
+    let lane = nodes[node].offers[offer].lane
+    while nodes[node].link == .active, nodes[node].offers[offer].freeSlots > 0,
+      let next = queue.next(lane: lane)
+    {
+      let request = next.request
+      let verdict = judge(request, next.candidate, ignoresQueue: true, now)
+      switch verdict.reason {
+      case .chosen:
+        let work = requests[request].inputTokens / 8 + requests[request].expectedTokens
+        accounts[requests[request].account].waiting -= 1
+        queue.take(lane: lane, work: UInt64(work))
+        requests[request].decision.candidates[next.candidate] = verdict
+        note(node, .chosen, now)
+        dispatch(request, next.candidate, isHedge: false, now)
+      case .memoryShort:
+        // It keeps its place; passing it over would starve long prompts.
+        return
+      default:
+        drop(request, next.candidate, verdict.reason, now)
+      }
+    }
+  }
+
+  private mutating func record(_ decision: Decision, of number: Int, _ now: Instant) {
+    requests[number].decision = decision
+    for verdict in decision.candidates {
+      if let node = nodeNumbers[verdict.node] { note(node, verdict.reason, now) }
+    }
+  }
+
+  private mutating func wait(
+    _ number: Int, _ decision: Decision, _ shortest: Double, isArrival: Bool, _ now: Instant
+  ) {
+    let account = requests[number].account
+    let left = requests[number].deadline.seconds(since: now)
+    let reason: ReasonCode? =
+      if queue.waitingRequests >= limits.waiting {
+        .networkQueueFull
+      } else if accounts[account].waiting >= limits.waitingPerAccount {
+        .accountQueueFull
+      } else if shortest > left {
+        .deadlineUnreachable
+      } else {
+        nil
+      }
+    if let reason { return giveUp(number, reason, shortest, isArrival: isArrival, now) }
+    var position = Int.max
+    for (index, verdict) in decision.candidates.enumerated() where verdict.reason == .busy {
+      let key = requests[number].candidates[index].candidate.key
+      guard let node = nodeNumbers[verdict.node], let offer = nodes[node].offer(key) else {
+        continue
+      }
+      let lane = nodes[node].offers[offer].lane
+      queue.add(
+        request: number, candidate: index, lane: lane, account: accounts[account].serial)
+      position = min(position, queue.waiting(lane: lane))
+    }
+    accounts[account].waiting += 1
+    timers.update(2 * number, key: requests[number].deadline.nanoseconds, &timerPositions)
+    effects.append(
+      .queued(
+        requests[number].id, position: position,
+        estimate: .milliseconds(Int64(min(shortest, 86400) * 1000))))
+  }
+
+  private mutating func giveUp(
+    _ number: Int, _ reason: ReasonCode, _ wait: Double?, isArrival: Bool, _ now: Instant
+  ) {
+    let retryAfter = advice(reason, wait)
+    let answer = requests[number].answer
+    let part = requests[number].id.part
+    end(number, .failed(reason, retryAfter: retryAfter), now)
+    guard isArrival else { return }
+    // It was never taken up: the driver hears a refusal instead of an ending.
+    if case .end(let id, _)? = effects.popLast() {
+      effects.append(.refuse(id, reason, retryAfter: retryAfter))
+    }
+    withdraw(answer, part: part)
+  }
+
+  private func judge(_ number: Int, _ now: Instant) -> Decision {
+    var decision = Decision(
+      at: now, expectedTokens: requests[number].expectedTokens, candidates: [])
+    for index in requests[number].candidates.indices {
+      decision.candidates.append(judge(number, index, ignoresQueue: false, now))
+    }
+    return decision
+  }
+
+  /// The verdict on one candidate: every gate in order, then the cost.
+  private func judge(
+    _ number: Int, _ index: Int, ignoresQueue: Bool, _ now: Instant
+  ) -> CandidateVerdict {
+    let candidate = requests[number].candidates[index]
+    var verdict = CandidateVerdict(node: candidate.candidate.node, reason: .chosen)
+    func closed(_ reason: ReasonCode) -> CandidateVerdict {
+      var closed = verdict
+      closed.reason = reason
+      return closed
+    }
+    if let excluded = candidate.excluded { return closed(excluded) }
+    guard let node = nodeNumbers[candidate.candidate.node] else { return closed(.notConnected) }
+    switch nodes[node].link {
+    case .active: break
+    case .suspect: return closed(.suspect)
+    case .draining: return closed(.draining)
+    case .gone: return closed(.notConnected)
+    }
+    guard let offer = nodes[node].offer(candidate.candidate.key) else { return closed(.keyUnknown) }
+    if let reason = mismatch(number, node, offer) { return closed(reason) }
+    let slots = nodes[node].offers[offer].slots
+    if slots == 0 { return closed(.paused) }
+    let wanted = requests[number].inputTokens + requests[number].expectedTokens
+    let room = nodes[node].offers[offer].contextTokens
+    if room > 0, wanted > Double(room) { return closed(.contextTooLong) }
+    let isFull = room > 0 && nodes[node].offers[offer].reservedTokens + wanted > Double(room)
+
+    let waiting = queue.waiting(lane: nodes[node].offers[offer].lane)
+    let isBusy =
+      nodes[node].offers[offer].freeSlots <= 0 || isFull || (!ignoresQueue && waiting > 0)
+    if isBusy, !ignoresQueue {
+      if waiting >= limits.waitingPerNode { return closed(.nodeQueueFull) }
+      verdict.reason = .busy
+    } else if isFull {
+      verdict.reason = .memoryShort
+    }
+    estimate(&verdict, number, node, offer, waiting: isBusy ? waiting + 1 : 0)
+    return verdict
+  }
+
+  private func estimate(
+    _ verdict: inout CandidateVerdict, _ number: Int, _ node: Int, _ offer: Int, waiting: Int
+  ) {
+    let streams = min(nodes[node].running.count + 1, max(nodes[node].offers[offer].slots, 1))
+    let decodeRate = nodes[node].offers[offer].rates.decodeRate(streams: streams)
+    let prefillRate = nodes[node].offers[offer].rates.prefillRate
+    let roundTrip = Double(nodes[node].roundTrip.wholeNanoseconds) / 1e9
+    verdict.firstToken =
+      roundTrip + nodes[node].offers[offer].rates.overheadSeconds
+      + requests[number].inputTokens / prefillRate
+    verdict.decode = requests[number].expectedTokens / decodeRate
+    if waiting > 0 {
+      let usual = nodes[node].offers[offer].serviceSeconds
+      let service = usual > 0 ? usual : verdict.firstToken + verdict.decode
+      verdict.wait = service * Double(waiting) / Double(max(nodes[node].offers[offer].slots, 1))
+    }
+    verdict.completion = max(nodes[node].reliability.mean, 0.05)
+    verdict.cost = (verdict.wait + verdict.firstToken + verdict.decode) / verdict.completion
+    verdict.score = nodes[node].score
+  }
+
+  private func mismatch(_ number: Int, _ node: Int, _ offer: Int) -> ReasonCode? {
+    if nodes[node].offers[offer].model != requests[number].modelID { return .modelNotServed }
+    if !nodes[node].profile.isAttested { return .attestationStale }
+    if nodes[node].profile.tier < requests[number].constraints.tier { return .tierTooLow }
+    if let region = requests[number].constraints.region, region != nodes[node].profile.region {
+      return .regionMismatch
+    }
+    if let pool = requests[number].constraints.pool {
+      if !nodes[node].profile.pools.contains(pool) { return .poolMismatch }
+    } else if nodes[node].reliability.mean < limits.reliabilityGate {
+      return .standingTooLow
+    }
+    if let cap = requests[number].constraints.priceCap, nodes[node].offers[offer].price > cap {
+      return .priceAboveCap
+    }
+    let context = nodes[node].offers[offer].contextLimit
+    let least = requests[number].inputTokens
+    if context > 0, least > Double(context) { return .contextTooLong }
+    return nil
+  }
+
+  /// The cheapest candidate that is free now; among equals the one with the higher score.
+  private func bestOpen(_ decision: Decision) -> Int? {
+    var best: Int?
+    for (index, verdict) in decision.candidates.enumerated()
+    where verdict.isOpen && verdict.reason == .chosen {
+      guard let other = best.map({ decision.candidates[$0] }) else {
+        best = index
+        continue
+      }
+      let isTie = abs(verdict.cost - other.cost) <= limits.tieShare * other.cost
+      if isTie ? verdict.score > other.score : verdict.cost < other.cost { best = index }
+    }
+    return best
+  }
+
+  private func shortestWait(_ decision: Decision) -> (index: Int?, seconds: Double) {
+    var index: Int?
+    var seconds = Double.infinity
+    for (place, verdict) in decision.candidates.enumerated()
+    where verdict.reason == .busy && verdict.wait < seconds {
+      index = place
+      seconds = verdict.wait
+    }
+    return (index, seconds)
+  }
+
+  private func isWorthWaiting(_ decision: Decision, free: Int, busy: Int?) -> Bool {
+    guard let busy else { return false }
+    return decision.candidates[busy].cost * limits.patience < decision.candidates[free].cost
+  }
+
+  /// The reason that says most about what to change, when no candidate can serve.
+  private func mainReason(_ decision: Decision) -> ReasonCode {
+    for verdict in decision.candidates {
+      switch verdict.reason {
+      case .notConnected, .excluded, .suspect, .nodeLost, .nodeTimeout, .nodeRefused, .handedBack:
+        continue
+      default: return verdict.reason
+      }
+    }
+    return .noCandidate
+  }
+}

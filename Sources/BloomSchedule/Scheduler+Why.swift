@@ -1,0 +1,68 @@
+package import BloomBase
+
+/// What a node gets to know about its work, or the lack of it.
+package struct NodeStanding: Equatable, Sendable {
+  /// The score with its parts.
+  package var score: TrustScore
+  /// Whether a request could be given to it this moment, and if not, why.
+  package var present: ReasonCode?
+  /// Times each reason was met in the window, ``ReasonCode/notNamed`` included.
+  package var reasons: [ReasonCode: Int]
+  /// Requests that named this node in the window.
+  package var named: Int
+  /// Measured tokens a second of one lone stream for each model it serves.
+  package var decodeRates: [ModelID: Double]
+}
+
+extension Scheduler {
+  /// Why a node got the work it got: counted by the evaluator as it decided.
+  ///
+  /// - Parameters:
+  ///   - node: Any node ever seen and not forgotten; `nil` for others.
+  ///   - hours: 1…24, the present hour included.
+  ///   - now: The time.
+  /// - Returns: The standing, or `nil`.
+  package func standing(of node: NodeID, hours: Int, now: Instant) -> NodeStanding? {
+    guard let number = nodeNumbers[node] else { return nil }
+    var reasons = nodes[number].reasons.counts(hours: hours, now: now.hour)
+    let named = nodes[number].named.count(hours: hours, now: now.hour)
+    var arrivals = 0
+    var rates: [ModelID: Double] = [:]
+    for offer in nodes[number].offers where !offer.keys.isEmpty {
+      rates[offer.model] = offer.rates.decodeRate(streams: 1)
+      if let model = modelNumbers[offer.model] {
+        arrivals += models[model].arrivals.count(hours: hours, now: now.hour)
+      }
+    }
+    if arrivals > named { reasons[.notNamed] = arrivals - named }
+    return NodeStanding(
+      score: score(number), present: obstacle(number), reasons: reasons, named: named,
+      decodeRates: rates)
+  }
+
+  /// Why a living request is where it is: every candidate with the parts of its cost.
+  package func decision(for request: RequestID) -> Decision? {
+    living(request).map { requests[$0].decision }
+  }
+
+  /// Nodes that may get work now; connected is not the same.
+  ///
+  /// - Complexity: O(nodes); for reports, not for decisions.
+  package var routableNodes: Int {
+    nodeNumbers.values.reduce(0) { $0 + (obstacle($1) == nil ? 1 : 0) }
+  }
+
+  private func obstacle(_ number: Int) -> ReasonCode? {
+    switch nodes[number].link {
+    case .active: break
+    case .suspect: return .suspect
+    case .draining: return .draining
+    case .gone: return .notConnected
+    }
+    if !nodes[number].profile.isAttested { return .attestationStale }
+    if nodes[number].reliability.mean < limits.reliabilityGate { return .standingTooLow }
+    let served = nodes[number].offers.filter { !$0.keys.isEmpty && $0.slots > 0 }
+    if served.isEmpty { return .paused }
+    return served.contains { $0.freeSlots > 0 } ? nil : .busy
+  }
+}

@@ -1,0 +1,196 @@
+internal import BloomBase
+
+/// What the scheduler knows of one model that a node serves.
+struct OfferState: Sendable {
+  var model: ModelID
+  var keys: [KeyID]
+  var activeBytes: Int
+  var contextLimit: Int
+  var price: Micros
+  var rates = MeasuredRates()
+  /// Where requests for it wait.
+  var lane: Int
+  /// Lowered when the node refuses as busy; the next report restores it.
+  var slots = 0
+  var contextTokens = 0
+  var reservedTokens = 0.0
+  var running = 0
+  /// Smoothed seconds that a request occupies a slot; 0 before the first.
+  var serviceSeconds = 0.0
+
+  var freeSlots: Int { slots - running }
+}
+
+/// What the scheduler knows of one node.
+///
+/// It outlives connections.
+struct NodeState: Sendable {
+  enum Link: Sendable {
+    /// May get work.
+    case active
+    /// Silent: keeps its work, gets none.
+    case suspect
+    /// Finishes what it has.
+    case draining
+    /// No link; in the list of the gone.
+    case gone
+  }
+
+  var profile: NodeProfile
+  var link = Link.active
+  var offers: [OfferState] = []
+  /// Attempts that occupy a slot of any model.
+  var running: [Int] = []
+  var reliability: Reliability
+  var availability = 1.0
+  var roundTrip = Duration.milliseconds(50)
+  var loss = 0.0
+  var score = 0.0
+  var reasons = ReasonCounts()
+  var named = HourlyCount()
+  var goneNext = -1
+  var gonePrevious = -1
+
+  func offer(_ key: KeyID) -> Int? { offers.firstIndex { $0.keys.contains(key) } }
+  func offer(_ model: ModelID) -> Int? { offers.firstIndex { $0.model == model } }
+}
+
+struct RequestState: Sendable {
+  struct CandidateState: Sendable {
+    var candidate: Candidate
+    /// Why it is not tried again for this request.
+    var excluded: ReasonCode?
+  }
+
+  var id: RequestID
+  var account: Int
+  var answer: Int
+  var model: Int
+  var candidates: UpToFour<CandidateState>
+  var modelID: ModelID
+  var inputTokens: Double
+  var expectedTokens: Double
+  var output: OutputClass
+  var deadline: Instant
+  var constraints: PlacementConstraints
+  var mayHedge: Bool
+  /// At most two attempts: the first and a hedge; −1 for none.
+  var attempts = (-1, -1)
+  var hasStarted = false
+  var decision: Decision
+
+  var hasAttempt: Bool { attempts.0 >= 0 || attempts.1 >= 0 }
+}
+
+struct AttemptState: Sendable {
+  enum Stage: Sendable {
+    case sent
+    case accepted
+    case streaming
+    /// Told to stop; holds its slot until it confirms.
+    case stopping
+  }
+
+  var id: RequestID
+  /// −1 when the request has ended and only the slot is still held.
+  var request: Int
+  var node: Int
+  var candidate: Int
+  var offer: ModelID
+  var stage = Stage.sent
+  var isHedge: Bool
+  var sentAt: Instant
+  var acceptedAt: Instant
+  var firstTokenAt: Instant
+  var predictedFirstToken: Double
+  var inputTokens: Double
+  var output: OutputClass
+  var model: Int
+  var reservedTokens: Double
+  var tokens = 0
+  /// Streams beside this one when its first token came.
+  var streamsAtStart = 1
+}
+
+/// An answer over all its parts.
+struct AnswerState: Sendable {
+  enum Part: Sendable {
+    case living
+    case suspect
+    case failed
+    case done
+  }
+
+  var id: AnswerID
+  var account: AccountID
+  var model: ModelID
+  var output: OutputClass
+  var lastPart: UInt16
+  var lastState = Part.living
+  var dispatches = 0
+  /// Request numbers of the living parts: at most a suspect one and its successor; −1 for none.
+  var living = (-1, -1)
+  var failedNodes: UpToFour<NodeID> = []
+  var retiredAt = Instant(nanoseconds: 0)
+  var next = -1
+  var previous = -1
+  var isRetired = false
+
+  var livingCount: Int { (living.0 >= 0 ? 1 : 0) + (living.1 >= 0 ? 1 : 0) }
+}
+
+struct AccountState: Sendable {
+  var id: AccountID
+  /// Never used twice, so that a flow of a forgotten account is not another's.
+  var serial: UInt32
+  var living = 0
+  var waiting = 0
+}
+
+struct ModelState: Sendable {
+  var arrivals = HourlyCount()
+  /// Completion tokens of finished answers, one median for each output class.
+  var expected: [RollingMedian] = Array(
+    repeating: RollingMedian(), count: OutputClass.allCases.count)
+}
+
+/// A count for each of the last 24 hours.
+struct HourlyCount: Equatable, Sendable {
+  private var ring: [UInt32] = []
+  private var hour: UInt64 = 0
+
+  mutating func add(hour now: UInt64) {
+    if ring.isEmpty {
+      ring = Array(repeating: 0, count: 24)
+      hour = now
+    }
+    if now > hour {
+      for step in 1...min(now - hour, 24) { ring[Int((hour + step) % 24)] = 0 }
+      hour = now
+    }
+    ring[Int(now % 24)] &+= 1
+  }
+
+  func count(hours: Int, now: UInt64) -> Int {
+    guard !ring.isEmpty else { return 0 }
+    var sum = 0
+    for age in 0..<UInt64(min(max(hours, 1), 24)) where now >= age {
+      let wanted = now - age
+      if wanted <= hour, hour - wanted < 24 { sum += Int(ring[Int(wanted % 24)]) }
+    }
+    return sum
+  }
+}
+
+/// Ends of the list of nodes that are gone, longest gone first.
+struct GoneList: Sendable {
+  var head = -1
+  var tail = -1
+}
+
+/// Ends of the list of answers without a living part, oldest first.
+struct RetiredList: Sendable {
+  var head = -1
+  var tail = -1
+  var count = 0
+}

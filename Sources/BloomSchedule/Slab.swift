@@ -1,0 +1,32 @@
+/// Values under small reusable numbers.
+struct Slab<Value: Sendable>: Sendable {
+  private var values: [Value] = []
+  private var free: [Int] = []
+
+  /// How many numbers are in use.
+  var count: Int { values.count - free.count }
+  /// One more than the largest number ever given out.
+  var bound: Int { values.count }
+
+  /// Stores a value and returns its number.
+  mutating func insert(_ value: Value) -> Int {
+    guard let number = free.popLast() else {
+      values.append(value)
+      return values.count - 1
+    }
+    values[number] = value
+    return number
+  }
+
+  /// Gives a number back.
+  ///
+  /// The old value stays until the number is used again.
+  mutating func remove(_ number: Int) { free.append(number) }
+
+  mutating func reserveCapacity(_ count: Int) { values.reserveCapacity(count) }
+
+  subscript(number: Int) -> Value {
+    _read { yield values[number] }
+    _modify { yield &values[number] }
+  }
+}

@@ -1,0 +1,129 @@
+import BloomBase
+import BloomSchedule
+import Testing
+
+@Suite struct GateTests {
+  @Test func `each constraint fails closed with its own reason`() {
+    let cases: [(PlacementConstraints, ReasonCode)] = [
+      (.init(tier: .hardware), .tierTooLow),
+      (.init(region: "eu"), .regionMismatch),
+      (.init(pool: "family"), .poolMismatch),
+      (.init(priceCap: Micros(99)), .priceAboveCap),
+    ]
+    for (constraints, reason) in cases {
+      let world = World()
+      world.handle(
+        .nodeJoined(
+          world.profile(1, tier: .software, region: "us", price: 100), world.capacity(1)))
+      let request = world.request([1], constraints: constraints)
+      #expect(world.handle(.requestArrived(request)).refusals == [reason])
+      let standing = world.scheduler.standing(of: World.node(1), hours: 1, now: world.now)
+      #expect(standing?.reasons[reason] == 1)
+    }
+  }
+
+  @Test func `a node that meets every constraint is chosen`() {
+    let world = World()
+    let profile = world.profile(1, tier: .measured, region: "eu", pools: ["family"], price: 100)
+    world.handle(.nodeJoined(profile, world.capacity(1)))
+    let constraints = PlacementConstraints(
+      tier: .measured, region: "eu", pool: "family", priceCap: Micros(100))
+    let request = world.request([1], constraints: constraints)
+    #expect(world.handle(.requestArrived(request)).dispatched == [World.node(1)])
+  }
+
+  @Test func `a node without valid evidence, key or model gets nothing`() {
+    let world = World()
+    world.handle(.nodeJoined(world.profile(1, isAttested: false), world.capacity(1)))
+    var request = world.request([1])
+    #expect(world.handle(.requestArrived(request)).refusals == [.attestationStale])
+    world.handle(.recordChanged(world.profile(1)))
+    request.candidates = [Candidate(node: World.node(1), key: KeyID(99))]
+    #expect(world.handle(.requestArrived(request)).refusals == [.keyUnknown])
+    request = world.request([1])
+    guard let other = Digest(Array(repeating: 5, count: 32)) else { return }
+    request.model = ModelID(other)
+    #expect(world.handle(.requestArrived(request)).refusals == [.modelNotServed])
+  }
+
+  @Test func `bad candidate lists are refused`() {
+    let world = World()
+    world.join(1)
+    let none = world.request([])
+    #expect(world.handle(.requestArrived(none)).refusals == [.badCandidates])
+    let twice = world.request([1, 1])
+    #expect(world.handle(.requestArrived(twice)).refusals == [.badCandidates])
+    let unknown = world.request([7, 8])
+    #expect(world.handle(.requestArrived(unknown)).refusals == [.noCandidate])
+  }
+
+  @Test func `a prompt that does not fit the cache now waits for room`() {
+    let world = World()
+    let report = ReportedCapacity(model: world.model, slots: 4, contextTokens: 1000)
+    world.handle(.nodeJoined(world.profile(1), [report]))
+    let first = world.arrive([1])
+    let second = world.request([1])
+    #expect(world.handle(.requestArrived(second)).dispatched.isEmpty)
+    let freed = world.handle(
+      .finished(first, World.node(1), .init(promptTokens: 1, completionTokens: 1)))
+    #expect(freed.dispatchedRequests == [second.id])
+    var huge = world.request([1])
+    huge.inputBytes = 40_000
+    #expect(world.handle(.requestArrived(huge)).refusals == [.contextTooLong])
+  }
+
+  @Test func `a disputed node loses public work and may still serve its own pool`() {
+    let world = World()
+    world.handle(.nodeJoined(world.profile(1, pools: ["family"]), world.capacity(1)))
+    world.handle(.nodeDisputed(World.node(1)))
+    world.handle(.nodeDisputed(World.node(1)))
+    let request = world.request([1])
+    #expect(world.handle(.requestArrived(request)).refusals == [.standingTooLow])
+    let own = world.request([1], constraints: .init(pool: "family"))
+    #expect(world.handle(.requestArrived(own)).dispatched == [World.node(1)])
+  }
+
+  @Test func `a node learns how often others were drawn instead of it`() {
+    let world = World()
+    world.join(1, slots: 8)
+    world.join(2, slots: 8)
+    for _ in 0..<3 { _ = world.arrive([1]) }
+    let standing = world.scheduler.standing(of: World.node(2), hours: 1, now: world.now)
+    #expect(standing?.reasons == [.notNamed: 3])
+    #expect(standing?.named == 0)
+    #expect(standing?.present == nil)
+    let chosen = world.scheduler.standing(of: World.node(1), hours: 1, now: world.now)
+    #expect(chosen?.reasons == [.chosen: 3])
+  }
+
+  @Test func `a decision shows every candidate with the parts of its cost`() {
+    let world = World()
+    world.join(1, decode: 60)
+    world.join(2, decode: 10)
+    let id = world.arrive([1, 2, 3])
+    guard let decision = world.scheduler.decision(for: id) else {
+      Issue.record("no decision")
+      return
+    }
+    #expect(decision.candidates.map(\.reason) == [.chosen, .costlier, .notConnected])
+    let chosen = decision.candidates[0]
+    let sum = (chosen.wait + chosen.firstToken + chosen.decode) / chosen.completion
+    #expect(chosen.cost == sum)
+    #expect(decision.candidates[1].cost > chosen.cost)
+  }
+
+  @Test func `counts are kept by the hour and leave after a day`() {
+    let world = World()
+    world.join(1, slots: 100)
+    _ = world.arrive([1])
+    world.now = world.now + .seconds(3600)
+    _ = world.arrive([1])
+    func chosen(_ hours: Int) -> Int? {
+      world.scheduler.standing(of: World.node(1), hours: hours, now: world.now)?.reasons[.chosen]
+    }
+    #expect(chosen(1) == 1)
+    #expect(chosen(2) == 2)
+    world.now = world.now + .seconds(24 * 3600)
+    #expect(chosen(24) == nil)
+  }
+}
