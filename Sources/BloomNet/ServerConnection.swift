@@ -94,13 +94,12 @@ final class ServerConnection: @unchecked Sendable {
     if !isBodyEnded, owesContinue { keepsAlive = false }
     switch response.body {
     case .webSocket(let options, let handler):
-      if let refusal = WebSocketUpgrade.refusal(of: head, options) {
-        response = refusal
-        try await send(response, to: head, &keepsAlive)
-      } else {
+      guard let refusal = WebSocketUpgrade.refusal(of: head, options) else {
         try await upgrade(head, response, options, handler)
         return false
       }
+      response = refusal
+      try await send(response, to: head, &keepsAlive)
     default: try await send(response, to: head, &keepsAlive)
     }
     return try await skipBody() && keepsAlive

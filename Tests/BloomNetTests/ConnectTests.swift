@@ -18,7 +18,9 @@ import Testing
     #expect(HappyEyeballs([]).order.isEmpty)
   }
 
-  @Test func `the next attempt starts after the delay or a failure, and the last failure ends`() throws {
+  @Test func `the next attempt starts after the delay or a failure, and the last failure ends`()
+    throws
+  {
     var machine = HappyEyeballs(try ["::1", "10.0.0.1", "::2"].map(Self.address))
     #expect(machine.start() == [.attempt(0), .wait])
     #expect(machine.delayPassed() == [.attempt(1), .wait])
@@ -139,7 +141,8 @@ struct TestProxy: Sendable {
   static func start(target: SocketAddress, requests: Locked<[String]>) async throws -> TestProxy {
     let loop = EventLoopGroup.shared.loops[0]
     return try await loop.run {
-      let listener = try Listener(tcp: "127.0.0.1", port: 0, reusesPort: false, on: loop) { socket in
+      let listener = try Listener(tcp: "127.0.0.1", port: 0, reusesPort: false, on: loop) {
+        socket in
         Task(executorPreference: loop) {
           defer { socket.close() }
           var head = ""
@@ -150,7 +153,8 @@ struct TestProxy: Sendable {
           let seen = head
           requests.withLock { $0.append(seen) }
           if head.hasPrefix("CONNECT refuse") {
-            return try await socket.write(Array("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".utf8))
+            return try await socket.write(
+              Array("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".utf8))
           }
           let inner = try await Socket.connect(target, on: loop)
           defer { inner.close() }

@@ -15,7 +15,9 @@ import Testing
     #expect(!loop.isCurrent)
   }
 
-  @Test func `sleep ends, also by cancellation, and a time-out names what was awaited`() async throws {
+  @Test func `sleep ends, also by cancellation, and a time-out names what was awaited`()
+    async throws
+  {
     let loop = EventLoopGroup.shared.next()
     try await loop.sleep(for: .milliseconds(5))
     try await loop.sleep(for: .zero)
@@ -138,7 +140,9 @@ import Testing
     for tick in UInt64(1)...120 {
       for entry in wheel.advance(to: tick) { entry.expired(at: tick) }
     }
-    for (entry, deadline) in zip(entries, due) { #expect(entry.firedAt == (deadline.map { [$0] } ?? [])) }
+    for (entry, deadline) in zip(entries, due) {
+      #expect(entry.firedAt == (deadline.map { [$0] } ?? []))
+    }
     #expect(wheel.count == 0)
   }
 }

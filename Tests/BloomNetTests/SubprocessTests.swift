@@ -32,7 +32,8 @@ import Testing
 
   @Test func `descriptors, environment and folder are handed over`() async throws {
     let path = "/tmp/bloom-fd-\(UInt32.random(in: 0...UInt32.max))"
-    try write(TLSIdentity(certificate: .text(Array("inherited".utf8)), key: .text([])), path, path + ".2")
+    try write(
+      TLSIdentity(certificate: .text(Array("inherited".utf8)), key: .text([])), path, path + ".2")
     defer { remove(path, path + ".2") }
     let descriptor = openForReading(path)
     defer { closeDescriptor(descriptor) }

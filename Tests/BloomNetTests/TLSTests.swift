@@ -19,7 +19,8 @@ import Testing
       let tls = request.connection.tls
       let peer = tls?.peerKeyDigest?.hex ?? "none"
       return .text(
-        "\(Hex.encode(tls?.exporter ?? [])) \(tls?.serverName ?? "none") \(peer) \(tls?.isTLS13 == true)")
+        "\(Hex.encode(tls?.exporter ?? [])) \(tls?.serverName ?? "none") \(peer) \(tls?.isTLS13 == true)"
+      )
     }
   }
 
@@ -88,32 +89,40 @@ import Testing
     }
   }
 
+  static func send(
+    _ url: String, to identity: TLSIdentity, as own: TLSIdentity?
+  ) async throws -> String {
+    let client = client {
+      $0.roots = .custom(identity.certificate)
+      $0.identity = own
+    }
+    defer { client.close() }
+    let response = try await client.send(.get(url))
+    return String(decoding: try await response.body.collect(upTo: 1_000), as: UTF8.self)
+  }
+
   @Test func `client certificates are reported, demanded and checked`() async throws {
     let identity = try Self.identity()
     let mine = try TLSIdentity.selfSigned(names: ["node"])
     let mineHex = try mine.keyDigest().hex
     let stranger = try TLSIdentity.selfSigned(names: ["node"])
-    @Sendable func send(_ url: String, as own: TLSIdentity?) async throws -> String {
-      let client = Self.client {
-        $0.roots = .custom(identity.certificate)
-        $0.identity = own
-      }
-      defer { client.close() }
-      let response = try await client.send(.get(url))
-      return String(decoding: try await response.body.collect(upTo: 1_000), as: UTF8.self)
-    }
     var reported = TLSServerConfiguration(identity: identity)
     reported.clientCertificates = .reported(required: false)
     try await withTLS(reported) { _, url in
-      #expect(try await send(url, as: mine).contains(mineHex))
-      #expect(try await send(url, as: nil).contains(" none none "))
+      let known = try await Self.send(url, to: identity, as: mine)
+      #expect(known.contains(mineHex))
+      let unknown = try await Self.send(url, to: identity, as: nil)
+      #expect(unknown.contains(" none none "))
     }
     var verified = TLSServerConfiguration(identity: identity)
     verified.clientCertificates = .verified(roots: mine.certificate, required: true)
     try await withTLS(verified) { _, url in
-      #expect(try await send(url, as: mine).contains(mineHex))
-      await #expect(throws: (any Error).self) { try await send(url, as: nil) }
-      await #expect(throws: (any Error).self) { try await send(url, as: stranger) }
+      let known = try await Self.send(url, to: identity, as: mine)
+      #expect(known.contains(mineHex))
+      await #expect(throws: (any Error).self) { try await Self.send(url, to: identity, as: nil) }
+      await #expect(throws: (any Error).self) {
+        try await Self.send(url, to: identity, as: stranger)
+      }
     }
   }
 
@@ -178,7 +187,9 @@ import Testing
       let sizes = [0, 1, 125, 126, 16_384, 16_385, 65_535, 65_536, 300_000, 1_500_000]
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask {
-          for size in sizes { try await socket.send([UInt8](repeating: UInt8(size & 255), count: size)) }
+          for size in sizes {
+            try await socket.send([UInt8](repeating: UInt8(size & 255), count: size))
+          }
         }
         for size in sizes {
           let expected = [UInt8](repeating: UInt8(size & 255), count: size)
