@@ -90,7 +90,8 @@ public final class HTTPClient: Sendable {
         stream.clearDeadline(.read(""))
         guard answer.status == .switchingProtocols else {
           throw NetError(
-            .protocolViolation, "the server refused the WebSocket with status \(answer.status.code)")
+            .protocolViolation, "the server refused the WebSocket with status \(answer.status.code)"
+          )
         }
         let chosen = try WebSocketHandshake.check(answer, key: text, subprotocols: offered)
         return WebSocket(

@@ -269,3 +269,26 @@ package final class Socket: ByteStream, @unchecked Sendable {
 
   override func closeTransport() { handle.closeHandle() }
 }
+
+/// Two connected unix-domain streams.
+package enum SocketPair: Sendable {
+  /// Makes a pair on the loop that runs the caller.
+  package static func make(on loop: EventLoop) throws(NetError) -> (ByteStream, ByteStream) {
+    var ends: [Int32] = [-1, -1]
+    let code = unsafe ctls_pair(&ends)
+    if code < 0 { throw UVCode.error(code) }
+    let first: Socket
+    do throws(NetError) {
+      first = try Socket.adopt(descriptor: ends[0], isPipe: true, on: loop)
+    } catch {
+      ctls_close(ends[1])
+      throw error
+    }
+    do throws(NetError) {
+      return (first, try Socket.adopt(descriptor: ends[1], isPipe: true, on: loop))
+    } catch {
+      first.close()
+      throw error
+    }
+  }
+}

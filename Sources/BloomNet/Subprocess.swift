@@ -41,6 +41,12 @@ public final class Subprocess: Sendable {
     public let code: Int
     /// The signal; 0 when it exited by itself.
     public let signal: Int32
+
+    /// Names an end.
+    public init(code: Int, signal: Int32) {
+      self.code = code
+      self.signal = signal
+    }
   }
 
   /// The child's process number.
@@ -156,7 +162,7 @@ public final class Subprocess: Sendable {
       let path = unsafe strdup(options.path)
       let folder = unsafe options.folder.flatMap { unsafe strdup($0) }
       defer {
-        for unsafe pointer in unsafe arguments + (environment ?? []) { unsafe free(pointer) }
+        for unsafepointer in unsafe arguments + (environment ?? []) { unsafe free(pointer) }
         unsafe free(path)
         unsafe free(folder)
       }
@@ -217,7 +223,7 @@ public final class Subprocess: Sendable {
     private func wakeAll() {
       let due = unsafe waiters
       unsafe waiters = [:]
-      for unsafe (_, waiter) in unsafe due { unsafe waiter.resume() }
+      for unsafe(_, waiter) in unsafe due { unsafe waiter.resume() }
     }
 
     func kill(_ number: Int32) {

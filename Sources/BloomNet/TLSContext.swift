@@ -75,7 +75,8 @@ final class TLSContext: @unchecked Sendable {
       try read(identity.certificate, "certificate")
     }
     var key = try identity.map { (identity) throws(NetError) in try read(identity.key, "key") }
-    let rootText = try roots.map { (roots) throws(NetError) in try read(roots, "root certificates") }
+    let rootText = try roots.map { (roots) throws(NetError) in try read(roots, "root certificates")
+    }
     var step: Int32 = 0
     let context = unsafe withText(chain) { chain, chainCount in
       unsafe withText(key) { key, keyCount in

@@ -154,7 +154,9 @@ extension WebSocket {
     private var hasSentClose = false
     private var isReceiving = false
     private var pingNumber: UInt64 = 0
-    private var pongWaiters = unsafe [(number: UInt64, continuation: UnsafeContinuation<Void, Never>)]()
+    private var pongWaiters = unsafe [
+      (number: UInt64, continuation: UnsafeContinuation<Void, Never>)
+    ]()
     private var receivedPong: UInt64 = 0
     private var nextPing: UInt64?
     private var heardAt: UInt64 = 0
@@ -257,7 +259,7 @@ extension WebSocket {
     private func wake(_ isDue: (UInt64) -> Bool) {
       let due = unsafe pongWaiters.filter { isDue(unsafe $0.number) }
       unsafe pongWaiters.removeAll { isDue(unsafe $0.number) }
-      for unsafe waiter in unsafe due { unsafe waiter.continuation.resume() }
+      for unsafewaiter in unsafe due { unsafe waiter.continuation.resume() }
     }
 
     // MARK: Keep-alive
@@ -312,9 +314,9 @@ extension WebSocket {
       if !isReceiving {
         while closure == nil, let message = try? await receive() { _ = message }
       }
-      if !isReceiving || closure != nil {
+      if closure != nil || !isReceiving {
         nextPing = nil
-        await stream.closeGently()
+        if closure != nil { stream.close() } else { await stream.closeGently() }
       }
     }
 

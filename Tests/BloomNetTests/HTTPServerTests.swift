@@ -69,7 +69,9 @@ import Testing
 
   @Test func `the router finds paths, parameters, methods and what is missing`() async throws {
     try await withMemoryServer(Self.router()) { _, client in
-      func get(_ path: String, _ method: HTTPMethod = .get) async throws -> (Int, String, HTTPFields) {
+      func get(_ path: String, _ method: HTTPMethod = .get) async throws -> (
+        Int, String, HTTPFields
+      ) {
         let url = try HTTPURL("http://test" + path)
         let response = try await client.send(ClientRequest(method, url))
         let body = try await response.body.collect(upTo: 10_000)
@@ -110,7 +112,10 @@ import Testing
       let table = [
         ("GET / HTTP/1.1\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"),
-        ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", "400"),
+        (
+          "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+          "400"
+        ),
         ("GET / HTTP/1.1\nHost: a\n\n", "400"),
         ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505"),
         ("\u{16}\u{3}\u{1}", "400"),
@@ -157,7 +162,8 @@ import Testing
     var router = Router()
     router.post("/small") { .bytes(try await $0.body.collect(upTo: 10)) }
     try await withMemoryServer(router) { _, client in
-      let response = try await client.send(.post("http://test/small", [UInt8](repeating: 0, count: 11)))
+      let response = try await client.send(
+        .post("http://test/small", [UInt8](repeating: 0, count: 11)))
       #expect(response.status == .contentTooLarge)
       let good = try await client.send(.post("http://test/small", [UInt8](repeating: 0, count: 10)))
       #expect(good.status == .ok)

@@ -6,12 +6,14 @@ import Testing
 @Suite struct WebSocketTests {
   @Test(arguments: [3, 65_536])
   func `messages of any size come back as they were`(deliveryBytes: Int) async throws {
-    try await withMemoryServer(deliveryBytes: deliveryBytes, HTTPServerTests.router()) { _, client in
+    try await withMemoryServer(deliveryBytes: deliveryBytes, HTTPServerTests.router()) {
+      _, client in
       let socket = try await client.webSocket(try HTTPURL("ws://test/ws"))
       var random = SeededGenerator(seed: 7)
       let top = deliveryBytes < 100 ? 5_000 : 400_000
       for round in 0..<30 {
-        let count = round < 4 ? [0, 125, 126, 65_536 % top][round] : Int(random.next() % UInt64(top))
+        let count =
+          round < 4 ? [0, 125, 126, 65_536 % top][round] : Int(random.next() % UInt64(top))
         let bytes = (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         try await socket.send(bytes)
         #expect(try await socket.receive() == .binary(bytes))
