@@ -33,16 +33,20 @@ actor Preparer {
   private let executor: ThreadExecutor
   private let model: LlamaModel
   private let facts: EngineModel
+  private let templateSource: String?
   private var template: ChatTemplate?
 
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
 
-  init(executor: ThreadExecutor, model: LlamaModel, facts: EngineModel) {
+  init(
+    executor: ThreadExecutor, model: LlamaModel, facts: EngineModel, templateSource: String?
+  ) {
     self.executor = executor
     self.model = model
     self.facts = facts
+    self.templateSource = templateSource
   }
 
   /// Prepares submissions until the engine stops.
@@ -127,7 +131,7 @@ actor Preparer {
 
   private func chatTemplate() throws(EngineError) -> ChatTemplate {
     if let template { return template }
-    let made = try ChatTemplate(model: model)
+    let made = try ChatTemplate(model: model, source: templateSource)
     template = made
     return made
   }
