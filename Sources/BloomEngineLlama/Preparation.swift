@@ -182,8 +182,16 @@ final class Desk: Sendable {
     state.withLock { $0.submissions.isEmpty ? nil : $0.submissions.removeFirst() }
   }
 
+  /// Gives a request to the batch, or ends it when the engine is stopping.
   func hand(_ request: PreparedRequest) {
-    state.withLock { $0.ready.append(request) }
+    let isTaken = state.withLock { state in
+      if !state.isStopped { state.ready.append(request) }
+      return !state.isStopped
+    }
+    guard isTaken else {
+      let error = EngineError(.stopped, "the engine is stopping")
+      return request.submission.outlet.emit(.failed(error))
+    }
     changed.wake()
   }
 
