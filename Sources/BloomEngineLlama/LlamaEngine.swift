@@ -120,7 +120,7 @@ private actor Loader {
     if model.isEmbedder {
       abilities = [.embeddings]
     } else {
-      let bits = try ChatTemplate(model: model).abilities
+      let bits = try ChatTemplate(model: model, source: options.chatTemplate).abilities
       if bits & UInt32(LCC_CAP_TOOLS) != 0 { abilities.insert(.tools) }
       if bits & UInt32(LCC_CAP_THINKING) != 0 { abilities.insert(.reasoning) }
     }
@@ -136,7 +136,8 @@ private actor Loader {
       executor: executor, model: model, facts: description, options: options, desk: desk,
       beat: beat, time: time)
     let second = ThreadExecutor(name: "engine-prepare", stackBytes: 16 << 20)
-    let preparer = Preparer(executor: second, model: model, facts: description)
+    let preparer = Preparer(
+      executor: second, model: model, facts: description, templateSource: options.chatTemplate)
     return LlamaEngine(
       model: description, desk: desk, beat: beat, options: options, threads: [executor, second],
       loop: loop, preparer: preparer)

@@ -16,6 +16,8 @@ public struct LlamaOptions: Sendable {
   public var keepsPrefixes = true
   /// Memory that may be used, in bytes; `nil` for what the system says is available.
   public var memoryLimitBytes: Int?
+  /// A chat template (Jinja) that replaces the one in the file.
+  public var chatTemplate: String?
   /// The name clients see; `nil` for the one in the file.
   public var name: String?
 

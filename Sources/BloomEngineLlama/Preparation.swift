@@ -33,16 +33,20 @@ actor Preparer {
   private let executor: ThreadExecutor
   private let model: LlamaModel
   private let facts: EngineModel
+  private let templateSource: String?
   private var template: ChatTemplate?
 
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
 
-  init(executor: ThreadExecutor, model: LlamaModel, facts: EngineModel) {
+  init(
+    executor: ThreadExecutor, model: LlamaModel, facts: EngineModel, templateSource: String?
+  ) {
     self.executor = executor
     self.model = model
     self.facts = facts
+    self.templateSource = templateSource
   }
 
   /// Prepares submissions until the engine stops.
@@ -127,7 +131,7 @@ actor Preparer {
 
   private func chatTemplate() throws(EngineError) -> ChatTemplate {
     if let template { return template }
-    let made = try ChatTemplate(model: model)
+    let made = try ChatTemplate(model: model, source: templateSource)
     template = made
     return made
   }
@@ -178,8 +182,16 @@ final class Desk: Sendable {
     state.withLock { $0.submissions.isEmpty ? nil : $0.submissions.removeFirst() }
   }
 
+  /// Gives a request to the batch, or ends it when the engine is stopping.
   func hand(_ request: PreparedRequest) {
-    state.withLock { $0.ready.append(request) }
+    let isTaken = state.withLock { state in
+      if !state.isStopped { state.ready.append(request) }
+      return !state.isStopped
+    }
+    guard isTaken else {
+      let error = EngineError(.stopped, "the engine is stopping")
+      return request.submission.outlet.emit(.failed(error))
+    }
     changed.wake()
   }
 

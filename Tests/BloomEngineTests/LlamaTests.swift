@@ -55,8 +55,8 @@ enum Fixtures {
 
   @Test func `exact answers do not depend on company, cancelling and resuming`() async throws {
     let engine = try await Fixtures.engine { $0.slots = 8 }
-    let count = Fixtures.isDeep ? 50 : 8
-    let length = Fixtures.isDeep ? 100 : 16
+    let count = Fixtures.isDeep ? 50 : 6
+    let length = Fixtures.isDeep ? 100 : 14
     func request(_ index: Int) -> EngineRequest {
       let filler =
         index % 5 == 0 ? String(repeating: "the river runs to the sea and ", count: 30) : ""
@@ -171,7 +171,7 @@ enum Fixtures {
     if answer.finishes[0] == .stop {
       #expect(JSONShape.isValue(answer.visible()), "\(answer.visible())")
     }
-    for cut in stride(from: 1, to: answer.frames.count, by: Fixtures.isDeep ? 1 : 7) {
+    for cut in stride(from: 1, to: answer.frames.count, by: Fixtures.isDeep ? 1 : 13) {
       let before = answer.frames[..<cut]
       var part = request
       part.resume = [.init(tokens: before.flatMap(\.tokens), isDone: false)]
@@ -183,6 +183,63 @@ enum Fixtures {
           == answer.visible(), "cut at \(cut)")
     }
     await engine.stop()
+  }
+
+  static let callTemplates =
+    ["Qwen-Qwen2.5-7B-Instruct", "Qwen3-Coder"]
+    + (Fixtures.isDeep
+      ? ["NousResearch-Hermes-3-Llama-3.1-8B-tool_use", "mistralai-Mistral-Nemo-Instruct-2407"]
+      : [])
+
+  @Test(arguments: callTemplates)
+  func `a required call is made at once and resumes at every token`(
+    template: String
+  ) async throws {
+    let source = try Fixtures.read("\(Fixtures.share)/templates/\(template).jinja")
+    let engine = try await Fixtures.engine {
+      $0.chatTemplate = source
+      $0.slots = 2
+    }
+    #expect(engine.model.abilities.contains(.tools))
+    let tool = ChatFormatTests.tool + #","tool_choice":"required","parallel_tool_calls":false"#
+    var request = EngineRequest(
+      job: chat("Weather in Zürich?", tool), answerID: "r1", seed: 3, maxTokens: 48)
+    request.sampling.temperature = 0.5
+    request.sampling.topK = 40
+    let answer = try await collect(engine, request)
+    #expect(answer.error == nil)
+    #expect(answer.visible().hasPrefix("|C|call_r1_0:get_weather:{"), "\(answer.visible())")
+    for cut in stride(from: 1, to: answer.frames.count, by: Fixtures.isDeep ? 1 : 17) {
+      let before = answer.frames[..<cut]
+      var part = request
+      part.resume = [.init(tokens: before.flatMap(\.tokens), isDone: false)]
+      part.maxTokens = 48 - part.resume[0].tokens.count
+      guard part.maxTokens > 0 else { continue }
+      let rest = try await collect(engine, part)
+      #expect(
+        Transcript.visible(before.flatMap(\.deltas) + rest.frames.flatMap(\.deltas))
+          == answer.visible(), "cut at \(cut)")
+    }
+    await engine.stop()
+  }
+
+  @Test(.enabled(if: Fixtures.isDeep, "a long variant"))
+  func `the number of threads does not change an answer`() async throws {
+    var answers: [[[Int32]]] = []
+    for threads in [1, 2] {
+      let engine = try await Fixtures.engine { $0.threads = threads }
+      var tokens: [[Int32]] = []
+      for index in 0..<10 {
+        let filler = String(repeating: "the river runs to the sea and ", count: 6 * index)
+        var request = EngineRequest(
+          job: chat("\(filler)Tell me fact \(index)."), seed: 1, maxTokens: 40)
+        request.sampling = .greedy
+        tokens.append(try await collect(engine, request).tokens())
+      }
+      answers.append(tokens)
+      await engine.stop()
+    }
+    #expect(answers[0] == answers[1])
   }
 
   @Test func `hostile requests are refused by name and harm nobody`() async throws {
