@@ -217,7 +217,7 @@ extension Scheduler {
     }
     if let pool = requests[number].constraints.pool {
       if !nodes[node].profile.pools.contains(pool) { return .poolMismatch }
-    } else if nodes[node].reliability.lowerBound < limits.reliabilityGate {
+    } else if nodes[node].reliability.mean < limits.reliabilityGate {
       return .standingTooLow
     }
     if let cap = requests[number].constraints.priceCap, nodes[node].offers[offer].price > cap {

@@ -60,7 +60,7 @@ extension Scheduler {
     case .gone: return .notConnected
     }
     if !nodes[number].profile.isAttested { return .attestationStale }
-    if nodes[number].reliability.lowerBound < limits.reliabilityGate { return .standingTooLow }
+    if nodes[number].reliability.mean < limits.reliabilityGate { return .standingTooLow }
     let served = nodes[number].offers.filter { !$0.keys.isEmpty && $0.slots > 0 }
     if served.isEmpty { return .paused }
     return served.contains { $0.freeSlots > 0 } ? nil : .busy
