@@ -91,8 +91,8 @@ package final class Outbox: Sendable {
   }
 
   private func wake() {
-    var byte: UInt8 = 0
-    _ = unsafe write(wakeWrite, &byte, 1)
+    // A full pipe is a wake-up too, so a failure changes nothing.
+    try? Self.write([0], to: wakeWrite)
   }
 
   fileprivate func writeUntilFinished() throws(WorkerError) {
@@ -128,10 +128,19 @@ package final class Outbox: Sendable {
   }
 
   private func put(_ message: [UInt8]) throws(WorkerError) {
+    try Self.write(message, to: descriptor)
+  }
+
+  /// Writes a framed message on the calling thread: for events before the outbox exists.
+  package static func write(_ message: [UInt8], to descriptor: Int32) throws(WorkerError) {
     var done = 0
     while done < message.count {
       let count = unsafe message[done...].withUnsafeBytes { bytes in
-        unsafe write(descriptor, bytes.baseAddress, bytes.count)
+        #if canImport(Glibc)
+        unsafe Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+        #else
+        unsafe Darwin.write(descriptor, bytes.baseAddress, bytes.count)
+        #endif
       }
       if count > 0 { done += count } else if errno != EINTR {
         throw WorkerError(.channel, "writing gave error \(errno)")
