@@ -6,7 +6,7 @@ extension Scheduler {
   /// The caller has checked that it may.
   mutating func dispatch(_ number: Int, _ candidate: Int, isHedge: Bool, _ now: Instant) {
     let chosen = requests[number].candidates[candidate].candidate
-    guard let node = nodeNumbers[chosen.node] else { return }
+    guard let node = node(requests[number].candidates[candidate]) else { return }
     let answer = requests[number].answer
     answers[answer].dispatches += 1
     let verdict = requests[number].decision.candidates[candidate]

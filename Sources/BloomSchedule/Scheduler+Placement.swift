@@ -80,10 +80,20 @@ extension Scheduler {
     }
   }
 
+  /// A candidate's node; looked up again only if its number has another node now.
+  func node(_ candidate: RequestState.CandidateState) -> Int? {
+    let name = candidate.candidate.node
+    let number = candidate.number
+    if number >= 0, nodes[number].profile.node == name { return number }
+    return nodeNumbers[name]
+  }
+
   private mutating func record(_ decision: Decision, of number: Int, _ now: Instant) {
     requests[number].decision = decision
-    for verdict in decision.candidates {
-      if let node = nodeNumbers[verdict.node] { note(node, verdict.reason, now) }
+    for index in decision.candidates.indices {
+      if let node = node(requests[number].candidates[index]) {
+        note(node, decision.candidates[index].reason, now)
+      }
     }
   }
 
@@ -106,7 +116,8 @@ extension Scheduler {
     var position = Int.max
     for (index, verdict) in decision.candidates.enumerated() where verdict.reason == .busy {
       let key = requests[number].candidates[index].candidate.key
-      guard let node = nodeNumbers[verdict.node], let offer = nodes[node].offer(key) else {
+      guard let node = node(requests[number].candidates[index]), let offer = nodes[node].offer(key)
+      else {
         continue
       }
       let lane = nodes[node].offers[offer].lane
@@ -158,7 +169,7 @@ extension Scheduler {
       return closed
     }
     if let excluded = candidate.excluded { return closed(excluded) }
-    guard let node = nodeNumbers[candidate.candidate.node] else { return closed(.notConnected) }
+    guard let node = node(candidate) else { return closed(.notConnected) }
     switch nodes[node].link {
     case .active: break
     case .suspect: return closed(.suspect)

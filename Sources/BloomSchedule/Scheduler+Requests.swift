@@ -14,8 +14,10 @@ extension Scheduler {
       let isExcluded =
         request.excluded.contains(candidate.node)
         || answers[answer].failedNodes.contains(candidate.node)
-      candidates.append(.init(candidate: candidate, excluded: isExcluded ? .excluded : nil))
-      if let node = nodeNumbers[candidate.node] { nodes[node].named.add(hour: now.hour) }
+      let node = nodeNumbers[candidate.node] ?? -1
+      candidates.append(
+        .init(candidate: candidate, number: node, excluded: isExcluded ? .excluded : nil))
+      if node >= 0 { nodes[node].reasons.addNamed(hour: now.hour) }
     }
     let learned = models[model].expected[Int(request.output.rawValue)]
     let state = RequestState(
