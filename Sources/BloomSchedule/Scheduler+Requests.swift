@@ -110,8 +110,8 @@ extension Scheduler {
   private func objection(_ request: WorkRequest, _ now: Instant) -> ReasonCode? {
     let candidates = request.candidates
     guard !candidates.isEmpty else { return .badCandidates }
-    for (index, candidate) in candidates.enumerated() {
-      for other in candidates.prefix(index) where other.node == candidate.node {
+    for index in candidates.indices {
+      for other in 0..<index where candidates[other].node == candidates[index].node {
         return .badCandidates
       }
     }

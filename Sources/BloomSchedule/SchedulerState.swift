@@ -49,9 +49,6 @@ struct NodeState: Sendable {
   var reasons = ReasonCounts()
   var goneNext = -1
   var gonePrevious = -1
-
-  func offer(_ key: KeyID) -> Int? { offers.firstIndex { $0.keys.contains(key) } }
-  func offer(_ model: ModelID) -> Int? { offers.firstIndex { $0.model == model } }
 }
 
 struct RequestState: Sendable {
