@@ -53,7 +53,7 @@ final class PostgresConnection {
   /// Runs a statement, prepared at its first use, and waits for its rows.
   func query(_ sql: String, _ values: [PostgresValue]) throws -> PostgresResult {
     let name = try prepare(sql)
-    let result = withParameters(values) { count, pointers, lengths, formats in
+    let result = unsafe withParameters(values) { count, pointers, lengths, formats in
       unsafe PostgresResult(
         PQexecPrepared(handle, name, count, pointers, lengths, formats, 1))
     }
@@ -71,7 +71,7 @@ final class PostgresConnection {
     }
     var failure: StoreError?
     for statement in statements {
-      let code = withParameters(statement.values) { count, pointers, lengths, formats in
+      let code = unsafe withParameters(statement.values) { count, pointers, lengths, formats in
         unsafe PQsendQueryPrepared(
           handle, statement.name, count, pointers, lengths, formats, 1)
       }
