@@ -36,7 +36,7 @@ struct Child {
   }
 
   static func start(_ command: [String], output: String) throws -> Child {
-    var actions = posix_spawn_file_actions_t()
+    var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_addopen(
@@ -44,7 +44,7 @@ struct Child {
     unsafe posix_spawn_file_actions_addopen(
       &actions, 2, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     var arguments: [UnsafeMutablePointer<CChar>?] = unsafe command.map { unsafe strdup($0) } + [nil]
-    defer { for unsafe argument in unsafe arguments { unsafe free(argument) } }
+    defer { unsafe arguments.forEach { unsafe free($0) } }
     var pid = pid_t()
     let code = unsafe posix_spawn(&pid, command[0], &actions, nil, &arguments, environ)
     guard code == 0 else { throw StoreError(.unavailable, "posix_spawn \(command[0]): \(code)") }
