@@ -13,6 +13,16 @@ struct UTF8Validator: Sendable {
   mutating func accept(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
     var index = range.lowerBound
     while index < range.upperBound {
+      if missing == 0 {
+        // Plain ASCII, eight bytes a step.
+        while index + 8 <= range.upperBound,
+          bytes[index] | bytes[index + 1] | bytes[index + 2] | bytes[index + 3]
+            | bytes[index + 4] | bytes[index + 5] | bytes[index + 6] | bytes[index + 7] < 0x80
+        {
+          index += 8
+        }
+        if index == range.upperBound { break }
+      }
       let byte = bytes[index]
       index += 1
       if missing == 0 {
