@@ -40,6 +40,8 @@ func settlementsPerSecond(_ store: LedgerStore, perClient: Int, seed: UInt64) as
   for client in 0..<clients {
     let user = account("user-\(client)")
     _ = try store.submit(.grant(key: "\(seed)-\(client)", user, Micros(1_000_000_000)))
+    var nodes = SeededGenerator(seed: UInt64(client % 64))
+    let node = NodeID(digest(&nodes))
     var mine: [ReceiptFacts] = []
     for _ in 0..<perClient {
       let id = AnswerID(using: &generator)
@@ -50,7 +52,7 @@ func settlementsPerSecond(_ store: LedgerStore, perClient: Int, seed: UInt64) as
             maxCompletionTokens: 1000, deadline: clock.unixTime() + 600)))
       mine.append(
         ReceiptFacts(
-          digest: digest(&generator), node: NodeID(digest(&generator)),
+          digest: digest(&generator), node: node,
           owner: account("owner-\(client % 64)"), model: model, answer: id, part: 0,
           basePromptTokens: 700, replayedTokens: 0, completionTokens: 300, isFinal: true,
           signedAt: clock.unixTime()))
