@@ -14,7 +14,9 @@ package enum Bucket: UInt8, CaseIterable, Sendable {
   case payout = 4
 }
 
-/// What one account has, by bucket. All are zero or more, except of system accounts.
+/// What one account has, by bucket.
+///
+/// All are zero or more, except of system accounts.
 package struct Balance: Hashable, Sendable {
   /// Deposited or granted.
   package var credit = Micros.zero

@@ -58,6 +58,7 @@ extension Answer {
   ///   - prices: The table; the answer's own version of it is used.
   ///   - policy: The policy in force.
   ///   - replayBudget: What the pool can still pay today.
+  /// - Returns: The lines, in order of parts.
   func lines(
     prices: PriceBook, policy: LedgerPolicy, replayBudget: Micros
   ) -> [SettlementLine] {

@@ -1,6 +1,8 @@
 package import BloomBase
 
-/// Why money moved. The number is stored; never reuse one.
+/// Why money moved.
+///
+/// The number is stored; never reuse one.
 package enum EntryKind: UInt8, CaseIterable, Sendable {
   /// Money came in.
   case deposit = 1
@@ -163,7 +165,9 @@ extension Entry {
   package var accounts: [AccountID] {
     var accounts: [AccountID] = []
     func add(_ account: AccountID) {
-      if !SystemAccount.isReserved(account), !accounts.contains(account) { accounts.append(account) }
+      if !SystemAccount.isReserved(account), !accounts.contains(account) {
+        accounts.append(account)
+      }
     }
     for posting in postings { add(posting.account) }
     if let settlement {

@@ -1,6 +1,8 @@
 package import BloomBase
 
-/// The rules of money: commands in, outcomes and a ``ChangeSet`` out. Pure and deterministic.
+/// The rules of money: commands in, outcomes and a ``ChangeSet`` out.
+///
+/// Pure and deterministic.
 ///
 /// Double entry: the postings of every entry sum to zero, and no user's bucket ever goes below
 /// zero. A refused command changes nothing. Holds balances, open answers and what closed lately;
@@ -58,6 +60,7 @@ package struct Ledger: Sendable {
   /// - Parameters:
   ///   - command: Repeating one changes nothing and returns what it returned, or `unchanged`.
   ///   - now: The wall clock; when it went back, the last entry's time is used.
+  /// - Returns: What the command did.
   /// - Throws: The reason of refusal; nothing changed.
   package mutating func apply(
     _ command: LedgerCommand, at now: UnixTime
@@ -92,7 +95,9 @@ package struct Ledger: Sendable {
   /// What an account has; empty for one never seen.
   package func balance(of account: AccountID) -> Balance { balances[account] ?? Balance() }
 
-  /// Open answers whose deadline has passed; the driver closes them. Linear in open answers.
+  /// Open answers whose deadline has passed; the driver closes them.
+  ///
+  /// Linear in open answers.
   package func overdue(at now: UnixTime) -> [AnswerID] {
     answers.values.filter { $0.deadline < now }.map(\.id)
   }

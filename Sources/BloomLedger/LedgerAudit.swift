@@ -4,7 +4,9 @@ package import BloomBase
 ///
 /// Feed every entry in order, then call ``finish(_:)``. Findings are texts for an operator.
 package struct LedgerAudit: Sendable {
-  /// What is wrong; empty for a ledger that balances. At most 1,000 are kept.
+  /// What is wrong; empty for a ledger that balances.
+  ///
+  /// At most 1,000 are kept.
   package private(set) var findings: [String] = []
   /// Entries checked.
   package private(set) var entryCount: Int64 = 0

@@ -37,7 +37,9 @@ package struct Reservation: Hashable, Sendable {
   }
 }
 
-/// The terms under which an answer may go on elsewhere. No more money is reserved.
+/// The terms under which an answer may go on elsewhere.
+///
+/// No more money is reserved.
 package struct PartAdmission: Hashable, Sendable {
   /// The answer.
   package var answer: AnswerID
@@ -86,7 +88,9 @@ package struct DisputeRequest: Hashable, Sendable {
   }
 }
 
-/// Everything the ledger can be told. Repeating a command changes nothing and gives the same answer.
+/// Everything the ledger can be told.
+///
+/// Repeating a command changes nothing and gives the same answer.
 package enum LedgerCommand: Hashable, Sendable {
   /// Sets an answer's worst case aside; part 0 may begin.
   case reserve(Reservation)

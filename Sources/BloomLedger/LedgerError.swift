@@ -1,6 +1,8 @@
 internal import BloomBase
 
-/// Why the ledger refused a command. Nothing changed.
+/// Why the ledger refused a command.
+///
+/// Nothing changed.
 package enum LedgerError: String, PublicError, Equatable, CaseIterable {
   /// The account cannot cover the worst case.
   case insufficientCredit

@@ -8,7 +8,9 @@ package enum LedgerLimits {
   package static let pricePerMillion: Int64 = 1_000_000_000
   /// Micro-units of one deposit, grant or payout: a thousand million units.
   package static let amount: Int64 = 1_000_000_000_000_000
-  /// Seconds a receipt may be old. A receipt key lives 70 minutes (protocol §1); the rest is slack.
+  /// Seconds a receipt may be old.
+  ///
+  /// A receipt key lives 70 minutes (protocol §1); the rest is slack.
   package static let receiptAgeSeconds: Int64 = 2 * 3600
   /// Seconds a closed answer is remembered, so that no receipt young enough can be paid twice.
   package static let closedAnswerSeconds: Int64 = 2 * receiptAgeSeconds

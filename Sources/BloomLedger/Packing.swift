@@ -9,7 +9,8 @@ extension Price {
   }
 
   init(_ from: inout PackedReader) throws(PackedError) {
-    guard let price = Price(promptPerMillion: try from.int64(), completionPerMillion: try from.int64())
+    guard
+      let price = Price(promptPerMillion: try from.int64(), completionPerMillion: try from.int64())
     else { throw PackedError() }
     self = price
   }

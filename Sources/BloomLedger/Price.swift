@@ -1,6 +1,8 @@
 package import BloomBase
 
-/// What was asked for, as the routing header names it. The number is stored; never reuse one.
+/// What was asked for, as the routing header names it.
+///
+/// The number is stored; never reuse one.
 package enum JobKind: UInt8, CaseIterable, Sendable {
   /// Chat messages in, an answer out.
   case chat = 1
@@ -103,7 +105,7 @@ package enum PriceChange: Hashable, Sendable {
 
 /// One version of the price table.
 package struct PriceVersion: Hashable, Sendable {
-  /// 1, 2, 3 …
+  /// Counts from 1 without gaps.
   package let version: Int
   /// When it came into force.
   package let time: UnixTime

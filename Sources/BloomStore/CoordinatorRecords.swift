@@ -136,7 +136,9 @@ package struct PoolRecord: StoredRecord {
   }
 }
 
-/// A machine and the account that owns it. Learned rates and standing go into `state`.
+/// A machine and the account that owns it.
+///
+/// Learned rates and standing go into `state`.
 package struct OwnedNodeRecord: StoredRecord {
   /// The machine.
   package var node: NodeID

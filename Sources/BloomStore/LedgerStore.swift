@@ -77,7 +77,9 @@ package final class LedgerStore: Sendable {
     return outcome ?? ticket.outcome
   }
 
-  /// What an account has now, changes that are not durable yet included. Never waits.
+  /// What an account has now, changes that are not durable yet included.
+  ///
+  /// Never waits.
   package func balance(of account: AccountID) -> Balance {
     core.withLock { $0.ledger.balance(of: account) }
   }
@@ -113,14 +115,18 @@ package final class LedgerStore: Sendable {
     _ = try await wait(for: number)
   }
 
-  /// A row of a cached kind. Never waits.
+  /// A row of a cached kind.
+  ///
+  /// Never waits.
   package func get<Value: StoredRecord>(_ type: Value.Type, _ id: String) -> Value? {
     invariant(Value.kind.isCached, "records of this kind are read with fetch")
     let record = core.withLock { $0.records[Record.Key(Value.kind, id)] }
     return record.flatMap { value(type, $0) }
   }
 
-  /// All rows of a cached kind in order of their ids, or those of one group. Never waits.
+  /// All rows of a cached kind in order of their ids, or those of one group.
+  ///
+  /// Never waits.
   package func list<Value: StoredRecord>(_ type: Value.Type, group: String? = nil) -> [Value] {
     invariant(Value.kind.isCached, "records of this kind are read with fetch")
     return core.withLock { $0.records.list(Value.kind, group: group) }

@@ -53,7 +53,9 @@ package final class MemoryBackend: StoreBackend {
 
   private static func write(_ changes: StoreChanges, _ state: inout State) {
     for entry in changes.ledger.entries {
-      for account in entry.accounts { state.index[account, default: []].append(state.entries.count) }
+      for account in entry.accounts {
+        state.index[account, default: []].append(state.entries.count)
+      }
       state.entries.append(entry)
       state.snapshot.ledger.sequence = entry.sequence
       state.snapshot.ledger.time = entry.time

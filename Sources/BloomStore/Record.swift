@@ -1,7 +1,9 @@
 package import BloomBase
 package import BloomLedger
 
-/// The tables a coordinator keeps beside the ledger. The number is stored; never reuse one.
+/// The tables a coordinator keeps beside the ledger.
+///
+/// The number is stored; never reuse one.
 package enum RecordKind: UInt8, CaseIterable, Sendable {
   /// ``AccountRecord``
   case account = 1
@@ -18,7 +20,9 @@ package enum RecordKind: UInt8, CaseIterable, Sendable {
   /// ``ReceiptRecord``
   case receipt = 7
 
-  /// Whether all rows are held in memory, so that a read takes no I/O. Receipts are too many.
+  /// Whether all rows are held in memory, so that a read takes no I/O.
+  ///
+  /// Receipts are too many.
   package var isCached: Bool { self != .receipt }
 }
 
@@ -113,7 +117,9 @@ package struct RecordChange: Hashable, Sendable {
   }
 }
 
-/// The rows in memory, with what lists need. A value.
+/// The rows in memory, with what lists need.
+///
+/// A value.
 struct RecordTable: Sendable {
   private var rows: [Record.Key: Record] = [:]
   private var groups: [RecordKind: [String: Set<String>]] = [:]

@@ -1,13 +1,15 @@
 internal import BloomBase
 internal import CSQLite
 
-/// One connection and its prepared statements. Used by one thread at a time (SQLITE_OPEN_NOMUTEX).
+/// One connection and its prepared statements.
+///
+/// Used by one thread at a time (SQLITE_OPEN_NOMUTEX).
 @safe
 final class SQLiteConnection {
   private let handle: OpaquePointer
   private var statements: [String: SQLiteStatement] = [:]
 
-  /// Opens or creates a file. sqlite.org/c3ref/open.html
+  /// Opens or creates a file; sqlite.org/c3ref/open.html.
   init(path: String, readOnly: Bool = false) throws {
     var handle: OpaquePointer?
     let flags =

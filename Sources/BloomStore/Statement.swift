@@ -1,7 +1,9 @@
 package import BloomBase
 package import BloomLedger
 
-/// One line of an account's statement. What an owner is shown here is what was posted.
+/// One line of an account's statement.
+///
+/// What an owner is shown here is what was posted.
 package struct StatementLine: Hashable, Sendable {
   /// The entry's number.
   package var sequence: Int64
@@ -33,7 +35,9 @@ package struct StatementLine: Hashable, Sendable {
 package struct Statement: Hashable, Sendable {
   /// Whose.
   package let account: AccountID
-  /// Its lines in order. Reservations change nothing in sum and are left out.
+  /// Its lines in order.
+  ///
+  /// Reservations change nothing in sum and are left out.
   package private(set) var lines: [StatementLine] = []
 
   /// The sum of all changes.
@@ -115,7 +119,9 @@ extension Statement {
     ]
   }
 
-  /// Comma-separated values with a heading, RFC 4180. Money in whole micro-units.
+  /// Comma-separated values with a heading, RFC 4180.
+  ///
+  /// Money in whole micro-units.
   package var csv: String {
     var text = Self.columns.joined(separator: ",") + "\r\n"
     for line in lines {
@@ -124,7 +130,9 @@ extension Statement {
     return text
   }
 
-  /// An object with the account and a list of lines. Money as integers of micro-units.
+  /// An object with the account and a list of lines.
+  ///
+  /// Money as integers of micro-units.
   package var json: String {
     // No value can need an escape: names of accounts and kinds, hexadecimal digits, integers.
     let objects = lines.map { line in

@@ -2,7 +2,9 @@ internal import BloomBase
 internal import BloomLedger
 internal import BloomStore
 
-/// Statements that go to the server together. One a table, whatever the number of rows.
+/// Statements that go to the server together.
+///
+/// One a table, whatever the number of rows.
 struct PostgresBatch {
   private let connection: PostgresConnection
   private var statements: [(name: String, values: [PostgresValue])] = []

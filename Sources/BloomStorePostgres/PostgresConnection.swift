@@ -10,7 +10,9 @@ enum PostgresValue {
   case null
 }
 
-/// One connection. Used by one thread at a time; each call blocks that thread.
+/// One connection.
+///
+/// Used by one thread at a time; each call blocks that thread.
 @safe
 final class PostgresConnection {
   private let handle: OpaquePointer
@@ -19,6 +21,7 @@ final class PostgresConnection {
   /// Connects. postgresql.org/docs/15/libpq-connect.html
   ///
   /// - Parameter settings: `host=… dbname=…` or a `postgresql://` address.
+  /// - Throws: ``StoreError`` when the server cannot be reached.
   init(_ settings: String) throws {
     guard let handle = unsafe PQconnectdb(settings) else {
       throw StoreError(.unavailable, "PQconnectdb")
