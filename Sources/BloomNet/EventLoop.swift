@@ -181,7 +181,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
   // MARK: The thread
 
-  /// Starts the thread. The loop lives until ``stop()``.
+  /// Starts the thread.
+  ///
+  /// The loop lives until ``stop()``.
   func start() {
     var attributes = pthread_attr_t()
     unsafe pthread_attr_init(&attributes)
