@@ -87,7 +87,7 @@ public final class HTTPClient: Sendable {
         try await stream.write(output)
         stream.setDeadline(.read("no response from the server"), after: timeout)
         var parser = ResponseParser(limits: self.configuration.limits)
-        _ = parser.expect(.get)
+        _ = parser.expect(.get, asksUpgrade: true)
         let answer = try await Self.readHead(stream, &parser)
         stream.clearDeadline(.read(""))
         guard answer.status == .switchingProtocols else {
