@@ -76,7 +76,10 @@ final class BodySink: @unchecked Sendable {
   /// Bytes still to come of a body with a length; `nil` for chunked ones.
   private var remaining: Int?
 
-  /// - Parameter head: Sent in front of the first bytes.
+  /// - Parameters:
+  ///   - stream: Where to.
+  ///   - head: Sent in front of the first bytes.
+  ///   - framing: Of the body.
   init(_ stream: ByteStream, head: [UInt8], framing: BodyFraming) {
     self.stream = stream
     pending = head

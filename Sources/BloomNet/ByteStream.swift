@@ -71,6 +71,7 @@ package class ByteStream: @unchecked Sendable {
   /// - Parameter body: Takes bytes from the front and says how many, at least one. What it leaves
   ///   comes again. It must not touch this stream.
   /// - Returns: `false` at the end of the stream.
+  /// - Throws: ``NetError``, `CancellationError`, or what `body` throws.
   package final func read(_ body: (Span<UInt8>) throws -> Int) async throws -> Bool {
     while true {
       if let isOpen = try readNow(body) { return isOpen }
@@ -142,7 +143,9 @@ package class ByteStream: @unchecked Sendable {
     unsafe waiting.resume()
   }
 
-  /// Bytes came, in the loop's scratch. The waiting reader runs inside this call.
+  /// Bytes came, in the loop's scratch.
+  ///
+  /// The waiting reader runs inside this call.
   final func didReceive(_ bytes: UnsafeBufferPointer<UInt8>) {
     unsafe arrived = bytes
     let mayRunHere = unsafe reader != nil
@@ -162,7 +165,9 @@ package class ByteStream: @unchecked Sendable {
     }
   }
 
-  /// Bytes came that are ours already. The waiting reader runs later.
+  /// Bytes came that are ours already.
+  ///
+  /// The waiting reader runs later.
   final func didReceive(copy bytes: [UInt8]) {
     if tls != nil { keptCipher += bytes } else { kept += bytes }
     let isAwaited = unsafe reader != nil
@@ -282,7 +287,10 @@ package class ByteStream: @unchecked Sendable {
 
   /// Makes the handshake; the stream is encrypted from then on.
   ///
-  /// - Parameter name: The server's host for a client; `nil` for a server.
+  /// - Parameters:
+  ///   - context: Certificates and rules.
+  ///   - name: The server's host for a client; `nil` for a server.
+  ///   - timeout: For the whole handshake.
   /// - Throws: ``NetError/Code/tlsFailed`` with the reason, or a time-out.
   func startTLS(_ context: TLSContext, name: String?, timeout: Duration?) async throws {
     let tls = try TLSSession(context, name: name, on: loop)
@@ -400,7 +408,9 @@ package class ByteStream: @unchecked Sendable {
     close()
   }
 
-  /// Closes now. Waiting readers and writers wake with an error; safe to call twice.
+  /// Closes now.
+  ///
+  /// Waiting readers and writers wake with an error; safe to call twice.
   package final func close() {
     loop.checkIsolated()
     guard !isClosed else { return }

@@ -14,7 +14,9 @@ public struct ClientRequest: Sendable {
 
   /// The method.
   public var method: HTTPMethod
-  /// Where to. The scheme decides on TLS.
+  /// Where to.
+  ///
+  /// The scheme decides on TLS.
   public var url: HTTPURL
   /// Header fields; Host, framing and Connection are added.
   public var headers = HTTPFields()
@@ -90,7 +92,9 @@ extension HTTPClient {
     public var tls = TLSClientConfiguration()
     /// The proxy of every TCP connection; `nil` for none.
     public var proxy: ProxyConfiguration?
-    /// What heads of responses may hold at most. Bodies are limited by their readers.
+    /// What heads of responses may hold at most.
+    ///
+    /// Bodies are limited by their readers.
     public var limits = HTTPLimits()
     /// Name resolution, TCP, proxy and TLS together.
     public var connectTimeout = Duration.seconds(15)

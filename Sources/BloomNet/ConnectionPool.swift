@@ -1,6 +1,8 @@
 internal import BloomBase
 
-/// Kept connections by place, and the turn of requests beyond the limit. Safe from any thread.
+/// Kept connections by place, and the turn of requests beyond the limit.
+///
+/// Safe from any thread.
 final class ConnectionPool: Sendable {
   private struct Entry: Sendable {
     var idle: [ClientConnection] = []
@@ -29,7 +31,9 @@ final class ConnectionPool: Sendable {
   }
 
   /// A kept connection, or `nil` as leave to open one; then ``giveUp(_:)`` or the connection's end
-  /// must follow. Waits while too many are open.
+  /// must follow.
+  ///
+  /// Waits while too many are open.
   func checkOut(_ place: HTTPClient.Place) async throws -> ClientConnection? {
     let id = state.withLock { state in
       state.nextWaiter += 1

@@ -26,6 +26,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     var work: [Work] = []
     var isAsleep = false
     var isStopped = false
+    // The thread is gone: what comes now is dropped, since it would keep the loop alive.
+    var hasEnded = false
     // A stopping loop waits for senders in flight before it closes the wake-up handle.
     var wakers = 0
   }
@@ -146,6 +148,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       return
     }
     let mustWake = inbox.withLock { state in
+      if state.hasEnded { return false }
       state.work.append(work)
       guard state.isAsleep else { return false }
       state.isAsleep = false
@@ -181,7 +184,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
   // MARK: The thread
 
-  /// Starts the thread. The loop lives until ``stop()``.
+  /// Starts the thread.
+  ///
+  /// The loop lives until ``stop()``.
   func start() {
     var attributes = pthread_attr_t()
     unsafe pthread_attr_init(&attributes)
@@ -233,6 +238,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       unsafe uv_run(uv, UV_RUN_NOWAIT)
     }
     unsafe UVCode.check(uv_loop_close(uv))
+    let dropped = inbox.withLock { state in
+      state.hasEnded = true
+      defer { state.work = [] }
+      return state.work
+    }
+    _ = dropped  // released outside the lock: closures may own anything
     ctls_set_current(nil)
   }
 

@@ -34,6 +34,7 @@ public final class HTTPClient: Sendable {
   /// - Parameters:
   ///   - request: What to send. A redirect is returned, not followed.
   ///   - timeout: From the sent request to the head; the configuration's when `nil`.
+  /// - Returns: The head, and the body to be read.
   /// - Throws: ``NetError``, `HTTPError` when the response is malformed, `CancellationError`.
   @concurrent
   public func send(
@@ -62,6 +63,7 @@ public final class HTTPClient: Sendable {
   ///   - headers: More fields, for example Authorization.
   ///   - options: Limits and times.
   ///   - unixSocket: A socket file to connect to in place of the URL's host.
+  /// - Returns: The open WebSocket.
   /// - Throws: ``NetError`` with `protocolViolation` when the server refuses, and as ``send(_:timeout:)``.
   @concurrent
   public func webSocket(

@@ -3,17 +3,25 @@ public import BloomHTTP
 extension HTTPServer {
   /// Where and how a server listens, and what it accepts.
   public struct Configuration: Sendable {
-    /// Where to listen; more than one is served alike. TLS is for `.tcp` alone.
+    /// Where to listen; more than one is served alike.
+    ///
+    /// TLS is for `.tcp` alone.
     public var listen: [Listen]
     /// TLS of the `.tcp` listeners; `nil` for plain HTTP.
     public var tls: TLSServerConfiguration?
-    /// What heads and bodies may hold at most. A body limit of `nil` leaves it to the handlers.
+    /// What heads and bodies may hold at most.
+    ///
+    /// A body limit of `nil` leaves it to the handlers.
     public var limits = HTTPLimits()
     /// Times.
     public var timeouts = Timeouts()
-    /// Open connections at most, over all loops; further ones are closed at once. 1…1,000,000.
+    /// Open connections at most, over all loops; further ones are closed at once.
+    ///
+    /// 1…1,000,000.
     public var maxConnections = 20_000
-    /// Open connections of one IPv4 address or IPv6 /64; `nil` for no limit. Not for loopback.
+    /// Open connections of one IPv4 address or IPv6 /64; `nil` for no limit.
+    ///
+    /// Not for loopback.
     public var maxConnectionsPerAddress: Int? = 256
     /// Requests on one connection before it is closed.
     public var maxRequestsPerConnection = 1_000_000

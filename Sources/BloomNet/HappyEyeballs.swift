@@ -1,6 +1,8 @@
 internal import BloomBase
 
-/// In which order and when addresses are tried, RFC 8305. Pure.
+/// In which order and when addresses are tried, RFC 8305.
+///
+/// Pure.
 struct HappyEyeballs {
   enum Effect: Equatable {
     /// Start to connect to the address at this index of ``order``.

@@ -14,7 +14,10 @@ final class Listener: LoopHandle, @unchecked Sendable {
   /// Listens.
   ///
   /// - Parameters:
+  ///   - host: An address literal, or `localhost`.
+  ///   - port: 0 for any free one.
   ///   - reusesPort: For one socket a loop on the same port; Linux spreads connections over them.
+  ///   - loop: Where it lives.
   ///   - onConnection: Gets each accepted connection, on the loop.
   /// - Throws: ``NetError/Code/listenFailed``, saying what to do.
   init(

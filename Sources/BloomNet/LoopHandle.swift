@@ -28,7 +28,9 @@ class LoopHandle: WheelEntry {
     unsafe memory?.assumingMemoryBound(to: T.self)
   }
 
-  /// Closes the handle; the memory is freed in the close callback. Safe to call twice.
+  /// Closes the handle; the memory is freed in the close callback.
+  ///
+  /// Safe to call twice.
   final func closeHandle() {
     guard let open = unsafe handle(uv_handle_t.self) else { return }
     unsafe memory = nil

@@ -63,6 +63,8 @@ extension EventLoop {
   /// - Parameters:
   ///   - duration: In steps of 100 ms, never early; `nil` for no limit.
   ///   - what: Names the wait in the error, for example `"no response from the server"`.
+  ///   - body: The operation.
+  /// - Returns: What the operation returns.
   /// - Throws: ``NetError/Code/timedOut`` when the time was up before the operation ended, and
   ///   whatever the operation throws.
   @concurrent
@@ -88,7 +90,9 @@ extension EventLoop {
   }
 }
 
-/// A deadline of the wheel that runs a closure once. Touched on its loop only.
+/// A deadline of the wheel that runs a closure once.
+///
+/// Touched on its loop only.
 final class Alarm: WheelEntry, @unchecked Sendable {
   // @unchecked: touched on its loop only.
   private var deadline: UInt64?

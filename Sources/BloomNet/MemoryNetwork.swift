@@ -11,7 +11,9 @@ public final class MemoryNetwork: Sendable {
   }
 
   private let acceptor = Locked<Acceptor?>(nil)
-  /// Bytes of one delivery at most; small values cut messages at many places. 1…65,536.
+  /// Bytes of one delivery at most; small values cut messages at many places.
+  ///
+  /// 1…65,536.
   public let deliveryBytes: Int
 
   /// A network without a server yet.
@@ -47,7 +49,9 @@ public final class MemoryNetwork: Sendable {
   }
 }
 
-/// One end of a pair of streams in memory. Both ends live on the same loop.
+/// One end of a pair of streams in memory.
+///
+/// Both ends live on the same loop.
 package final class MemoryStream: ByteStream, @unchecked Sendable {
   // @unchecked: touched on `loop` only.
   private var other: MemoryStream?

@@ -16,6 +16,7 @@ public struct MessageBody: AsyncSequence, Sendable {
   /// The whole body.
   ///
   /// - Parameter limit: Bytes at most.
+  /// - Returns: All bytes.
   /// - Throws: ``NetError/Code/tooLarge`` beyond the limit, and any transport or parse error.
   @concurrent
   public func collect(upTo limit: Int) async throws -> [UInt8] {

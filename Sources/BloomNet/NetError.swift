@@ -1,6 +1,8 @@
 public import BloomBase
 
-/// What went wrong in the network layer. Texts never hold addresses, names of peers or content.
+/// What went wrong in the network layer.
+///
+/// Texts never hold addresses, names of peers or content.
 public struct NetError: PublicError, Equatable, CustomStringConvertible {
   /// The kind of failure; callers switch on it.
   public enum Code: Equatable, Sendable {

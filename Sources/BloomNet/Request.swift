@@ -9,7 +9,9 @@ public struct Request: Sendable {
   public var body: RequestBody
   /// What is known of the connection.
   public let connection: ConnectionInfo
-  /// What the router matched, for example `id` of `/v1/models/:id`. Percent-decoded.
+  /// What the router matched, for example `id` of `/v1/models/:id`.
+  ///
+  /// Percent-decoded.
   public var parameters: PathParameters
   /// What middleware passes on, for example the account that was authenticated.
   public var values: RequestValues
@@ -51,7 +53,9 @@ public struct Request: Sendable {
   }
 }
 
-/// Where a connection came from. One object for all requests of a connection.
+/// Where a connection came from.
+///
+/// One object for all requests of a connection.
 public final class ConnectionInfo: Sendable {
   /// The other end.
   public let peer: SocketAddress

@@ -41,6 +41,7 @@ public struct Router: HTTPResponder {
   /// Adds a route; the same route twice is a programming error.
   ///
   /// - Parameters:
+  ///   - method: The method.
   ///   - pattern: For example `/v1/models/:id` or `/assets/*path`.
   ///   - responder: Answers it.
   public mutating func on(

@@ -31,7 +31,9 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// An IPv4 or IPv6 address without port. IPv4-mapped IPv6 addresses are IPv4.
+/// An IPv4 or IPv6 address without port.
+///
+/// IPv4-mapped IPv6 addresses are IPv4.
 public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
   /// 4 or 16 bytes in network order.
   public let bytes: [UInt8]
@@ -72,7 +74,9 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     isV6 ? bytes[..<15].allSatisfy { $0 == 0 } && bytes[15] == 1 : bytes[0] == 127
   }
 
-  /// What one subscriber usually holds: the address itself, or an IPv6 /64. For limits.
+  /// What one subscriber usually holds: the address itself, or an IPv6 /64.
+  ///
+  /// For limits.
   public var subscriber: [UInt8] { isV6 ? Array(bytes[..<8]) : bytes }
 
   /// The usual text, RFC 5952 for IPv6.

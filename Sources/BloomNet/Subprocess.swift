@@ -69,7 +69,10 @@ public final class Subprocess: Sendable {
 
   /// Starts a child.
   ///
-  /// - Parameter group: One of its loops watches the child.
+  /// - Parameters:
+  ///   - options: What to start.
+  ///   - group: One of its loops watches the child.
+  /// - Returns: The running child.
   /// - Throws: ``NetError/Code/spawnFailed``, saying what to do.
   @concurrent
   public static func start(
@@ -162,7 +165,7 @@ public final class Subprocess: Sendable {
       let path = unsafe strdup(options.path)
       let folder = unsafe options.folder.flatMap { unsafe strdup($0) }
       defer {
-        for unsafepointer in unsafe arguments + (environment ?? []) { unsafe free(pointer) }
+        unsafe (arguments + (environment ?? [])).forEach { unsafe free($0) }
         unsafe free(path)
         unsafe free(folder)
       }
@@ -223,7 +226,7 @@ public final class Subprocess: Sendable {
     private func wakeAll() {
       let due = unsafe waiters
       unsafe waiters = [:]
-      for unsafe(_, waiter) in unsafe due { unsafe waiter.resume() }
+      unsafe due.values.forEach { unsafe $0.resume() }
     }
 
     func kill(_ number: Int32) {
@@ -268,6 +271,8 @@ public final class ParentChannel: Sendable {
   /// - Parameters:
   ///   - descriptor: A connected unix-domain stream; 3 in a child of ``Subprocess``.
   ///   - group: One of its loops moves the bytes.
+  /// - Returns: The channel.
+  /// - Throws: ``NetError`` when it is no stream.
   @concurrent
   public static func open(
     descriptor: Int32 = 3, group: EventLoopGroup = .shared

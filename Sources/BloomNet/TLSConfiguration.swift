@@ -35,7 +35,9 @@ public struct TLSIdentity: Sendable, Equatable {
   }
 }
 
-/// TLS as a server speaks it. ALPN is `http/1.1`; sessions are resumed by tickets.
+/// TLS as a server speaks it.
+///
+/// ALPN is `http/1.1`; sessions are resumed by tickets.
 public struct TLSServerConfiguration: Sendable {
   /// What to do about certificates of clients.
   public enum ClientCertificates: Sendable, Equatable {
@@ -58,7 +60,9 @@ public struct TLSServerConfiguration: Sendable {
   public init(identity: TLSIdentity) { self.identity = identity }
 }
 
-/// TLS as a client speaks it. SNI and ALPN `http/1.1` are always sent.
+/// TLS as a client speaks it.
+///
+/// SNI and ALPN `http/1.1` are always sent.
 public struct TLSClientConfiguration: Sendable {
   /// Whose signatures under server certificates are believed.
   public enum Roots: Sendable, Equatable {

@@ -8,7 +8,9 @@ internal import Glibc
 internal import Darwin
 #endif
 
-/// One OpenSSL context; shared by connections of every loop. docs: SSL_CTX_new(3).
+/// One OpenSSL context; shared by connections of every loop.
+///
+/// docs: SSL_CTX_new(3).
 @safe
 final class TLSContext: @unchecked Sendable {
   // @unchecked: OpenSSL counts references and locks inside; nothing is changed after `init` but

@@ -15,6 +15,7 @@ extension TLSIdentity {
   /// - Parameters:
   ///   - names: DNS names and address literals the certificate is for, at least one.
   ///   - days: How long it is valid, from one hour ago. 1…3,650.
+  /// - Returns: The certificate and its key.
   /// - Throws: ``NetError/Code/invalidArgument`` when a name cannot stand in a certificate.
   public static func selfSigned(names: [String], days: Int = 365) throws(NetError) -> TLSIdentity {
     guard let first = names.first, first.utf8.count <= 64, (1...3_650).contains(days),

@@ -15,8 +15,10 @@ final class TLSSession {
   private let context: TLSContext
 
   /// - Parameters:
+  ///   - context: Certificates and rules.
   ///   - name: The server's host for a client; `nil` for a server.
   ///   - loop: Whose record buffer is written.
+  /// - Throws: ``NetError/Code/invalidArgument`` when the name cannot be used.
   init(_ context: TLSContext, name: String?, on loop: EventLoop) throws(NetError) {
     let name = context.serverName ?? name
     let isAddress = name.map { IPAddress($0) != nil } ?? false

@@ -1,4 +1,6 @@
-/// Something with deadlines that a ``TimerWheel`` looks after. Touched on its loop only.
+/// Something with deadlines that a ``TimerWheel`` looks after.
+///
+/// Touched on its loop only.
 class WheelEntry {
   /// The tick at whose turn the wheel looks at this entry; `nil` while it is in no slot.
   fileprivate(set) final var scheduledTick: UInt64?
@@ -6,11 +8,15 @@ class WheelEntry {
   /// The earliest tick at which ``expired(at:)`` has work; `nil` for none.
   var nextDeadline: UInt64? { nil }
 
-  /// Called once a deadline has passed. Must move or clear ``nextDeadline``.
+  /// Called once a deadline has passed.
+  ///
+  /// Must move or clear ``nextDeadline``.
   func expired(at tick: UInt64) {}
 }
 
-/// Deadlines in slots of one tick. Moving a deadline later costs one store and no list work.
+/// Deadlines in slots of one tick.
+///
+/// Moving a deadline later costs one store and no list work.
 ///
 /// An entry sits in the slot of the earliest deadline it had since it was last looked at; when
 /// the slot's turn comes it is fired, or put where its deadline is by then.

@@ -2,7 +2,9 @@ internal import BloomBase
 public import BloomHTTP
 internal import Synchronization
 
-/// One end of a WebSocket connection, RFC 6455. Safe from any task; one task at a time receives.
+/// One end of a WebSocket connection, RFC 6455.
+///
+/// Safe from any task; one task at a time receives.
 ///
 /// Pings of the peer are answered while somebody receives, so a receiver should always wait.
 public final class WebSocket: AsyncSequence, Sendable {
@@ -92,7 +94,9 @@ public final class WebSocket: AsyncSequence, Sendable {
     return try await core.receive()
   }
 
-  /// Measures the way to the peer and back. Somebody must be receiving at the same time.
+  /// Measures the way to the peer and back.
+  ///
+  /// Somebody must be receiving at the same time.
   ///
   /// - Throws: ``NetError/Code/timedOut`` without a pong within `timeout`, or the connection's end.
   @concurrent
@@ -259,7 +263,7 @@ extension WebSocket {
     private func wake(_ isDue: (UInt64) -> Bool) {
       let due = unsafe pongWaiters.filter { isDue(unsafe $0.number) }
       unsafe pongWaiters.removeAll { isDue(unsafe $0.number) }
-      for unsafewaiter in unsafe due { unsafe waiter.continuation.resume() }
+      unsafe due.forEach { unsafe $0.continuation.resume() }
     }
 
     // MARK: Keep-alive

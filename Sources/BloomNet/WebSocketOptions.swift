@@ -4,7 +4,9 @@ public import BloomHTTP
 public struct WebSocketOptions: Sendable {
   /// What the peer may send at most.
   public var limits = WebSocketLimits()
-  /// Servers: the subprotocol to choose when the client offers it. Clients: the one to offer.
+  /// Servers: the subprotocol to choose when the client offers it.
+  ///
+  /// Clients: the one to offer.
   public var subprotocol: String?
   /// Servers: values of Origin that are let in, for example `https://example.org`; `nil` lets in
   /// requests without Origin (programs) and those whose Origin names the request's own Host.

@@ -87,11 +87,12 @@ import Testing
 
   @Test func `closing under a reader wakes it with an error`() async throws {
     let loop = EventLoopGroup.shared.next()
-    let (a, _) = try await loop.run { try SocketPair.make(on: loop) }
+    let (a, b) = try await loop.run { try SocketPair.make(on: loop) }
     let reading = Task { try await loop.run { try await a.readChunk() } }
     try await loop.sleep(for: .milliseconds(20))
     try await loop.run { a.close() }
     await #expect(throws: NetError.self) { try await reading.value }
+    try await loop.run { b.close() }
   }
 
   @Test func `an actor on the loop runs there`() async throws {

@@ -13,7 +13,7 @@ import Testing
   }
 
   @Test func `a killed child ends the channel and tells the signal`() async throws {
-    let child = try await Subprocess.start(.init("/bin/sh", ["-c", "cat <&3 >&3"]))
+    let child = try await Subprocess.start(.init("/bin/sh", ["-c", "exec cat <&3 >&3"]))
     try await child.send(Array("x".utf8))
     #expect(try await child.receive() == Array("x".utf8))
     child.signal(9)
@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test func `waiting for a child can be cancelled`() async throws {
-    let child = try await Subprocess.start(.init("/bin/sh", ["-c", "cat <&3 >/dev/null"]))
+    let child = try await Subprocess.start(.init("/bin/sh", ["-c", "exec cat <&3 >/dev/null"]))
     let waiting = Task { try await child.exit() }
     waiting.cancel()
     await #expect(throws: CancellationError.self) { try await waiting.value }
