@@ -41,7 +41,7 @@ let targets: [Target] = [
   shim("CPlatform"),
   system("CLibuv", "libuv", apt: "libuv1-dev", brew: "libuv"),
   system("COpenSSL", "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
-  system("CSSL", "libssl", apt: "libssl-dev", brew: "openssl@3"),
+  system("CSSL", "openssl", apt: "libssl-dev", brew: "openssl@3"),
   shim("CTLS", ["CSSL"]),
   system("CSQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
   system("CPostgres", "libpq", apt: "libpq-dev", brew: "libpq"),
@@ -77,12 +77,12 @@ let targets: [Target] = [
   library("BloomGateway", ["BloomBase", "BloomPlatform", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
   library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
   library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
-  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomOpen", "BloomEngine", "BloomAPI"]),
+  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomOpen", "BloomModels", "BloomEngine", "BloomAPI"]),
 
   // Layer 5: programs.
   program("darkbloom", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomModels", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway", "BloomNode"]),
   program("darkbloom-coordinator", ["BloomBase", "BloomPlatform", "BloomCoordinator", "BloomStore", "BloomNet"]),
-  program("darkbloom-worker", ["BloomBase", "BloomPlatform", "BloomWorker", "BloomEngine", "BloomEngineLlama"]),
+  program("darkbloom-worker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomModels", "BloomWorker", "BloomEngine", "BloomEngineLlama"]),
 
   // Tools. One bench program an area, so that each links only what it measures.
   library("BloomBench", ["BloomBase", "BloomPlatform"]),
@@ -96,6 +96,7 @@ let targets: [Target] = [
 
   // Victim and attacker of the hardening tests: protections are proven from outside.
   program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
+  program("ledger-crash", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore"]),
 
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
@@ -114,7 +115,7 @@ let targets: [Target] = [
   tests("BloomAPITests", ["BloomBase", "BloomWire", "BloomAPI"]),
   tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
   tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
-  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomEngine", "BloomWorker"]),
+  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomCoordinator"]),
   tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHTTP", "BloomNet", "BloomNode"]),

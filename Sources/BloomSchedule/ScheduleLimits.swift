@@ -37,8 +37,10 @@ package struct ScheduleLimits: Equatable, Sendable {
   package var longestRun = Duration.seconds(3600)
   /// A free node is passed over only if a busy one would finish this many times sooner.
   package var patience = 4.0
-  /// Nodes whose reliability bound is below this get no work from the public.
-  package var reliabilityGate = 0.05
+  /// Nodes whose expected share of kept work is below this get none from the public.
+  ///
+  /// A new node starts at 0.5 or more: the lower bound would keep newcomers out for ever.
+  package var reliabilityGate = 0.25
   /// Costs closer than this share are a tie, which the score decides.
   package var tieShare = 0.05
   /// Self-reported rates count only for this share until enough work was measured.

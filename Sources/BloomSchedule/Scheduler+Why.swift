@@ -25,7 +25,7 @@ extension Scheduler {
   package func standing(of node: NodeID, hours: Int, now: Instant) -> NodeStanding? {
     guard let number = nodeNumbers[node] else { return nil }
     var reasons = nodes[number].reasons.counts(hours: hours, now: now.hour)
-    let named = nodes[number].named.count(hours: hours, now: now.hour)
+    let named = nodes[number].reasons.namedCount(hours: hours, now: now.hour)
     var arrivals = 0
     var rates: [ModelID: Double] = [:]
     for offer in nodes[number].offers where !offer.keys.isEmpty {
@@ -60,7 +60,7 @@ extension Scheduler {
     case .gone: return .notConnected
     }
     if !nodes[number].profile.isAttested { return .attestationStale }
-    if nodes[number].reliability.lowerBound < limits.reliabilityGate { return .standingTooLow }
+    if nodes[number].reliability.mean < limits.reliabilityGate { return .standingTooLow }
     let served = nodes[number].offers.filter { !$0.keys.isEmpty && $0.slots > 0 }
     if served.isEmpty { return .paused }
     return served.contains { $0.freeSlots > 0 } ? nil : .busy

@@ -24,7 +24,7 @@ package final class CreditGate: Sendable {
     waiting?.resume(returning: true)
   }
 
-  /// Ends all waiting; later calls of ``take(_:)`` give false.
+  /// Ends all waiting; later waits give false.
   package func close() {
     let waiting = state.withLock { state -> CheckedContinuation<Bool, Never>? in
       state.isClosed = true
@@ -34,30 +34,25 @@ package final class CreditGate: Sendable {
     waiting?.resume(returning: false)
   }
 
-  /// Waits until there is any credit, then takes the bytes; the credit may become negative by one
-  /// message, so that a message larger than the window cannot wait for ever.
+  /// Waits until there is any credit.
   ///
-  /// - Parameter byteCount: Bytes about to be sent.
+  /// The credit may then become negative by one message, so that a message larger than the window
+  /// cannot wait for ever.
+  ///
   /// - Returns: False once the gate is closed.
-  package func take(_ byteCount: Int) async -> Bool {
-    while true {
-      let isOpen = await withCheckedContinuation { continuation in
-        let answer = state.withLock { state -> Bool? in
-          if state.isClosed { return false }
-          if state.credit > 0 { return true }
-          invariant(state.waiting == nil, "one sender a stream")
-          state.waiting = continuation
-          return nil
-        }
-        if let answer { continuation.resume(returning: answer) }
+  package func waitForCredit() async -> Bool {
+    await withCheckedContinuation { continuation in
+      let answer = state.withLock { state -> Bool? in
+        if state.isClosed { return false }
+        if state.credit > 0 { return true }
+        invariant(state.waiting == nil, "one sender a stream")
+        state.waiting = continuation
+        return nil
       }
-      guard isOpen else { return false }
-      let isTaken = state.withLock { state in
-        guard state.credit > 0 else { return false }
-        state.credit -= byteCount
-        return true
-      }
-      if isTaken { return true }
+      if let answer { continuation.resume(returning: answer) }
     }
   }
+
+  /// Takes credit for bytes that are sent now.
+  package func spend(_ byteCount: Int) { state.withLock { $0.credit -= byteCount } }
 }

@@ -25,9 +25,9 @@ enum RequestTranslation: Sendable {
     result.stops = try body.texts("stop")
     result.choices = try body.integer("n", 1...EngineLimits.choices) ?? 1
     let most = max(1, tokenClass.tokens / result.choices)
-    let wanted =
-      try body.integer("max_completion_tokens", 1...1 << 20)
-      ?? body.integer("max_tokens", 1...1 << 20)
+    let wantedFirst = try body.integer("max_completion_tokens", 1...1 << 20)
+    let wantedOtherwise = try body.integer("max_tokens", 1...1 << 20)
+    let wanted = wantedFirst ?? wantedOtherwise
     guard (wanted ?? 1) <= most else {
       throw .invalid("max_tokens times n exceeds the size class of the request")
     }
@@ -39,7 +39,8 @@ enum RequestTranslation: Sendable {
           tokens: choice.tokens.map { Int32(truncatingIfNeeded: $0) }, isDone: choice.isDone)
       }
     }
-    result.continuation = try body.text("continuation") == "exact" ? .exact : .fast
+    let continuation = try body.text("continuation")
+    result.continuation = continuation == "exact" ? .exact : .fast
     result.deadline = deadline
     return result
   }

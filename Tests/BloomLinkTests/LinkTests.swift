@@ -4,7 +4,7 @@ import BloomWire
 import Testing
 
 /// Both machines joined by a wire that carries encoded bytes.
-private struct Pair {
+private final class Pair {
   var node = NodeLinkMachine(release: .zero)
   var coordinator: CoordinatorLinkMachine
   var now = Instant(nanoseconds: 5_000_000_000)
@@ -17,39 +17,67 @@ private struct Pair {
       nonce: .zero, exporter: nil, now: now, limits: LinkLimits())
   }
 
-  mutating func connect() {
+  func connect() {
     coordinator = CoordinatorLinkMachine(nonce: .zero, exporter: nil, now: now)
     carry(node.connected(now: now))
   }
 
-  mutating func carry(_ effects: [NodeLinkEffect]) {
+  private var wire: [(toNode: Bool, bytes: [UInt8])] = []
+  private var isPumping = false
+
+  func carry(_ effects: [NodeLinkEffect]) {
     for effect in effects {
       nodeEffects.append(effect)
       switch effect {
-      case .send(let bytes): carry(coordinator.received(bytes, now: now))
+      case .send(let bytes): wire.append((false, bytes))
       case .prove:
         let signature = [UInt8](repeating: 1, count: 64)
         carry(node.prove(record: [1, 2], binding: .nonceOnly, signature: signature))
       default: break
       }
     }
+    pump()
   }
 
-  mutating func carry(_ effects: [CoordinatorLinkEffect]) {
+  func carry(_ effects: [CoordinatorLinkEffect]) {
     for effect in effects {
       coordinatorEffects.append(effect)
       switch effect {
-      case .send(let bytes): carry(node.received(bytes, now: now))
+      case .send(let bytes): wire.append((true, bytes))
       case .verify: carry(coordinator.proven(name, time: UnixTime(1), now: now))
       default: break
       }
     }
+    pump()
   }
 
-  mutating func begin(_ body: [UInt8]) -> StreamID? {
+  /// Delivers in order, one message at a time.
+  private func pump() {
+    guard !isPumping else { return }
+    isPumping = true
+    defer { isPumping = false }
+    while !wire.isEmpty {
+      let message = wire.removeFirst()
+      if message.toNode {
+        carry(node.received(message.bytes, now: now))
+      } else {
+        carry(coordinator.received(message.bytes, now: now))
+      }
+    }
+  }
+
+  func begin(_ body: [UInt8]) -> StreamID? {
     guard let begun = coordinator.begin(head: [7], body: body, now: now) else { return nil }
     carry(begun.effects)
     return begun.stream
+  }
+
+  func tick(_ time: Instant) -> [CoordinatorLinkEffect] { coordinator.tick(now: time) }
+
+  func hear(_ bytes: [UInt8]) -> [CoordinatorLinkEffect] { coordinator.received(bytes, now: now) }
+
+  func stop(_ stream: StreamID) -> [CoordinatorLinkEffect] {
+    coordinator.cancel(stream, .cancelled)
   }
 
   var received: [UInt8] {
@@ -61,7 +89,7 @@ private struct Pair {
 
 @Suite struct LinkTests {
   @Test func `hello, challenge, proof and welcome open the link`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
     #expect(pair.node.isOpen)
     #expect(pair.coordinator.node == pair.name)
@@ -69,18 +97,18 @@ private struct Pair {
   }
 
   @Test func `a proof that does not hold closes the link`() {
-    var machine = CoordinatorLinkMachine(
-      nonce: .zero, exporter: nil, now: Instant(nanoseconds: 0))
-    let now = Instant(nanoseconds: 1)
-    _ = machine.received(AgentMessage.hello(versions: 1...1, release: .zero).encoded, now: now)
+    let pair = Pair()
+    let now = pair.now
+    _ = pair.coordinator.received(
+      AgentMessage.hello(versions: 1...1, release: .zero).encoded, now: now)
     let signature = [UInt8](repeating: 0, count: 64)
     let bound = AgentMessage.proof(record: [1], binding: .exporter, signature: signature)
-    #expect(machine.received(bound.encoded, now: now) == [.close(.notProven)])
-    #expect(machine.begin(head: [], body: [], now: now) == nil)
+    #expect(pair.hear(bound.encoded) == [.close(.notProven)])
+    #expect(pair.begin([]) == nil)
   }
 
   @Test func `a request larger than the first credit arrives whole`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
     let body = (0..<700_000).map { UInt8(truncatingIfNeeded: $0) }
     guard let stream = pair.begin(body) else {
@@ -91,7 +119,7 @@ private struct Pair {
   }
 
   @Test func `answer bytes wait for credit and the worker is paused and resumed`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
     guard let stream = pair.begin([1]) else { return }
     let answer = (0..<2_000_000).map { UInt8(truncatingIfNeeded: $0 / 3) }
@@ -110,7 +138,7 @@ private struct Pair {
   }
 
   @Test func `a final receipt follows the bytes and is resent until acknowledged`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
     guard let stream = pair.begin([1]) else { return }
     pair.carry(pair.node.answer(stream, [1, 2, 3]))
@@ -126,7 +154,7 @@ private struct Pair {
   }
 
   @Test func `a final receipt outlives its link`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
     guard let stream = pair.begin([1]) else { return }
     pair.coordinator.disconnected()
@@ -138,20 +166,20 @@ private struct Pair {
   }
 
   @Test func `a working node that is silent is suspect, then dead; an idle one is neither`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
-    #expect(pair.coordinator.tick(now: pair.now + .seconds(5)).isEmpty)
+    #expect(pair.tick(pair.now + .seconds(5)).isEmpty)
     _ = pair.begin([1])
     let start = pair.now
-    #expect(pair.coordinator.tick(now: start + .milliseconds(349)).isEmpty)
-    #expect(pair.coordinator.tick(now: start + .milliseconds(350)) == [.suspected])
-    #expect(pair.coordinator.tick(now: start + .milliseconds(900)).isEmpty)
-    #expect(pair.coordinator.tick(now: start + .seconds(2)) == [.close(.nodeSilent)])
+    #expect(pair.tick(start + .milliseconds(349)).isEmpty)
+    #expect(pair.tick(start + .milliseconds(350)) == [.suspected])
+    #expect(pair.tick(start + .milliseconds(900)).isEmpty)
+    #expect(pair.tick(start + .seconds(2)) == [.close(.nodeSilent)])
     #expect(pair.coordinator.nextDeadline == nil)
   }
 
   @Test func `pulses keep a long prefill from being taken for death`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
     _ = pair.begin([1])
     for _ in 0..<100 {
@@ -164,7 +192,7 @@ private struct Pair {
   }
 
   @Test func `a worker that hangs makes its node suspect although pulses come`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
     pair.node.beat(ModelID(.zero), now: pair.now)
     _ = pair.begin([1])
@@ -176,30 +204,30 @@ private struct Pair {
   }
 
   @Test func `a cancelled request is stopped and ends with its last receipt`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
     guard let stream = pair.begin([1]) else { return }
     pair.carry(pair.coordinator.cancel(stream, .cancelled))
     #expect(pair.nodeEffects.contains(.stop(stream, .cancelled)))
-    #expect(pair.coordinator.cancel(stream, .cancelled).isEmpty)
+    #expect(pair.stop(stream).isEmpty)
     pair.carry(pair.node.done(stream, receipt: [1], digest: .zero, now: pair.now))
     #expect(pair.coordinator.openStreams.isEmpty)
   }
 
   @Test func `more bytes than the credit allows close the link`() {
-    var pair = Pair()
+    let pair = Pair()
     pair.connect()
     guard let stream = pair.begin([1]) else { return }
     let chunk = AgentMessage.chunk(stream, Array(repeating: 0, count: 65_536)).encoded
     for _ in 0..<4 { _ = pair.coordinator.received(chunk, now: pair.now) }
-    #expect(pair.coordinator.received(chunk, now: pair.now) == [.close(.malformed)])
-    #expect(pair.coordinator.received(chunk, now: pair.now).isEmpty)
+    #expect(pair.hear(chunk) == [.close(.malformed)])
+    #expect(pair.hear(chunk).isEmpty)
   }
 
   @Test(arguments: 0..<50)
   func `no bytes trap either machine`(seed: UInt64) {
     var generator = SeededGenerator(seed: seed)
-    var pair = Pair()
+    let pair = Pair()
     if seed.isMultiple(of: 2) { pair.connect() }
     for _ in 0..<20 {
       var bytes = AgentMessage.credit(StreamID(1), byteCount: 5).encoded

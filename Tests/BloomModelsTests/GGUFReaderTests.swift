@@ -57,7 +57,9 @@ import Testing
     var generator = SeededGenerator(seed: 8)
     for _ in 0..<5_000 {
       let count = Int.random(in: 0..<200, using: &generator)
-      let bytes = Array("GGUF\u{3}\0\0\0".utf8) + (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+      let bytes =
+        Array("GGUF\u{3}\0\0\0".utf8)
+        + (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
       _ = try? read(bytes)
     }
   }

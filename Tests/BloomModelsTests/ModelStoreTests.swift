@@ -40,7 +40,9 @@ import Testing
     var changed = GGUFFile.sample()
     changed[changed.count - 1] ^= 1
     _ = try folder.write(changed, "a.gguf")
-    await #expect(throws: ModelsError(.digestMismatch, "a.gguf")) { try await store.verify(manifest) }
+    await #expect(throws: ModelsError(.digestMismatch, "a.gguf")) {
+      try await store.verify(manifest)
+    }
   }
 
   @Test func `a model in place is linked, and removing it leaves the file`() async throws {

@@ -11,7 +11,7 @@ import Testing
       (.init(priceCap: Micros(99)), .priceAboveCap),
     ]
     for (constraints, reason) in cases {
-      var world = World()
+      let world = World()
       world.handle(
         .nodeJoined(
           world.profile(1, tier: .software, region: "us", price: 100), world.capacity(1)))
@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test func `a node that meets every constraint is chosen`() {
-    var world = World()
+    let world = World()
     let profile = world.profile(1, tier: .measured, region: "eu", pools: ["family"], price: 100)
     world.handle(.nodeJoined(profile, world.capacity(1)))
     let constraints = PlacementConstraints(
@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test func `a node without valid evidence, key or model gets nothing`() {
-    var world = World()
+    let world = World()
     world.handle(.nodeJoined(world.profile(1, isAttested: false), world.capacity(1)))
     var request = world.request([1])
     #expect(world.handle(.requestArrived(request)).refusals == [.attestationStale])
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test func `bad candidate lists are refused`() {
-    var world = World()
+    let world = World()
     world.join(1)
     let none = world.request([])
     #expect(world.handle(.requestArrived(none)).refusals == [.badCandidates])
@@ -58,7 +58,7 @@ import Testing
   }
 
   @Test func `a prompt that does not fit the cache now waits for room`() {
-    var world = World()
+    let world = World()
     let report = ReportedCapacity(model: world.model, slots: 4, contextTokens: 1000)
     world.handle(.nodeJoined(world.profile(1), [report]))
     let first = world.arrive([1])
@@ -73,7 +73,7 @@ import Testing
   }
 
   @Test func `a disputed node loses public work and may still serve its own pool`() {
-    var world = World()
+    let world = World()
     world.handle(.nodeJoined(world.profile(1, pools: ["family"]), world.capacity(1)))
     world.handle(.nodeDisputed(World.node(1)))
     world.handle(.nodeDisputed(World.node(1)))
@@ -84,7 +84,7 @@ import Testing
   }
 
   @Test func `a node learns how often others were drawn instead of it`() {
-    var world = World()
+    let world = World()
     world.join(1, slots: 8)
     world.join(2, slots: 8)
     for _ in 0..<3 { _ = world.arrive([1]) }
@@ -97,7 +97,7 @@ import Testing
   }
 
   @Test func `a decision shows every candidate with the parts of its cost`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 60)
     world.join(2, decode: 10)
     let id = world.arrive([1, 2, 3])
@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test func `counts are kept by the hour and leave after a day`() {
-    var world = World()
+    let world = World()
     world.join(1, slots: 100)
     _ = world.arrive([1])
     world.now = world.now + .seconds(3600)

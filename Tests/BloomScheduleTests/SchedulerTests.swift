@@ -4,14 +4,14 @@ import Testing
 
 @Suite struct SchedulerTests {
   @Test func `a network of one new node serves the first request`() {
-    var world = World()
+    let world = World()
     world.join(1)
     let request = world.request([1])
     #expect(world.handle(.requestArrived(request)).dispatched == [World.node(1)])
   }
 
   @Test func `only a named node is ever chosen`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 1)
     world.join(2, decode: 100)
     let request = world.request([1])
@@ -19,7 +19,7 @@ import Testing
   }
 
   @Test func `the faster of two free candidates is chosen`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 10)
     world.join(2, decode: 60)
     let request = world.request([1, 2])
@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func `a claim loses its weight against measured work`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 20_000)
     world.join(2, decode: 30)
     for _ in 0..<8 {
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test func `a request waits for a busy node and gets the freed slot`() {
-    var world = World()
+    let world = World()
     world.join(1)
     let first = world.arrive([1])
     let second = world.request([1])
@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test func `a request that waits for two nodes goes to the first that is free, once`() {
-    var world = World()
+    let world = World()
     world.join(1)
     world.join(2)
     let first = world.arrive([1])
@@ -73,7 +73,7 @@ import Testing
   }
 
   @Test func `a slot goes to accounts in turn, not to the one with the longest queue`() {
-    var world = World()
+    let world = World()
     world.join(1)
     let first = world.arrive([1], account: "greedy")
     var greedy: [RequestID] = []
@@ -95,7 +95,7 @@ import Testing
   @Test func `a full account queue refuses with its reason and leaves others alone`() {
     var limits = ScheduleLimits()
     limits.waitingPerAccount = 2
-    var world = World(limits: limits)
+    let world = World(limits: limits)
     world.join(1)
     for _ in 0..<3 { _ = world.arrive([1], account: "greedy") }
     let over = world.request([1], account: "greedy")
@@ -107,7 +107,7 @@ import Testing
   @Test func `a refused arrival may come again`() {
     var limits = ScheduleLimits()
     limits.waiting = 0
-    var world = World(limits: limits)
+    let world = World(limits: limits)
     world.join(1)
     let running = world.arrive([1])
     let request = world.request([1])
@@ -117,7 +117,7 @@ import Testing
   }
 
   @Test func `nothing waits past its deadline`() {
-    var world = World()
+    let world = World()
     world.join(1)
     _ = world.arrive([1])
     let waiting = world.request([1], deadline: .seconds(60))
@@ -131,7 +131,7 @@ import Testing
   }
 
   @Test func `a wait that cannot end in time is refused at once`() {
-    var world = World()
+    let world = World()
     world.join(1)
     _ = world.arrive([1])
     let request = world.request([1], deadline: .milliseconds(10))
@@ -139,7 +139,7 @@ import Testing
   }
 
   @Test func `a node that vanishes before the first token is replaced by the next candidate`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 60)
     world.join(2, decode: 50)
     let id = world.arrive([1, 2])
@@ -152,7 +152,7 @@ import Testing
   }
 
   @Test func `after a first token the part fails and the next part is admitted elsewhere`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 60)
     world.join(2, decode: 10)
     let id = world.arrive([1, 2])
@@ -164,7 +164,7 @@ import Testing
   }
 
   @Test func `a part is not admitted while the one before it is well`() {
-    var world = World()
+    let world = World()
     world.join(1, slots: 2)
     let id = world.arrive([1])
     world.handle(.firstToken(id, World.node(1)))
@@ -175,7 +175,7 @@ import Testing
   }
 
   @Test func `a suspect node lets the next part begin while the first lives`() {
-    var world = World()
+    let world = World()
     world.join(1)
     world.join(2)
     let id = world.arrive([1])
@@ -192,7 +192,7 @@ import Testing
   @Test func `one retry budget covers all parts of an answer`() {
     var limits = ScheduleLimits()
     limits.dispatchesPerAnswer = 3
-    var world = World(limits: limits)
+    let world = World(limits: limits)
     for node in UInt8(1)...8 { world.join(node) }
     let id = world.arrive([1, 2])
     var node = UInt8(1)
@@ -209,7 +209,7 @@ import Testing
   }
 
   @Test func `a late first token starts a second candidate and the loser is stopped`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 60)
     world.join(2, decode: 40)
     let request = world.request([1, 2], mayHedge: true)
@@ -226,7 +226,7 @@ import Testing
   }
 
   @Test func `a cancelled request keeps its slot until the node confirms or its grace is over`() {
-    var world = World()
+    let world = World()
     world.join(1)
     let id = world.arrive([1])
     #expect(world.handle(.requestCancelled(id)).endings == [.cancelled])
@@ -238,7 +238,7 @@ import Testing
   }
 
   @Test func `a node that does not accept in time loses the request`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 60)
     world.join(2, decode: 40)
     _ = world.arrive([1, 2])
@@ -247,7 +247,7 @@ import Testing
   }
 
   @Test func `a draining node gets nothing and its waiting requests move on`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 60)
     world.join(2, decode: 60)
     let first = world.arrive([1])
@@ -266,7 +266,7 @@ import Testing
   }
 
   @Test func `a node that refuses as busy is believed until its next report`() {
-    var world = World()
+    let world = World()
     world.join(1, slots: 4)
     let id = world.arrive([1])
     #expect(world.handle(.refused(id, World.node(1), isBusy: true)).failures == [.noCandidate])
@@ -277,7 +277,7 @@ import Testing
   }
 
   @Test func `an answer is remembered over a restart of the coordinator`() {
-    var world = World()
+    let world = World()
     world.join(1)
     let id = RequestID(answer: AnswerID(using: &world.generator), part: 0)
     world.handle(
@@ -289,7 +289,7 @@ import Testing
   }
 
   @Test func `a learned rate outlives the connection`() {
-    var world = World()
+    let world = World()
     world.join(1, decode: 1000)
     for _ in 0..<5 {
       let id = world.arrive([1])
@@ -304,7 +304,7 @@ import Testing
   }
 
   @Test func `events of unknown nodes and requests change nothing`() {
-    var world = World()
+    let world = World()
     let id = RequestID(answer: AnswerID(using: &world.generator), part: 0)
     let node = World.node(9)
     let events: [ScheduleEvent] = [
@@ -322,7 +322,7 @@ import Testing
   @Test func `the node table is bounded and forgets the longest gone`() {
     var limits = ScheduleLimits()
     limits.nodes = 2
-    var world = World(limits: limits)
+    let world = World(limits: limits)
     world.join(1)
     world.join(2)
     #expect(world.join(3) == [.turnAway(World.node(3))])

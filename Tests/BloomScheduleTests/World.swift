@@ -2,7 +2,7 @@ import BloomBase
 import BloomSchedule
 
 /// A scheduler with named nodes and short ways to make requests.
-struct World {
+final class World {
   var scheduler: Scheduler
   var now = Instant(nanoseconds: 1_000_000_000)
   var generator = SeededGenerator(seed: 7)
@@ -39,21 +39,21 @@ struct World {
   }
 
   @discardableResult
-  mutating func join(_ number: UInt8, slots: Int = 1, decode: Double = 40) -> [ScheduleEffect] {
+  func join(_ number: UInt8, slots: Int = 1, decode: Double = 40) -> [ScheduleEffect] {
     handle(.nodeJoined(profile(number), capacity(slots, decode: decode)))
   }
 
   @discardableResult
-  mutating func handle(_ event: ScheduleEvent) -> [ScheduleEffect] {
+  func handle(_ event: ScheduleEvent) -> [ScheduleEffect] {
     scheduler.handle(event, now: now)
   }
 
-  mutating func pass(_ duration: Duration) -> [ScheduleEffect] {
+  func pass(_ duration: Duration) -> [ScheduleEffect] {
     now = now + duration
     return handle(.tick)
   }
 
-  mutating func request(
+  func request(
     _ nodes: [UInt8], account: String = "user-1", part: UInt16 = 0, answer: AnswerID? = nil,
     deadline: Duration = .seconds(3600), constraints: PlacementConstraints = .init(),
     mayHedge: Bool = false
@@ -68,7 +68,7 @@ struct World {
       output: .tokens256, deadline: now + deadline, constraints: constraints, mayHedge: mayHedge)
   }
 
-  mutating func arrive(_ nodes: [UInt8], account: String = "user-1") -> RequestID {
+  func arrive(_ nodes: [UInt8], account: String = "user-1") -> RequestID {
     let request = request(nodes, account: account)
     handle(.requestArrived(request))
     return request.id
