@@ -1,6 +1,8 @@
 package import BloomBase
 
-/// An X.509 certificate as read, RFC 5280 §4.1. Nothing in it is trusted before a path is verified.
+/// An X.509 certificate as read, RFC 5280 §4.1.
+///
+/// Nothing in it is trusted before a path is verified.
 package struct Certificate: Hashable, Sendable {
   /// One extension, RFC 5280 §4.2.
   package struct Extension: Hashable, Sendable {
@@ -140,7 +142,9 @@ package struct Certificate: Hashable, Sendable {
     guard (2...3).contains(contents.count), contents[0] < 8 else { throw Self.refusal }
     var bits: UInt16 = 0
     for (index, byte) in contents.dropFirst().enumerated() {
-      for bit in 0..<8 where byte & (0x80 >> UInt8(bit)) != 0 { bits |= 1 << UInt16(index * 8 + bit) }
+      for bit in 0..<8 where byte & (0x80 >> UInt8(bit)) != 0 {
+        bits |= 1 << UInt16(index * 8 + bit)
+      }
     }
     return KeyUsage(rawValue: bits)
   }

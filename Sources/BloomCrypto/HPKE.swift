@@ -108,6 +108,8 @@ package struct HPKESender: ~Copyable, Sendable {
   ///   - label: The exporter context; one purpose each.
   ///   - count: 0…8160 bytes.
   ///   - owner: Where to keep it; `nil` is the heap.
+  /// - Returns: `count` bytes.
+  /// - Throws: `.exhausted` when `owner` has no room.
   package borrowing func export(
     _ label: [UInt8], count: Int, in owner: (any SecretMemory)? = nil
   ) throws(CryptoError) -> SecretBytes {
@@ -115,7 +117,9 @@ package struct HPKESender: ~Copyable, Sendable {
   }
 }
 
-/// The recipient's half of one HPKE exchange in base mode, RFC 9180 §5.1.1. One thread at a time.
+/// The recipient's half of one HPKE exchange in base mode, RFC 9180 §5.1.1.
+///
+/// One thread at a time.
 package struct HPKERecipient: ~Copyable, Sendable {
   private var context: HPKEContext
 

@@ -24,7 +24,9 @@ package struct KEMPublicKey: Hashable, Sendable {
   /// The first 8 bytes of SHA-256 of the serialized key, as in our key statements.
   package var keyID: KeyID {
     var rawValue: UInt64 = 0
-    for byte in SHA256.hash(bytes).prefix(KeyID.byteCount) { rawValue = rawValue << 8 | UInt64(byte) }
+    for byte in SHA256.hash(bytes).prefix(KeyID.byteCount) {
+      rawValue = rawValue << 8 | UInt64(byte)
+    }
     return KeyID(rawValue)
   }
 }
@@ -43,7 +45,9 @@ package protocol KEMPrivateKey: Sendable {
   func sharedSecret(with peer: KEMPublicKey) throws(CryptoError) -> SecretBytes
 }
 
-/// A private encryption key in memory, optionally in protected memory. Safe from any thread.
+/// A private encryption key in memory, optionally in protected memory.
+///
+/// Safe from any thread.
 ///
 /// The scalar is handed to libcrypto for each use and its copy cleared after it.
 package struct SoftwareKEMKey: KEMPrivateKey, CustomStringConvertible {
@@ -96,7 +100,9 @@ package struct SoftwareKEMKey: KEMPrivateKey, CustomStringConvertible {
     }
   }
 
-  /// The raw Diffie-Hellman value. EVP_PKEY_derive(3) for X25519.
+  /// The raw Diffie-Hellman value.
+  ///
+  /// EVP_PKEY_derive(3) for X25519.
   package func sharedSecret(with peer: KEMPublicKey) throws(CryptoError) -> SecretBytes {
     guard peer.kem == publicKey.kem else { throw CryptoError(.invalidKey, "a peer's key") }
     switch publicKey.kem {

@@ -11,7 +11,9 @@ final class KeyHandle: Sendable {
 
   deinit { unsafe EVP_PKEY_free(pointer) }
 
-  /// A key pair or a public key on a NIST curve. EVP_PKEY_fromdata(3).
+  /// A key pair or a public key on a NIST curve.
+  ///
+  /// EVP_PKEY_fromdata(3).
   convenience init(_ curve: PrimeCurve, point: [UInt8], scalar: SecretBytes?) throws(CryptoError) {
     try curve.check(point: point)
     let builder = try unsafe OpenSSL.check(OSSL_PARAM_BLD_new(), "OSSL_PARAM_BLD_new")
@@ -24,11 +26,11 @@ final class KeyHandle: Sendable {
     let parameters = unsafe curve.groupName.withCString { (name) in
       unsafe point.withUnsafeBufferPointer { (point) in
         var result =
-          unsafe OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, name, 0)
+          unsafe OSSL_PARAM_BLD_push_utf8_string(builder, copenssl_param_group(), name, 0)
           & OSSL_PARAM_BLD_push_octet_string(
-            builder, OSSL_PKEY_PARAM_PUB_KEY, point.baseAddress, point.count)
+            builder, copenssl_param_public(), point.baseAddress, point.count)
         if unsafe number != nil {
-          result &= unsafe OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_PRIV_KEY, number)
+          result &= unsafe OSSL_PARAM_BLD_push_BN(builder, copenssl_param_private(), number)
         }
         return unsafe result == 1 ? OSSL_PARAM_BLD_to_param(builder) : nil
       }
@@ -49,7 +51,9 @@ final class KeyHandle: Sendable {
     unsafe self.init(made)
   }
 
-  /// An Ed25519 or X25519 public key. EVP_PKEY_new_raw_public_key(3).
+  /// An Ed25519 or X25519 public key.
+  ///
+  /// EVP_PKEY_new_raw_public_key(3).
   convenience init(rawPublic bytes: [UInt8], type: Int32) throws(CryptoError) {
     guard bytes.count == 32 else { throw CryptoError(.invalidKey, "a public key") }
     try unsafe self.init(
@@ -57,7 +61,9 @@ final class KeyHandle: Sendable {
         EVP_PKEY_new_raw_public_key(type, nil, bytes, bytes.count), "EVP_PKEY_new_raw_public_key"))
   }
 
-  /// An Ed25519 or X25519 private key. EVP_PKEY_new_raw_private_key(3).
+  /// An Ed25519 or X25519 private key.
+  ///
+  /// EVP_PKEY_new_raw_private_key(3).
   convenience init(rawPrivate secret: SecretBytes, type: Int32) throws(CryptoError) {
     guard secret.count == 32 else { throw CryptoError(.invalidKey, "a private key") }
     let key = unsafe secret.withUnsafeBytes { (bytes) in
@@ -67,7 +73,9 @@ final class KeyHandle: Sendable {
     try unsafe self.init(OpenSSL.check(key, "EVP_PKEY_new_raw_private_key"))
   }
 
-  /// The public bytes of an Ed25519 or X25519 key. EVP_PKEY_get_raw_public_key(3).
+  /// The public bytes of an Ed25519 or X25519 key.
+  ///
+  /// EVP_PKEY_get_raw_public_key(3).
   func rawPublicKey() throws(CryptoError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 32)
     var count = bytes.count

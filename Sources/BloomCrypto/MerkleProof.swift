@@ -10,6 +10,7 @@ package enum MerkleProof: Sendable {
   ///   - size: The number of leaves.
   ///   - root: From a checkpoint that was verified.
   ///   - proof: Nearest sibling first.
+  /// - Returns: `false` for any proof that does not lead to the root.
   package static func isIncluded(
     leafHash: Digest, index: UInt64, size: UInt64, root: Digest, proof: [Digest]
   ) -> Bool {
@@ -39,6 +40,7 @@ package enum MerkleProof: Sendable {
   ///   - size: Size of the newer tree.
   ///   - root: Its root.
   ///   - proof: Empty for equal sizes.
+  /// - Returns: `false` for any proof that does not lead to both roots.
   package static func isConsistent(
     earlier: UInt64, earlierRoot: Digest, size: UInt64, root: Digest, proof: [Digest]
   ) -> Bool {

@@ -60,7 +60,9 @@ enum PrimeCurve: Hashable, Sendable {
     return bytes
   }
 
-  /// ECDH: the x coordinate of scalar · point, SEC 1 §3.3.1. EC_POINT_mul(3).
+  /// ECDH: the x coordinate of scalar · point, SEC 1 §3.3.1.
+  ///
+  /// EC_POINT_mul(3).
   func sharedSecret(scalar: SecretBytes, point: [UInt8]) throws(CryptoError) -> SecretBytes {
     guard isValid(scalar: scalar) else { throw CryptoError(.invalidKey, "a private key") }
     let peer = try unsafe decode(point)
@@ -81,7 +83,9 @@ enum PrimeCurve: Hashable, Sendable {
     }
   }
 
-  /// The scalar as a number of its own; the caller clears it. BN_bin2bn(3).
+  /// The scalar as a number of its own; the caller clears it.
+  ///
+  /// BN_bin2bn(3).
   func number(_ scalar: SecretBytes) throws(CryptoError) -> OpaquePointer {
     let number = try unsafe OpenSSL.check(BN_secure_new(), "BN_secure_new")
     unsafe BN_set_flags(number, BN_FLG_CONSTTIME)
@@ -96,7 +100,9 @@ enum PrimeCurve: Hashable, Sendable {
     return unsafe number
   }
 
-  /// The point as an object of its own; the caller frees it. EC_POINT_oct2point(3) checks the curve.
+  /// The point as an object of its own; the caller frees it.
+  ///
+  /// EC_POINT_oct2point(3) checks the curve.
   private func decode(_ point: [UInt8]) throws(CryptoError) -> OpaquePointer {
     guard point.count == pointByteCount, point.first == 4 else {
       throw CryptoError(.invalidKey, "a public key")

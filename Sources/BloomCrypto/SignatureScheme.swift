@@ -28,7 +28,9 @@ package enum HashName: Hashable, Sendable {
     }
   }
 
-  /// libcrypto's description of it. EVP_sha256(3).
+  /// libcrypto's description of it.
+  ///
+  /// EVP_sha256(3).
   var description: OpaquePointer? {
     switch self {
     case .sha1: unsafe EVP_sha1()

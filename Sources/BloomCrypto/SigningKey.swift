@@ -11,6 +11,15 @@ package protocol MessageSigner: Sendable {
 }
 
 extension VerifyingKey.Kind {
+  /// The NIST curve; `nil` for the others.
+  var curve: PrimeCurve? {
+    switch self {
+    case .p256: .p256
+    case .p384: .p384
+    case .ed25519, .rsa: nil
+    }
+  }
+
   /// The scheme COSE and our own records use with it; `nil` for RSA.
   package var ownScheme: SignatureScheme? {
     switch self {
@@ -22,7 +31,9 @@ extension VerifyingKey.Kind {
   }
 }
 
-/// A private signing key in memory; wiped with its last reference. Safe from any thread.
+/// A private signing key in memory; wiped with its last reference.
+///
+/// Safe from any thread.
 ///
 /// libcrypto keeps its own copy on its heap and clears it too. Seeds and scalars may lie in
 /// protected memory.
@@ -60,12 +71,9 @@ package struct SigningKey: MessageSigner, CustomStringConvertible {
   {
     while true {
       let secret = try SecretBytes.random(count: kind == .p384 ? 48 : 32, in: owner)
-      do throws(CryptoError) {
-        return try SigningKey(kind, secret: secret)
-      } catch {
-        // A scalar beyond the order, once in 2^32 draws at most: draw again.
-        guard error.code == .invalidKey else { throw error }
-      }
+      // A scalar beyond the order comes once in 2^32 draws: draw again.
+      if let curve = kind.curve, !curve.isValid(scalar: secret) { continue }
+      return try SigningKey(kind, secret: secret)
     }
   }
 
@@ -77,11 +85,8 @@ package struct SigningKey: MessageSigner, CustomStringConvertible {
     for counter in UInt8.min...UInt8.max {
       let secret = try HKDF.expand(
         root, info: Array("darkbloom signing key".utf8) + [counter], count: kind == .p384 ? 48 : 32)
-      do throws(CryptoError) {
-        return try SigningKey(kind, secret: secret)
-      } catch {
-        guard error.code == .invalidKey else { throw error }
-      }
+      if let curve = kind.curve, !curve.isValid(scalar: secret) { continue }
+      return try SigningKey(kind, secret: secret)
     }
     throw CryptoError(.invalidKey, "a seed")
   }

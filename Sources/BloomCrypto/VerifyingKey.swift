@@ -1,6 +1,8 @@
 internal import COpenSSL
 
-/// A public key that checks signatures. Safe from any thread.
+/// A public key that checks signatures.
+///
+/// Safe from any thread.
 package struct VerifyingKey: Hashable, Sendable, CustomStringConvertible {
   /// The kinds of keys we take.
   package enum Kind: Hashable, Sendable {
@@ -128,7 +130,9 @@ package struct VerifyingKey: Hashable, Sendable, CustomStringConvertible {
     return unsafe isValidByPKEY(ECDSASignature.der(fromRaw: raw), digest) { _ in true }
   }
 
-  /// Verifies with one of the two paddings. EVP_PKEY_CTX_set_rsa_padding(3).
+  /// Verifies with one of the two paddings.
+  ///
+  /// EVP_PKEY_CTX_set_rsa_padding(3).
   private func isValidRSA(
     _ signature: [UInt8], _ digest: [UInt8], _ hash: HashName, _ padding: Int32
   ) -> Bool {

@@ -68,7 +68,8 @@ public final class ScriptedEngine: BloomEngine {
     let run = ScriptedRun(request: request, script: script)
     guard run.promptTokens + run.longestResume + 1 <= model.contextTokens else {
       throw EngineError(
-        .contextExceeded, "the prompt has \(run.promptTokens) tokens; the context holds "
+        .contextExceeded,
+        "the prompt has \(run.promptTokens) tokens; the context holds "
           + "\(model.contextTokens)")
     }
     let waker = Wakeup()

@@ -14,6 +14,7 @@ final class ChatTemplate {
   /// - Parameters:
   ///   - model: Whose template and special tokens are used; `nil` in tests of bare templates.
   ///   - source: Jinja text that replaces the model's.
+  /// - Throws: ``EngineError`` with `template` when it does not compile.
   init(model: LlamaModel?, source: String? = nil) throws(EngineError) {
     var made: OpaquePointer?
     var abilities: UInt32 = 0
@@ -102,6 +103,8 @@ final class ChatParser: @unchecked Sendable {
   /// - Parameters:
   ///   - format: Of the request.
   ///   - answerID: Tool-call ids derive from it, so that every part gives equal ones.
+  ///   - choice: Keeps the ids of choices apart.
+  /// - Throws: ``EngineError`` when the format is damaged.
   init(format: ChatFormat, answerID: String, choice: Int) throws(EngineError) {
     var made: OpaquePointer?
     let prefix = choice == 0 ? "call_\(answerID)_" : "call_\(answerID)_\(choice)_"

@@ -6,7 +6,7 @@ extension DecodeLoop {
   func decodeStep() -> Bool {
     var rows: [Int] = []
     var entries: [BatchEntry] = []
-    for index in running.indices where running[index].computed >= running[index].prefill.count {
+    for index in running.indices where running[index].isDecoding {
       let choice = running[index]
       let position = slots.slots[choice.slot].tokens.count
       if let token = choice.replay.first {
@@ -48,7 +48,7 @@ extension DecodeLoop {
 
   /// One piece of one prompt; prompts take turns.
   func prefillStep() -> Bool {
-    let waiting = running.indices.filter { running[$0].computed < running[$0].prefill.count }
+    let waiting = running.indices.filter { running[$0].isPrefilling }
     guard !waiting.isEmpty else { return false }
     beat.setBusy(true, now: time.now())
     prefillTurn += 1

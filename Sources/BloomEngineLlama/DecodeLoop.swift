@@ -24,6 +24,9 @@ actor DecodeLoop {
     var sampled = 0
     var hasEnded = false
     var frame: EngineFrame
+
+    var isPrefilling: Bool { !hasEnded && computed < prefill.count }
+    var isDecoding: Bool { !hasEnded && computed >= prefill.count }
   }
 
   struct Request {
@@ -68,7 +71,8 @@ actor DecodeLoop {
     self.beat = beat
     self.time = time
     slots = SlotTable(
-      count: options.slots, piece: DecodingProfile.pieceTokens, keepsPrefixes: options.keepsPrefixes)
+      count: options.slots, piece: DecodingProfile.pieceTokens, keepsPrefixes: options.keepsPrefixes
+    )
     governor = ThreadGovernor(most: options.threads)
     context = try LlamaContext(
       model: model, slots: options.slots, contextTokens: facts.contextTokens,
@@ -80,6 +84,7 @@ actor DecodeLoop {
     while true {
       takeIn()
       if desk.isStopped {
+        takeIn()  // nothing is handed over any more
         for id in Array(requests.keys) {
           fail(id, EngineError(.stopped, "the engine is stopping"))
         }

@@ -45,6 +45,8 @@ final class LlamaContext {
   ///   - contextTokens: Tokens of each cache.
   ///   - threads: For computing.
   ///   - beat: Renewed from inside long calculations.
+  ///   - time: The clock of the pulse.
+  /// - Throws: ``EngineError`` with `memory` when there is not enough.
   init(
     model: LlamaModel, slots: Int, contextTokens: Int, threads: Int, beat: EngineBeat,
     time: any TimeSource

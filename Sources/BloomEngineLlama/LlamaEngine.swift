@@ -24,6 +24,7 @@ public final class LlamaEngine: BloomEngine {
   ///   - options: How it is run here.
   ///   - time: The clocks.
   ///   - progress: Called on the loading thread with 0…1; returns whether to go on.
+  /// - Returns: The engine, ready for requests. End it with ``stop()``.
   /// - Throws: ``EngineError`` with `memory` before anything was loaded when it cannot fit, `model`
   ///   for a damaged file, `cancelled` when `progress` or the task said so.
   public static func load(
@@ -119,7 +120,7 @@ private actor Loader {
     if model.isEmbedder {
       abilities = [.embeddings]
     } else {
-      let bits = try ChatTemplate(model: model).abilities
+      let bits = try ChatTemplate(model: model, source: options.chatTemplate).abilities
       if bits & UInt32(LCC_CAP_TOOLS) != 0 { abilities.insert(.tools) }
       if bits & UInt32(LCC_CAP_THINKING) != 0 { abilities.insert(.reasoning) }
     }
@@ -135,7 +136,8 @@ private actor Loader {
       executor: executor, model: model, facts: description, options: options, desk: desk,
       beat: beat, time: time)
     let second = ThreadExecutor(name: "engine-prepare", stackBytes: 16 << 20)
-    let preparer = Preparer(executor: second, model: model, facts: description)
+    let preparer = Preparer(
+      executor: second, model: model, facts: description, templateSource: options.chatTemplate)
     return LlamaEngine(
       model: description, desk: desk, beat: beat, options: options, threads: [executor, second],
       loop: loop, preparer: preparer)

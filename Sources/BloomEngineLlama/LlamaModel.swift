@@ -28,7 +28,9 @@ func take(_ result: lcc_result) throws(EngineError) -> [UInt8] {
   }
 }
 
-/// A loaded model: weights and vocabulary. Reading it is safe from any thread.
+/// A loaded model: weights and vocabulary.
+///
+/// Reading it is safe from any thread.
 @safe
 final class LlamaModel: @unchecked Sendable {
   // @unchecked: llama.cpp never changes a model after it was loaded.
@@ -43,6 +45,7 @@ final class LlamaModel: @unchecked Sendable {
   ///   - descriptor: Of a GGUF file; may be closed afterwards.
   ///   - facts: What ``FileFacts/init(descriptor:)`` read from it.
   ///   - progress: Called with 0…1; returns whether to go on.
+  /// - Throws: ``EngineError`` with `model` or `cancelled`.
   init(
     descriptor: Int32, facts: FileFacts, progress: (Float) -> Bool
   ) throws(EngineError) {
@@ -105,7 +108,11 @@ final class LlamaModel: @unchecked Sendable {
   ///   - text: UTF-8.
   ///   - addsSpecial: Whether the model's begin-of-text token is put before it.
   ///   - readsSpecial: Whether text such as `<|im_end|>` becomes its token; only for templates.
-  func tokenize(_ text: [UInt8], addsSpecial: Bool, readsSpecial: Bool) throws(EngineError) -> [Int32] {
+  /// - Returns: Token ids.
+  /// - Throws: ``EngineError`` with `limit` for a text of more than 1 GiB.
+  func tokenize(_ text: [UInt8], addsSpecial: Bool, readsSpecial: Bool) throws(EngineError)
+    -> [Int32]
+  {
     guard text.count < 1 << 30 else { throw EngineError(.limit, "the prompt is too large") }
     var tokens = [Int32](repeating: 0, count: text.count + 8)
     let count = unsafe text.withUnsafeBytes { bytes in

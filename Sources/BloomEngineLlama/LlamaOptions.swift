@@ -2,7 +2,9 @@
 public struct LlamaOptions: Sendable {
   /// Choices that run in one batch, 1…64.
   public var slots = 4
-  /// Tokens one choice may hold; cut to what the model was trained for. Each slot has its own cache.
+  /// Tokens one choice may hold; cut to what the model was trained for.
+  ///
+  /// Each slot has its own cache.
   public var contextTokens = 4096
   /// Requests that may wait, 1…1024.
   public var queueLimit = 64
@@ -14,6 +16,8 @@ public struct LlamaOptions: Sendable {
   public var keepsPrefixes = true
   /// Memory that may be used, in bytes; `nil` for what the system says is available.
   public var memoryLimitBytes: Int?
+  /// A chat template (Jinja) that replaces the one in the file.
+  public var chatTemplate: String?
   /// The name clients see; `nil` for the one in the file.
   public var name: String?
 

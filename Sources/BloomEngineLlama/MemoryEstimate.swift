@@ -34,7 +34,8 @@ struct MemoryEstimate: Sendable, Equatable {
     guard let limit, bytes > limit else { return }
     let mebibyte = 1 << 20
     throw EngineError(
-      .memory, "the model needs \(bytes / mebibyte) MiB and \(limit / mebibyte) MiB may be used: "
+      .memory,
+      "the model needs \(bytes / mebibyte) MiB and \(limit / mebibyte) MiB may be used: "
         + "\((bytes - limit + mebibyte - 1) / mebibyte) MiB are missing; close programs, use fewer "
         + "slots or a shorter context, or a smaller model")
   }
@@ -49,7 +50,8 @@ enum SystemMemory {
     defer { unsafe fclose(file) }
     var line = [CChar](repeating: 0, count: 128)
     while unsafe fgets(&line, Int32(line.count), file) != nil {
-      let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      let text = String(
+        decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
       guard text.hasPrefix("MemAvailable:") else { continue }
       return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
     }

@@ -33,16 +33,20 @@ actor Preparer {
   private let executor: ThreadExecutor
   private let model: LlamaModel
   private let facts: EngineModel
+  private let templateSource: String?
   private var template: ChatTemplate?
 
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
 
-  init(executor: ThreadExecutor, model: LlamaModel, facts: EngineModel) {
+  init(
+    executor: ThreadExecutor, model: LlamaModel, facts: EngineModel, templateSource: String?
+  ) {
     self.executor = executor
     self.model = model
     self.facts = facts
+    self.templateSource = templateSource
   }
 
   /// Prepares submissions until the engine stops.
@@ -118,7 +122,8 @@ actor Preparer {
       guard !prompt.isEmpty else { throw EngineError(.badRequest, "the prompt is empty") }
       guard prompt.count + added <= facts.contextTokens else {
         throw EngineError(
-          .contextExceeded, "the prompt has \(prompt.count) tokens and \(max(0, added - 1)) were "
+          .contextExceeded,
+          "the prompt has \(prompt.count) tokens and \(max(0, added - 1)) were "
             + "delivered; the context holds \(facts.contextTokens)")
       }
     }
@@ -126,7 +131,7 @@ actor Preparer {
 
   private func chatTemplate() throws(EngineError) -> ChatTemplate {
     if let template { return template }
-    let made = try ChatTemplate(model: model)
+    let made = try ChatTemplate(model: model, source: templateSource)
     template = made
     return made
   }
@@ -177,8 +182,16 @@ final class Desk: Sendable {
     state.withLock { $0.submissions.isEmpty ? nil : $0.submissions.removeFirst() }
   }
 
+  /// Gives a request to the batch, or ends it when the engine is stopping.
   func hand(_ request: PreparedRequest) {
-    state.withLock { $0.ready.append(request) }
+    let isTaken = state.withLock { state in
+      if !state.isStopped { state.ready.append(request) }
+      return !state.isStopped
+    }
+    guard isTaken else {
+      let error = EngineError(.stopped, "the engine is stopping")
+      return request.submission.outlet.emit(.failed(error))
+    }
     changed.wake()
   }
 

@@ -1,4 +1,6 @@
-/// Which tokens each slot of the model's memory holds, and who may reuse them. Pure.
+/// Which tokens each slot of the model's memory holds, and who may reuse them.
+///
+/// Pure.
 ///
 /// A slot keeps its tokens after its answer ended, until the least recently used one must make
 /// room. Tokens are shared only between requests of one salt, so nobody can learn from timing what
@@ -42,6 +44,7 @@ struct SlotTable {
   ///
   /// - Parameters:
   ///   - prompt: The tokens to be computed in pieces.
+  ///   - salt: The scope of sharing.
   ///   - isExact: Whether only tokens computed at the profile's borders may be reused.
   /// - Returns: `nil` when all slots are in use.
   mutating func place(_ prompt: [Int32], salt: String, isExact: Bool) -> Placement? {
@@ -61,9 +64,11 @@ struct SlotTable {
       let isContinued = best.reused * 2 >= slots[source].tokens.count || free.count == 1
       if !slots[source].isBusy && isContinued {
         best = Placement(slot: source, copiesFrom: nil, reused: best.reused)
-      } else if oldest == source, let other = free.filter({ $0 != source }).min(by: {
-        slots[$0].lastUse < slots[$1].lastUse
-      }) {
+      } else if oldest == source,
+        let other = free.filter({ $0 != source }).min(by: {
+          slots[$0].lastUse < slots[$1].lastUse
+        })
+      {
         best.slot = other
       }
     }

@@ -1,4 +1,6 @@
-/// Chooses the number of computing threads from the time steps take. Pure.
+/// Chooses the number of computing threads from the time steps take.
+///
+/// Pure.
 ///
 /// llama.cpp's threads wait for each other by spinning: when another program takes a processor,
 /// two threads are many times slower than one (measured). So the number falls when steps become

@@ -15,6 +15,7 @@ final class TokenSampler: @unchecked Sendable {
   ///   - request: Its sampling and seed.
   ///   - choice: Part of what the randomness is a function of.
   ///   - format: The grammar and its triggers, if any.
+  /// - Throws: ``EngineError`` with `grammar` when it cannot be compiled.
   init(
     model: LlamaModel, request: EngineRequest, choice: Int, format: ChatFormat?
   ) throws(EngineError) {

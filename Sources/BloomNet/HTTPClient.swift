@@ -85,12 +85,13 @@ public final class HTTPClient: Sendable {
         try await stream.write(output)
         stream.setDeadline(.read("no response from the server"), after: timeout)
         var parser = ResponseParser(limits: self.configuration.limits)
-        _ = parser.expect(.get)
+        _ = parser.expect(.get, asksUpgrade: true)
         let answer = try await Self.readHead(stream, &parser)
         stream.clearDeadline(.read(""))
         guard answer.status == .switchingProtocols else {
           throw NetError(
-            .protocolViolation, "the server refused the WebSocket with status \(answer.status.code)")
+            .protocolViolation, "the server refused the WebSocket with status \(answer.status.code)"
+          )
         }
         let chosen = try WebSocketHandshake.check(answer, key: text, subprotocols: offered)
         return WebSocket(

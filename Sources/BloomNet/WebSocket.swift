@@ -15,6 +15,12 @@ public final class WebSocket: AsyncSequence, Sendable {
     public let code: WebSocketCloseCode?
     /// The peer's reason, at most 123 bytes.
     public let reason: String
+
+    /// Wraps what the peer said.
+    public init(code: WebSocketCloseCode?, reason: String) {
+      self.code = code
+      self.reason = reason
+    }
   }
 
   /// What TLS proved of the peer, its `tls-exporter` value included; `nil` on plain connections.
@@ -136,6 +142,7 @@ extension WebSocket.Iterator: Sendable {}
 
 extension WebSocket {
   /// What lives on the loop.
+  @safe
   final class Core: WheelEntry, @unchecked Sendable {
     // @unchecked: touched on the stream's loop only.
     private let stream: ByteStream
@@ -147,7 +154,9 @@ extension WebSocket {
     private var hasSentClose = false
     private var isReceiving = false
     private var pingNumber: UInt64 = 0
-    private var pongWaiters: [(number: UInt64, continuation: UnsafeContinuation<Void, Never>)] = []
+    private var pongWaiters = unsafe [
+      (number: UInt64, continuation: UnsafeContinuation<Void, Never>)
+    ]()
     private var receivedPong: UInt64 = 0
     private var nextPing: UInt64?
     private var heardAt: UInt64 = 0
@@ -243,14 +252,14 @@ extension WebSocket {
       guard let number = UInt64(String(decoding: bytes, as: UTF8.self)), number <= pingNumber else {
         return  // unasked for, RFC 6455 §5.5.3
       }
-      receivedPong = max(receivedPong, number)
+      receivedPong = Swift.max(receivedPong, number)
       wake { $0 <= number }
     }
 
     private func wake(_ isDue: (UInt64) -> Bool) {
       let due = unsafe pongWaiters.filter { isDue(unsafe $0.number) }
       unsafe pongWaiters.removeAll { isDue(unsafe $0.number) }
-      for unsafe waiter in unsafe due { unsafe waiter.continuation.resume() }
+      for unsafewaiter in unsafe due { unsafe waiter.continuation.resume() }
     }
 
     // MARK: Keep-alive
@@ -272,7 +281,7 @@ extension WebSocket {
 
     override func expired(at tick: UInt64) {
       if let limit = options.idleTimeout, isReceiving,
-        tick - min(tick, heardAt) >= stream.loop.tick(after: limit) - stream.loop.tick
+        tick - Swift.min(tick, heardAt) >= stream.loop.tick(after: limit) - stream.loop.tick
       {
         nextPing = nil
         return stream.fail(.timedOut("the WebSocket peer is silent"))
@@ -305,9 +314,9 @@ extension WebSocket {
       if !isReceiving {
         while closure == nil, let message = try? await receive() { _ = message }
       }
-      if !isReceiving || closure != nil {
+      if closure != nil || !isReceiving {
         nextPing = nil
-        await stream.closeGently()
+        if closure != nil { stream.close() } else { await stream.closeGently() }
       }
     }
 

@@ -45,6 +45,9 @@ package struct ChunkReader: Sendable {
   /// Whether the final chunk was read; nothing may follow it.
   package private(set) var isComplete = false
 
+  /// Whether no bytes are left unread.
+  package var isBoundary: Bool { start == buffer.count }
+
   /// Starts before the first chunk.
   package init() {}
 

@@ -1,64 +1,68 @@
-/// How often each reason was met: in each of the last 24 hours, and in all.
+/// How often each reason was met in each of the last 24 hours.
+///
+/// Only reasons that were met take memory: most nodes meet a handful.
 package struct ReasonCounts: Equatable, Sendable {
-  private static let hours = 24
-  private static let reasons = ReasonCode.allCases.count
+  private struct Count: Equatable, Sendable {
+    var hour: UInt32
+    /// The reason's number; ``named`` for a request that named the node.
+    var reason: UInt8
+    var count: UInt32
+  }
 
-  private var totals: [UInt32] = []
-  private var ring: [UInt32] = []
-  private var hour: UInt64 = 0
+  private static let hours: UInt32 = 24
+  private static let named = UInt8.max
+
+  /// Ordered by hour.
+  private var entries: [Count] = []
 
   /// Counts nothing yet, and takes no memory.
   package init() {}
 
-  mutating func add(_ reason: ReasonCode, hour now: UInt64) {
-    if totals.isEmpty {
-      totals = Array(repeating: 0, count: Self.reasons)
-      ring = Array(repeating: 0, count: Self.reasons * Self.hours)
-      hour = now
-    }
-    if now > hour { advance(to: now) }
-    let place = Int(reason.rawValue)
-    totals[place] &+= 1
-    ring[Int(now % UInt64(Self.hours)) * Self.reasons + place] &+= 1
-  }
+  mutating func add(_ reason: ReasonCode, hour: UInt64) { add(reason.rawValue, hour) }
 
-  /// The counts of the last hours; O(hours × reasons).
+  /// Counts a request that named the node, whatever came of it.
+  mutating func addNamed(hour: UInt64) { add(Self.named, hour) }
+
+  /// The counts of the last hours.
   ///
   /// - Parameters:
   ///   - hours: 1…24, the present one included.
   ///   - now: The present hour, counted from the clock's start.
   /// - Returns: Only reasons that were met.
   package func counts(hours: Int, now: UInt64) -> [ReasonCode: Int] {
-    guard !totals.isEmpty else { return [:] }
     var result: [ReasonCode: Int] = [:]
-    for age in 0..<UInt64(min(max(hours, 1), Self.hours)) where now >= age {
-      let wanted = now - age
-      // Hours after the last count are empty; the ring still holds older ones in their places.
-      guard wanted <= hour, hour - wanted < UInt64(Self.hours) else { continue }
-      let start = Int(wanted % UInt64(Self.hours)) * Self.reasons
-      for reason in ReasonCode.allCases {
-        let count = ring[start + Int(reason.rawValue)]
-        if count > 0 { result[reason, default: 0] += Int(count) }
+    for entry in window(hours, now) {
+      if let reason = ReasonCode(rawValue: entry.reason) {
+        result[reason, default: 0] += Int(entry.count)
       }
     }
     return result
   }
 
-  /// The counts since the node was first seen.
-  package var all: [ReasonCode: Int] {
-    var result: [ReasonCode: Int] = [:]
-    for reason in ReasonCode.allCases where !totals.isEmpty {
-      let count = totals[Int(reason.rawValue)]
-      if count > 0 { result[reason] = Int(count) }
-    }
-    return result
+  /// Requests that named the node in the last hours.
+  package func namedCount(hours: Int, now: UInt64) -> Int {
+    window(hours, now).reduce(0) { $0 + ($1.reason == Self.named ? Int($1.count) : 0) }
   }
 
-  private mutating func advance(to now: UInt64) {
-    for step in 1...min(now - hour, UInt64(Self.hours)) {
-      let start = Int((hour + step) % UInt64(Self.hours)) * Self.reasons
-      for place in start..<start + Self.reasons { ring[place] = 0 }
+  private func window(_ hours: Int, _ now: UInt64) -> [Count] {
+    let width = UInt64(min(max(hours, 1), Int(Self.hours)))
+    return entries.filter { UInt64($0.hour) + width > now }
+  }
+
+  private mutating func add(_ reason: UInt8, _ now: UInt64) {
+    let hour = UInt32(truncatingIfNeeded: now)
+    // The present hour's entries are at the end, one for each reason met in it.
+    var index = entries.count - 1
+    while index >= 0, entries[index].hour == hour {
+      if entries[index].reason == reason {
+        entries[index].count &+= 1
+        return
+      }
+      index -= 1
     }
-    hour = now
+    if let last = entries.last, last.hour != hour {
+      entries.removeAll { $0.hour &+ Self.hours <= hour }
+    }
+    entries.append(Count(hour: hour, reason: reason, count: 1))
   }
 }

@@ -6,7 +6,7 @@ extension Scheduler {
   /// The caller has checked that it may.
   mutating func dispatch(_ number: Int, _ candidate: Int, isHedge: Bool, _ now: Instant) {
     let chosen = requests[number].candidates[candidate].candidate
-    guard let node = nodeNumbers[chosen.node] else { return }
+    guard let node = node(requests[number].candidates[candidate]) else { return }
     let answer = requests[number].answer
     answers[answer].dispatches += 1
     let verdict = requests[number].decision.candidates[candidate]
@@ -26,7 +26,7 @@ extension Scheduler {
       requests[number].attempts.1 = attempt
     }
     nodes[node].running.append(attempt)
-    if let offer = nodes[node].offer(requests[number].modelID) {
+    if let offer = offer(of: node, model: requests[number].modelID) {
       nodes[node].offers[offer].reservedTokens += reserved
       nodes[node].offers[offer].running += 1
     }
@@ -56,7 +56,7 @@ extension Scheduler {
   mutating func refuse(_ id: RequestID, _ node: NodeID, _ isBusy: Bool, _ now: Instant) {
     guard let attempt = attempt(id, node) else { return }
     let number = attempts[attempt].node
-    if isBusy, let offer = nodes[number].offer(attempts[attempt].offer) {
+    if isBusy, let offer = offer(of: number, model: attempts[attempt].offer) {
       // It has less room than it said: believe that until its next report.
       let others = max(nodes[number].offers[offer].running - 1, 0)
       nodes[number].offers[offer].slots = min(nodes[number].offers[offer].slots, others)
@@ -211,7 +211,7 @@ extension Scheduler {
     if let place = nodes[node].running.firstIndex(of: attempt) {
       nodes[node].running.remove(at: place)
     }
-    let offer = nodes[node].offer(attempts[attempt].offer)
+    let offer = offer(of: node, model: attempts[attempt].offer)
     if let offer {
       nodes[node].offers[offer].running -= 1
       nodes[node].offers[offer].reservedTokens -= attempts[attempt].reservedTokens
@@ -242,7 +242,7 @@ extension Scheduler {
     let node = state.node
     let occupied = now.seconds(since: state.sentAt)
     models[state.model].expected[Int(state.output.rawValue)].add(Double(summary.completionTokens))
-    guard let offer = nodes[node].offer(state.offer) else { return }
+    guard let offer = offer(of: node, model: state.offer) else { return }
     let usual = nodes[node].offers[offer].serviceSeconds
     nodes[node].offers[offer].serviceSeconds =
       usual > 0 ? usual + 0.2 * (occupied - usual) : occupied

@@ -80,10 +80,39 @@ extension Scheduler {
     }
   }
 
+  /// A candidate's node; looked up again only if its number has another node now.
+  func node(_ candidate: RequestState.CandidateState) -> Int? {
+    let name = candidate.candidate.node
+    let number = candidate.number
+    if number >= 0, nodes[number].profile.node == name { return number }
+    return nodeNumbers[name]
+  }
+
+  /// The model of a node that a key belongs to.
+  func offer(of node: Int, key: KeyID) -> Int? {
+    for index in nodes[node].offers.indices {
+      for place in nodes[node].offers[index].keys.indices
+      where nodes[node].offers[index].keys[place] == key {
+        return index
+      }
+    }
+    return nil
+  }
+
+  /// A node's state for a model.
+  func offer(of node: Int, model: ModelID) -> Int? {
+    for index in nodes[node].offers.indices where nodes[node].offers[index].model == model {
+      return index
+    }
+    return nil
+  }
+
   private mutating func record(_ decision: Decision, of number: Int, _ now: Instant) {
     requests[number].decision = decision
-    for verdict in decision.candidates {
-      if let node = nodeNumbers[verdict.node] { note(node, verdict.reason, now) }
+    for index in decision.candidates.indices {
+      if let node = node(requests[number].candidates[index]) {
+        note(node, decision.candidates[index].reason, now)
+      }
     }
   }
 
@@ -104,9 +133,11 @@ extension Scheduler {
       }
     if let reason { return giveUp(number, reason, shortest, isArrival: isArrival, now) }
     var position = Int.max
-    for (index, verdict) in decision.candidates.enumerated() where verdict.reason == .busy {
+    for index in decision.candidates.indices where decision.candidates[index].reason == .busy {
       let key = requests[number].candidates[index].candidate.key
-      guard let node = nodeNumbers[verdict.node], let offer = nodes[node].offer(key) else {
+      guard let node = node(requests[number].candidates[index]),
+        let offer = offer(of: node, key: key)
+      else {
         continue
       }
       let lane = nodes[node].offers[offer].lane
@@ -158,14 +189,16 @@ extension Scheduler {
       return closed
     }
     if let excluded = candidate.excluded { return closed(excluded) }
-    guard let node = nodeNumbers[candidate.candidate.node] else { return closed(.notConnected) }
+    guard let node = node(candidate) else { return closed(.notConnected) }
     switch nodes[node].link {
     case .active: break
     case .suspect: return closed(.suspect)
     case .draining: return closed(.draining)
     case .gone: return closed(.notConnected)
     }
-    guard let offer = nodes[node].offer(candidate.candidate.key) else { return closed(.keyUnknown) }
+    guard let offer = offer(of: node, key: candidate.candidate.key) else {
+      return closed(.keyUnknown)
+    }
     if let reason = mismatch(number, node, offer) { return closed(reason) }
     let slots = nodes[node].offers[offer].slots
     if slots == 0 { return closed(.paused) }
@@ -232,8 +265,9 @@ extension Scheduler {
   /// The cheapest candidate that is free now; among equals the one with the higher score.
   private func bestOpen(_ decision: Decision) -> Int? {
     var best: Int?
-    for (index, verdict) in decision.candidates.enumerated()
-    where verdict.isOpen && verdict.reason == .chosen {
+    for index in decision.candidates.indices {
+      let verdict = decision.candidates[index]
+      guard verdict.isOpen, verdict.reason == .chosen else { continue }
       guard let other = best.map({ decision.candidates[$0] }) else {
         best = index
         continue
@@ -247,8 +281,9 @@ extension Scheduler {
   private func shortestWait(_ decision: Decision) -> (index: Int?, seconds: Double) {
     var index: Int?
     var seconds = Double.infinity
-    for (place, verdict) in decision.candidates.enumerated()
-    where verdict.reason == .busy && verdict.wait < seconds {
+    for place in decision.candidates.indices {
+      let verdict = decision.candidates[place]
+      guard verdict.reason == .busy, verdict.wait < seconds else { continue }
       index = place
       seconds = verdict.wait
     }

@@ -14,8 +14,10 @@ extension Scheduler {
       let isExcluded =
         request.excluded.contains(candidate.node)
         || answers[answer].failedNodes.contains(candidate.node)
-      candidates.append(.init(candidate: candidate, excluded: isExcluded ? .excluded : nil))
-      if let node = nodeNumbers[candidate.node] { nodes[node].named.add(hour: now.hour) }
+      let node = nodeNumbers[candidate.node] ?? -1
+      candidates.append(
+        .init(candidate: candidate, number: node, excluded: isExcluded ? .excluded : nil))
+      if node >= 0 { nodes[node].reasons.addNamed(hour: now.hour) }
     }
     let learned = models[model].expected[Int(request.output.rawValue)]
     let state = RequestState(
@@ -108,8 +110,8 @@ extension Scheduler {
   private func objection(_ request: WorkRequest, _ now: Instant) -> ReasonCode? {
     let candidates = request.candidates
     guard !candidates.isEmpty else { return .badCandidates }
-    for (index, candidate) in candidates.enumerated() {
-      for other in candidates.prefix(index) where other.node == candidate.node {
+    for index in candidates.indices {
+      for other in 0..<index where candidates[other].node == candidates[index].node {
         return .badCandidates
       }
     }

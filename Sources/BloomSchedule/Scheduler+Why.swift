@@ -25,7 +25,7 @@ extension Scheduler {
   package func standing(of node: NodeID, hours: Int, now: Instant) -> NodeStanding? {
     guard let number = nodeNumbers[node] else { return nil }
     var reasons = nodes[number].reasons.counts(hours: hours, now: now.hour)
-    let named = nodes[number].named.count(hours: hours, now: now.hour)
+    let named = nodes[number].reasons.namedCount(hours: hours, now: now.hour)
     var arrivals = 0
     var rates: [ModelID: Double] = [:]
     for offer in nodes[number].offers where !offer.keys.isEmpty {

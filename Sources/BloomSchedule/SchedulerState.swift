@@ -3,7 +3,7 @@ internal import BloomBase
 /// What the scheduler knows of one model that a node serves.
 struct OfferState: Sendable {
   var model: ModelID
-  var keys: [KeyID]
+  var keys: UpToFour<KeyID>
   var activeBytes: Int
   var contextLimit: Int
   var price: Micros
@@ -47,17 +47,15 @@ struct NodeState: Sendable {
   var loss = 0.0
   var score = 0.0
   var reasons = ReasonCounts()
-  var named = HourlyCount()
   var goneNext = -1
   var gonePrevious = -1
-
-  func offer(_ key: KeyID) -> Int? { offers.firstIndex { $0.keys.contains(key) } }
-  func offer(_ model: ModelID) -> Int? { offers.firstIndex { $0.model == model } }
 }
 
 struct RequestState: Sendable {
   struct CandidateState: Sendable {
     var candidate: Candidate
+    /// The node's number when it was looked up; −1 when it was unknown then.
+    var number: Int
     /// Why it is not tried again for this request.
     var excluded: ReasonCode?
   }

@@ -188,7 +188,9 @@ import Testing
   @Test func `scalars out of range are refused`() throws {
     let order = try #require(
       Hex.decode("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"))
-    for scalar in [[UInt8](repeating: 0, count: 32), order, [UInt8](repeating: 255, count: 32), [1]] {
+    for scalar in [
+      [UInt8](repeating: 0, count: 32), order, [UInt8](repeating: 255, count: 32), [1],
+    ] {
       #expect(throws: CryptoError.self) {
         try SoftwareKEMKey(.p256, scalar: SecretBytes(scalar))
       }

@@ -19,7 +19,8 @@ struct Family: Sendable, CustomTestStringConvertible {
       visible: "|R|hm\(call){\"city\": \"Bern\"}"),
     Family(
       template: "Qwen-Qwen2.5-7B-Instruct",
-      output: "Grüezi 🌱<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\"}}"
+      output:
+        "Grüezi 🌱<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\"}}"
         + "\n</tool_call>",
       visible: "Grüezi 🌱\(call){\"city\": \"Bern\"}"),
     Family(
@@ -35,7 +36,7 @@ struct Family: Sendable, CustomTestStringConvertible {
       template: "mistralai-Mistral-Nemo-Instruct-2407",
       output: "[TOOL_CALLS][{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\"}, "
         + "\"id\": \"123456789\"}]",
-      visible: "|C|123456789:get_weather:{\"city\": \"Bern\"}"),
+      visible: "\(call){\"city\": \"Bern\"}"),
     Family(
       template: "openai-gpt-oss-120b",
       output: "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary "
@@ -45,7 +46,7 @@ struct Family: Sendable, CustomTestStringConvertible {
       template: "Qwen3-Coder",
       output: "<tool_call>\n<function=get_weather>\n<parameter=city>\nBern\n</parameter>\n"
         + "</function>\n</tool_call>",
-      visible: "\(call){\"city\": \"Bern\"}"),
+      visible: "\(call){\"city\":\"Bern\"}"),
     Family(
       template: "ibm-granite-granite-4.0",
       output: "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\"}}\n"
@@ -56,12 +57,12 @@ struct Family: Sendable, CustomTestStringConvertible {
       output: "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0"
         + "<|tool_call_argument_begin|>{\"city\": \"Bern\"}<|tool_call_end|>"
         + "<|tool_calls_section_end|>",
-      visible: "|C|functions.get_weather:0:get_weather:{\"city\": \"Bern\"}"),
+      visible: "\(call){\"city\": \"Bern\"}"),
     Family(
       template: "CohereForAI-c4ai-command-r7b-12-2024-tool_use",
       output: "<|START_THINKING|>hm<|END_THINKING|><|START_ACTION|>[{\"tool_call_id\": \"0\", "
         + "\"tool_name\": \"get_weather\", \"parameters\": {\"city\": \"Bern\"}}]<|END_ACTION|>",
-      visible: "|R|hm|C|0:get_weather:{\"city\": \"Bern\"}"),
+      visible: "|R|hm\(call){\"city\": \"Bern\"}"),
   ]
 }
 

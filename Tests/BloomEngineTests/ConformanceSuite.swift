@@ -50,9 +50,14 @@ struct Conformance {
 
   /// No token and no character is lost or repeated, wherever the answer is cut.
   func resumesAtEveryToken() async throws {
-    for sampling in [EngineSampling.greedy, EngineSampling()] {
+    for (text, sampling, stops) in [
+      ("The capital of France is", EngineSampling.greedy, []),
+      ("東京は日本の首都です。", EngineSampling(), [" STOP", "light.", "。\n", "は日"]),
+    ] {
       var whole = request
+      whole.job = .completion(.text(text))
       whole.sampling = sampling
+      whole.stops = stops
       let full = try await collect(engine, whole)
       for cut in 1..<full.frames.count {
         let before = full.frames[..<cut]

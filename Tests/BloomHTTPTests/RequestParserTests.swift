@@ -9,7 +9,7 @@ import Testing
       "GET /v1/models?a=b http11 none keep=true host=localhost:8642|x-a=b c; end"
     ),
     (
-      "\r\nPOST / HTTP/1.1\r\nhOST: [::1]:80\r\ncontent-LENGTH: 3\r\nConnection: close\r\n\r\nabc",
+      "POST / HTTP/1.1\r\nhOST: [::1]:80\r\ncontent-LENGTH: 3\r\nConnection: close\r\n\r\nabc",
       "POST / http11 length(3) keep=false host=[::1]:80|content-length=3|connection=close; "
         + "body 616263; end"
     ),

@@ -37,18 +37,24 @@ import Testing
   func `a valid response gives the same events however it is cut`(_ index: Int) {
     let (method, text, expected) = Self.valid[index]
     let bytes = Array(text.utf8)
-    #expect(responseTrace(bytes, method: method).description == expected)
+    let upgrade = text.hasPrefix("HTTP/1.1 101")
+    #expect(responseTrace(bytes, method: method, upgrade: upgrade).description == expected)
     for cuts in Cuts.all(bytes.count) {
-      #expect(responseTrace(bytes, cuts, method: method).description == expected)
+      let trace = responseTrace(bytes, cuts, method: method, upgrade: upgrade)
+      #expect(trace.description == expected)
     }
   }
 
   static let refused: [(text: String, code: HTTPError.Code)] = [
-    ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", .ambiguousFraming),
+    (
+      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+      .ambiguousFraming
+    ),
     ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", .ambiguousFraming),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .unsupportedCoding),
     ("HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", .ambiguousFraming),
     ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", .ambiguousFraming),
+    ("HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", .unexpectedResponse),
     ("HTTP/1.1 20 OK\r\n\r\n", .malformedStartLine),
     ("HTTP/1.1 2000 OK\r\n\r\n", .malformedStartLine),
     ("HTTP/1.1 099 OK\r\n\r\n", .malformedStartLine),

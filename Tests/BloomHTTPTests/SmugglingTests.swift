@@ -48,15 +48,19 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     // Transfer codings.
     Refusal("gzip", post("Transfer-Encoding: gzip\r\n"), .unsupportedCoding),
     Refusal("gzip, chunked", post("Transfer-Encoding: gzip, chunked\r\n"), .unsupportedCoding),
-    Refusal("chunked, identity", post("Transfer-Encoding: chunked, identity\r\n"), .unsupportedCoding),
+    Refusal(
+      "chunked, identity", post("Transfer-Encoding: chunked, identity\r\n"), .unsupportedCoding),
     Refusal("identity", post("Transfer-Encoding: identity\r\n"), .unsupportedCoding),
-    Refusal("chunked twice in a list", post("Transfer-Encoding: chunked, chunked\r\n"), .unsupportedCoding),
+    Refusal(
+      "chunked twice in a list", post("Transfer-Encoding: chunked, chunked\r\n"), .unsupportedCoding
+    ),
     Refusal(
       "TE twice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
       .ambiguousFraming),
     Refusal("TE with a quote", post("Transfer-Encoding: \"chunked\"\r\n"), .unsupportedCoding),
     Refusal("TE with a parameter", post("Transfer-Encoding: chunked;q=1\r\n"), .unsupportedCoding),
-    Refusal("TE with a vertical tab", post("Transfer-Encoding: \u{0b}chunked\r\n"), .malformedField),
+    Refusal(
+      "TE with a vertical tab", post("Transfer-Encoding: \u{0b}chunked\r\n"), .malformedField),
     Refusal("empty TE", post("Transfer-Encoding:\r\n"), .unsupportedCoding),
     Refusal(
       "TE in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -98,7 +102,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     Refusal("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", .unsupportedVersion),
     Refusal("TLS", "\u{16}\u{3}\u{1}", .malformedStartLine),
     Refusal("space first", " GET / HTTP/1.1\r\n\(host)\r\n", .malformedStartLine),
-    Refusal("two empty lines", "\r\n\r\nGET / HTTP/1.1\r\n\(host)\r\n", .malformedStartLine),
+    Refusal("empty line first", "\r\nGET / HTTP/1.1\r\n\(host)\r\n", .malformedStartLine),
     // Targets.
     Refusal("control character", "GET /a\u{1}b HTTP/1.1\r\n\(host)\r\n", .malformedStartLine),
     Refusal("raw UTF-8", "GET /\u{e9} HTTP/1.1\r\n\(host)\r\n", .badTarget),
@@ -126,12 +130,14 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     Refusal("Host with an empty port", "GET / HTTP/1.1\r\nHost: a:\r\n\r\n", .badHost),
     Refusal("Host with an escape", "GET / HTTP/1.1\r\nHost: a%2e\r\n\r\n", .badHost),
     Refusal("bad IPv6 Host", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", .badHost),
-    Refusal("expectation", post("Expect: 200-maybe\r\nContent-Length: 1\r\n"), .unsupportedExpectation),
+    Refusal(
+      "expectation", post("Expect: 200-maybe\r\nContent-Length: 1\r\n"), .unsupportedExpectation),
     // Chunks.
     Refusal("no size", chunked("\r\nabc\r\n0\r\n\r\n"), .malformedChunk),
     Refusal("size with 0x", chunked("0x3\r\nabc\r\n0\r\n\r\n"), .malformedChunk),
     Refusal("signed size", chunked("+3\r\nabc\r\n0\r\n\r\n"), .malformedChunk),
-    Refusal("size that overflows", chunked("10000000000000003\r\nabc\r\n0\r\n\r\n"), .malformedChunk),
+    Refusal(
+      "size that overflows", chunked("10000000000000003\r\nabc\r\n0\r\n\r\n"), .malformedChunk),
     Refusal("size of sixteen digits", chunked("0000000000000003\r\nabc\r\n"), .malformedChunk),
     Refusal("space before the size", chunked(" 3\r\nabc\r\n0\r\n\r\n"), .malformedChunk),
     Refusal("bare LF after the size", chunked("3\nabc\r\n0\r\n\r\n"), .malformedChunk),

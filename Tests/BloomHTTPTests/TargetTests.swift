@@ -40,7 +40,9 @@ import Testing
       "/a/../b", "/./a", "/%2e%2e/a", "/%2E", "/a%2fb", "/a%5cb", "/a%00", "/%0a", "/%", "/%1",
       "/%zz", "/%ff",
     ] {
-      #expect(throws: HTTPError(.badTarget), "\(path)") { try RequestTarget(origin: path).segments() }
+      #expect(throws: HTTPError(.badTarget), "\(path)") {
+        try RequestTarget(origin: path).segments()
+      }
     }
     #expect(throws: HTTPError(.badTarget)) { try RequestTarget(origin: "/?a=%4").queryItems() }
   }

@@ -55,7 +55,9 @@ struct Trace: Equatable, CustomStringConvertible {
     return self == other
   }
 
-  var description: String { (steps + (error.map { ["error \($0)"] } ?? [])).joined(separator: "; ") }
+  var description: String {
+    (steps + (error.map { ["error \($0)"] } ?? [])).joined(separator: "; ")
+  }
 }
 
 func describe(_ fields: HTTPFields) -> String {
@@ -93,7 +95,7 @@ func requestTrace(
 
 func responseTrace(
   _ bytes: [UInt8], _ cuts: Cuts = .none, method: HTTPMethod = .get,
-  limits: HTTPLimits = HTTPLimits()
+  upgrade: Bool = false, limits: HTTPLimits = HTTPLimits()
 ) -> Trace {
   var trace = Trace()
   var parser = ResponseParser(limits: limits)
@@ -108,7 +110,7 @@ func responseTrace(
     }
   }
   do throws(HTTPError) {
-    _ = parser.expect(method)
+    _ = parser.expect(method, asksUpgrade: upgrade)
     for piece in cuts.pieces(bytes) {
       var offset = 0
       while let event = try parser.next(piece.span, at: &offset) { note(event, piece) }

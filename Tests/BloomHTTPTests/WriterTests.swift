@@ -19,9 +19,9 @@ import Testing
   }
 
   @Test func `values lose only white space at their ends`() throws {
-    #expect(try HTTPFieldValue(" \ta \t b\t ").text == "a \t b")
-    #expect(try HTTPFieldValue("   ").text == "")
-    #expect(try HTTPFieldValue("h\u{e9}").text == "h\u{e9}")
+    for (given, kept) in [(" \ta \t b\t ", "a \t b"), ("   ", ""), ("h\u{e9}", "h\u{e9}")] {
+      #expect(try HTTPFieldValue(given).text == kept)
+    }
   }
 
   @Test func `fields keep order and ignore case`() throws {

@@ -88,3 +88,25 @@ import Testing
     #expect(UpToFour(0..<4) == [0, 1, 2, 3])
   }
 }
+
+@Suite struct WeightedDrawTests {
+  @Test func `draws follow the weights and never touch weight zero`() {
+    let draw = WeightedDraw(weights: [1, 0, 3, .nan, 6])
+    var generator = SeededGenerator(seed: 1)
+    var counts = [0, 0, 0, 0, 0]
+    for _ in 0..<20_000 {
+      if let index = draw.next(using: &generator) { counts[index] += 1 }
+    }
+    #expect(counts[1] == 0 && counts[3] == 0)
+    #expect(abs(counts[0] - 2000) < 200 && abs(counts[2] - 6000) < 300)
+    #expect(counts.reduce(0, +) == 20_000)
+  }
+
+  @Test func `a draw holds different records, at most as many as there are`() {
+    var generator = SeededGenerator(seed: 2)
+    let draw = WeightedDraw(weights: [1, 1])
+    #expect(Set(draw.draw(4, using: &generator)).count == 2)
+    #expect(WeightedDraw(weights: [0, -1]).draw(2, using: &generator).isEmpty)
+    #expect(WeightedDraw(weights: []).next(using: &generator) == nil)
+  }
+}
