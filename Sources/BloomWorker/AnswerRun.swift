@@ -1,5 +1,6 @@
 internal import BloomBase
 internal import BloomEngine
+internal import BloomRecords
 internal import BloomWire
 
 /// One opened request on its way through the engine: events in, sealed chunks and receipts out.
@@ -14,16 +15,13 @@ actor AnswerRun {
   private let outbox: Outbox
   private let time: any TimeSource
   private var clock: ReceiptClock
-  private var counts: ReceiptCounts
-  /// Frames of the `steady` profile that wait for the next chunk's time.
-  private var held: [Frame] = []
-  private var heldTokens = 0
+  private var counts: PartCounts
   private var isSending = false
   private var waiting: CheckedContinuation<Void, Never>?
 
   init(
-    _ stream: StreamID, _ exchange: any OpenedExchange, sampling: [UInt8],
-    mode: ReceiptCounts.Mode, gate: CreditGate, outbox: Outbox, time: any TimeSource
+    _ stream: StreamID, _ exchange: any OpenedExchange, sampling: Digest,
+    mode: ContinuationMode, gate: CreditGate, outbox: Outbox, time: any TimeSource
   ) {
     self.stream = stream
     self.exchange = exchange
@@ -31,14 +29,7 @@ actor AnswerRun {
     self.outbox = outbox
     self.time = time
     clock = ReceiptClock(start: time.now())
-    let start = time.unixTime()
-    counts = ReceiptCounts(start: start, end: start, sampling: sampling, mode: mode)
-  }
-
-  /// Sends the answer's head.
-  func begin() async throws(WorkerError) {
-    guard await gate.waitForCredit() else { return }
-    emit(try exchange.head())
+    counts = PartCounts(end: time.unixTime(), sampling: sampling, mode: mode)
   }
 
   /// Reads the engine to its end.
@@ -91,66 +82,71 @@ actor AnswerRun {
   func finish(_ reason: FinishReason, endsAnswer: Bool) async throws(WorkerError) -> [UInt8] {
     await enter()
     defer { leave() }
-    if endsAnswer, await gate.waitForCredit() {
-      if !held.isEmpty { try flushHeld() }
-      let receipt = try signReceipt(finish: reason)
-      emit(try exchange.finish(receipt))
+    if endsAnswer, try await sendOwedTicks() {
+      let (receipt, sealed) = try exchange.finish(stamped(reason))
+      emit(sealed)
       return receipt
     }
-    return try signReceipt(finish: reason)
+    // What is sealed here is not sent: the receipt alone leaves, in clear.
+    return try exchange.receipt(stamped(reason)).receipt
   }
 
-  /// The next fixed time has come: sends a chunk of the `steady` profile, or a receipt that is due.
+  /// The next fixed time has come: sends a chunk of the profile `steady`, or a receipt that is due.
   func tick() async throws(WorkerError) {
     // Whoever sends looks at the clock itself: a tick never waits.
     guard !isSending else { return }
     isSending = true
     defer { leave() }
-    if exchange.padding == .steady {
+    if isSteady {
       guard await gate.waitForCredit() else { return }
-      try flushHeld()
+      emit(try exchange.tick())
     }
     try await sendReceiptIfDue()
   }
 
+  private var isSteady: Bool { exchange.routing.padding == .steady }
+
+  /// Sends the fixed times that are owed before the end; false when the run was stopped.
+  private func sendOwedTicks() async throws(WorkerError) -> Bool {
+    while isSteady && exchange.needsTicks {
+      guard await gate.waitForCredit() else { return false }
+      emit(try exchange.tick())
+      // Cancelled means that the process ends: then times hide nothing any more.
+      try? await Task.sleep(for: .milliseconds(100))
+    }
+    return await gate.waitForCredit()
+  }
+
   private func send(_ frames: [Frame], tokens: Int) async throws(WorkerError) {
-    if exchange.padding == .steady {
-      held.append(contentsOf: frames)
-      heldTokens += tokens
-      return
+    while exchange.isQueueFull, !Task.isCancelled {
+      // The ticker empties the queue; the engine pauses meanwhile, since nobody reads it.
+      try? await Task.sleep(for: .milliseconds(100))
     }
     await enter()
     defer { leave() }
     guard await gate.waitForCredit() else { return }
-    emit(try exchange.seal(frames))
+    emit(try exchange.send(frames))
     clock.delivered(tokens)
     try await sendReceiptIfDue()
   }
 
-  private func flushHeld() throws(WorkerError) {
-    emit(try exchange.seal(held))
-    clock.delivered(heldTokens)
-    held = []
-    heldTokens = 0
-  }
-
   private func sendReceiptIfDue() async throws(WorkerError) {
     guard clock.isDue(now: time.now()), await gate.waitForCredit() else { return }
-    let receipt = try signReceipt(finish: nil)
+    let (receipt, sealed) = try exchange.receipt(stamped(nil))
     // In-band for the gateway, and in clear, without content, for the coordinator.
-    emit(try exchange.seal([.receipt(receipt)]))
+    emit(sealed)
     outbox.send(.receipt(stream, receipt))
   }
 
-  private func signReceipt(finish: FinishReason?) throws(WorkerError) -> [UInt8] {
-    counts.completionTokens = clock.delivered
+  private func stamped(_ finish: FinishReason?) -> PartCounts {
     counts.end = time.unixTime()
     counts.finish = finish
     clock.receiptMade(now: time.now())
-    return try exchange.receipt(counts)
+    return counts
   }
 
   private func emit(_ bytes: [UInt8]) {
+    if bytes.isEmpty { return }
     gate.spend(bytes.count)
     for start in stride(from: 0, to: bytes.count, by: BloomWire.Limits.chunk) {
       let end = min(start + BloomWire.Limits.chunk, bytes.count)

@@ -1,4 +1,5 @@
 package import BloomBase
+package import BloomRecords
 package import BloomWire
 
 /// The worker's keys: makes, uses and wipes them. The one seam between computing and cryptography.
@@ -22,8 +23,11 @@ package protocol WorkerKeyring: Sendable {
   /// - Parameters:
   ///   - envelope: All of its bytes.
   ///   - evidence: The digest of the evidence that vouches for the key.
+  ///   - now: For the key's age and the receipts.
   /// - Throws: ``OpeningFailure`` before anything was computed.
-  func open(_ envelope: [UInt8], evidence: Digest) throws(OpeningFailure) -> any OpenedExchange
+  func open(
+    _ envelope: [UInt8], evidence: Digest, now: UnixTime
+  ) throws(OpeningFailure) -> any OpenedExchange
 }
 
 /// Why an envelope was not opened: an outer reason, one for all failures of format and opening.
@@ -34,48 +38,42 @@ package struct OpeningFailure: Error, Equatable, Sendable {
   package init(_ reason: Reason) { self.reason = reason }
 }
 
-/// What a receipt states about counts and times; identities are the sealer's own.
-package struct ReceiptCounts: Equatable, Sendable {
-  /// How the delivered tokens of earlier parts were brought back.
-  package enum Mode: Equatable, Sendable { case whole, continued, exact }
+/// What a receipt states about a part; delivered tokens and identities are the sealer's own.
+package struct PartCounts: Equatable, Sendable {
   /// Tokens of the prompt, without replayed ones.
   package var promptTokens = 0
   /// Tokens of earlier parts that were computed again.
   package var replayedTokens = 0
-  /// Tokens delivered in this part.
-  package var completionTokens = 0
   /// Why the answer ended; `nil` while it runs.
   package var finish: FinishReason?
-  /// When the part began.
-  package var start: UnixTime
   /// When this receipt was made.
   package var end: UnixTime
-  /// The sampling that was used, canonical bytes.
-  package var sampling: [UInt8]
-  /// Whole, continued or exact.
-  package var mode: Mode
+  /// The digest of the sampling that was used.
+  package var sampling: Digest
+  /// How the delivered tokens of earlier parts were brought back.
+  package var mode: ContinuationMode
 }
 
 /// One opened request and the sealing of its answer. One task at a time.
 package protocol OpenedExchange: AnyObject, Sendable {
-  /// The request in the clear.
-  var request: CanonicalRequest { get }
+  /// The request in the clear, or the error that only its sender may see.
+  var content: Result<CanonicalRequest, SealedError> { get }
+  /// What was said in clear.
+  var routing: Routing { get }
   /// The key it was sealed to.
   var kid: KeyID { get }
-  /// The size class of its routing.
-  var tokenClass: TokenClass { get }
-  /// Milliseconds that the client waits.
-  var deadlineMilliseconds: Int { get }
-  /// How sizes and times are hidden.
-  var padding: PaddingProfile { get }
 
-  /// The first bytes of the answer.
-  func head() throws(WorkerError) -> [UInt8]
-  /// Seals frames into one or more chunks, padded by the profile; none for an empty list unless
-  /// the profile sends at fixed times.
-  func seal(_ frames: [Frame]) throws(WorkerError) -> [UInt8]
-  /// Signs a receipt over everything sealed so far.
-  func receipt(_ counts: ReceiptCounts) throws(WorkerError) -> [UInt8]
-  /// Seals the last receipt and ends the answer.
-  func finish(_ receipt: [UInt8]) throws(WorkerError) -> [UInt8]
+  /// Whether so much waits for fixed times that the sender must wait too.
+  var isQueueFull: Bool { get }
+  /// Whether fixed times are still owed before the end.
+  var needsTicks: Bool { get }
+
+  /// Seals frames: at once, or for the next fixed times of the profile `steady`.
+  func send(_ frames: [Frame]) throws(WorkerError) -> [UInt8]
+  /// Seals what a fixed time of the profile `steady` takes.
+  func tick() throws(WorkerError) -> [UInt8]
+  /// Signs a receipt over everything sealed so far and seals it like a frame.
+  func receipt(_ counts: PartCounts) throws(WorkerError) -> (receipt: [UInt8], sealed: [UInt8])
+  /// Ends the answer with its last receipt.
+  func finish(_ counts: PartCounts) throws(WorkerError) -> (receipt: [UInt8], sealed: [UInt8])
 }

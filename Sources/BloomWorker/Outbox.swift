@@ -26,13 +26,14 @@ package final class Outbox: Sendable {
     var control: [[UInt8]] = []
     var data: [[UInt8]] = []
     var isClosed = false
+    var isBusy = false
   }
 
   private let state = Locked(State())
   private let descriptor: Int32
   private let wakeRead: Int32
   private let wakeWrite: Int32
-  private let beat: @Sendable () -> (event: WorkerEvent, isBusy: Bool)
+  private let beat: @Sendable () -> WorkerEvent
   private let loop = Loop()
 
   /// Starts no thread yet; ``run()`` does.
@@ -41,7 +42,7 @@ package final class Outbox: Sendable {
   ///   - descriptor: The agent's; stays the caller's.
   ///   - beat: The next sign of life; called from the writing thread, must be quick.
   package init(
-    descriptor: Int32, beat: @escaping @Sendable () -> (event: WorkerEvent, isBusy: Bool)
+    descriptor: Int32, beat: @escaping @Sendable () -> WorkerEvent
   ) throws(WorkerError) {
     var ends: [Int32] = [0, 0]
     guard unsafe pipe(&ends) == 0 else { throw WorkerError(.channel, "no pipe to wake the writer") }
@@ -71,6 +72,15 @@ package final class Outbox: Sendable {
     if isWaiting { wake() }
   }
 
+  /// Says whether there is work, and so how often a beat is due; safe from any thread.
+  package func setBusy(_ isBusy: Bool) {
+    let hasBegun = state.withLock { state in
+      defer { state.isBusy = isBusy }
+      return isBusy && !state.isBusy
+    }
+    if hasBegun { wake() }
+  }
+
   /// Ends ``run()`` once everything added is written.
   package func finish() {
     state.withLock { $0.isClosed = true }
@@ -98,19 +108,18 @@ package final class Outbox: Sendable {
   fileprivate func writeUntilFinished() throws(WorkerError) {
     var lastBeat = SystemTime().now()
     while true {
-      let (control, data, isClosed) = state.withLock { state in
+      let (control, data, isClosed, isBusy) = state.withLock { state in
         // One data message at a time, so that control waits for 64 KiB at most.
         let data = state.data.isEmpty ? nil : state.data.removeFirst()
         defer { state.control = [] }
-        return (state.control, data, state.isClosed)
+        return (state.control, data, state.isClosed, state.isBusy)
       }
       for message in control { try put(message) }
       if let data { try put(data) }
       let now = SystemTime().now()
-      let (event, isBusy) = beat()
       let interval = isBusy ? Limits.busyBeat : Limits.idleBeat
       if now - lastBeat >= .milliseconds(Int(interval)) {
-        try put(LengthFraming.framed(event.encoded))
+        try put(LengthFraming.framed(beat().encoded))
         lastBeat = now
       }
       if control.isEmpty, data == nil {

@@ -128,6 +128,8 @@ struct SealedFailure: Error, Equatable, Sendable {
     error = SealedError(code: code, message: message)
   }
 
+  init(_ error: SealedError) { self.error = error }
+
   static func invalid(_ message: String) -> SealedFailure { SealedFailure(.invalidRequest, message) }
 }
 

@@ -1,5 +1,7 @@
 package import BloomBase
+internal import BloomCrypto
 package import BloomEngine
+internal import BloomRecords
 package import BloomWire
 
 /// A serving worker: takes commands, runs requests on the engine, answers sealed.
@@ -71,11 +73,10 @@ package actor Worker {
     outbox = try Outbox(descriptor: descriptor) {
       let age = engine.beat.age(now: time.now())
       let load = engine.capacity()
-      let event = WorkerEvent.beat(
+      return WorkerEvent.beat(
         engineAgeMilliseconds: min(
           BloomWire.Limits.milliseconds, Int(max(0, age.wholeNanoseconds) / 1_000_000)),
         active: min(1 << 16, load.busySlots), queued: min(1 << 16, load.queued))
-      return (event, engine.beat.isBusy)
     }
   }
 
@@ -203,6 +204,7 @@ extension Worker {
     }
     let task = Task { await serve(stream, envelope, evidence: evidence, gate: gate) }
     runs[stream] = Run(gate: gate, task: task)
+    outbox.setBusy(true)
   }
 
   private func refuse(_ stream: StreamID, _ reason: Reason) {
@@ -213,6 +215,7 @@ extension Worker {
 
   private func ended(_ stream: StreamID) {
     runs[stream] = nil
+    outbox.setBusy(!runs.isEmpty)
     perform(session.runEnded(stream))
   }
 
@@ -233,7 +236,7 @@ extension Worker {
   private nonisolated func open(
     _ envelope: [UInt8], evidence: Digest
   ) async throws(OpeningFailure) -> any OpenedExchange {
-    try keyring.open(envelope, evidence: evidence)
+    try keyring.open(envelope, evidence: evidence, now: time.unixTime())
   }
 
   /// Runs an opened request; throws only before it was accepted.
@@ -242,21 +245,20 @@ extension Worker {
   ) async throws(OpeningFailure) {
     let submitted = try submit(exchange)
     if let reason = runs[stream]?.stopReason { throw OpeningFailure(reason) }
-    var sampling: [UInt8] = []
+    var sampling = Digest.zero
     var engineStream: EngineStream?
     if case .success(let (request, answer)) = submitted {
-      sampling = request.samplingBytes
+      sampling = SHA256.digest(request.samplingBytes)
       engineStream = answer
       runs[stream]?.engineStream = answer
     }
     outbox.send(.accept(stream))
     let run = AnswerRun(
-      stream, exchange, sampling: sampling, mode: exchange.request.receiptMode, gate: gate,
+      stream, exchange, sampling: sampling, mode: exchange.receiptMode, gate: gate,
       outbox: outbox, time: time)
     let ticker = Task { await keepTime(run) }
     defer { ticker.cancel() }
     do throws(WorkerError) {
-      try await run.begin()
       var finish: FinishReason? = .failed
       switch submitted {
       case .success: if let engineStream { finish = try await run.pump(engineStream) }
@@ -294,11 +296,16 @@ extension Worker {
   private func submit(
     _ exchange: any OpenedExchange
   ) throws(OpeningFailure) -> Result<(EngineRequest, EngineStream), SealedFailure> {
-    if let refusal = policy.refusal(of: exchange.request) { return .failure(refusal) }
     do throws(SealedFailure) {
-      let deadline = time.now() + .milliseconds(exchange.deadlineMilliseconds)
+      let opened: CanonicalRequest
+      switch exchange.content {
+      case .success(let request): opened = request
+      case .failure(let error): throw SealedFailure(error)
+      }
+      if let refusal = policy.refusal(of: opened) { throw refusal }
+      let deadline = time.now() + .milliseconds(exchange.routing.deadlineMilliseconds)
       let request = try RequestTranslation.engineRequest(
-        exchange.request, scope: exchange.kid, tokenClass: exchange.tokenClass, deadline: deadline)
+        opened, scope: exchange.kid, tokenClass: exchange.routing.tokenClass, deadline: deadline)
       do throws(EngineError) {
         return .success((request, try engine.submit(request)))
       } catch {
@@ -333,11 +340,11 @@ extension SealedFailure {
   fileprivate static let stopped = SealedFailure(.engine, "stopped")
 }
 
-extension CanonicalRequest {
+extension OpenedExchange {
   /// What a receipt says about how this part began.
-  var receiptMode: ReceiptCounts.Mode {
-    guard resume != nil else { return .whole }
-    return body["continuation"]?.string == "exact" ? .exact : .continued
+  fileprivate var receiptMode: ContinuationMode {
+    guard case .success(let request) = content, request.resume != nil else { return .whole }
+    return request.body["continuation"]?.string == "exact" ? .exact : .continued
   }
 }
 

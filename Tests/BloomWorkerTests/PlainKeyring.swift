@@ -1,4 +1,5 @@
 import BloomBase
+import BloomRecords
 import BloomWire
 import BloomWorker
 
@@ -30,7 +31,7 @@ final class PlainKeyring: WorkerKeyring {
   func kid(of envelope: [UInt8]) -> KeyID? { KeyID(envelope.prefix(8)) }
 
   func open(
-    _ envelope: [UInt8], evidence: Digest
+    _ envelope: [UInt8], evidence: Digest, now: UnixTime
   ) throws(OpeningFailure) -> any OpenedExchange {
     guard envelope.count > 9, let kid = KeyID(envelope.prefix(8)),
       let tokenClass = TokenClass(rawValue: envelope[8]),
@@ -45,38 +46,55 @@ final class PlainKeyring: WorkerKeyring {
   ) -> [UInt8] { kid.bytes + [tokenClass.rawValue] + request.encoded }
 }
 
-extension PlainKeyring {
-  /// Receipts are text: `completion prompt finish`.
-  static func receipt(_ counts: ReceiptCounts) -> [UInt8] {
-    let finish = counts.finish.map { "\($0)" } ?? "running"
-    return Array("\(counts.completionTokens) \(counts.promptTokens) \(finish)".utf8)
-  }
-}
-
+/// Receipts are text: `completion prompt finish`.
 final class PlainExchange: OpenedExchange {
-  let request: CanonicalRequest
+  let content: Result<CanonicalRequest, SealedError>
+  let routing: Routing
   let kid: KeyID
-  let tokenClass: TokenClass
-  let deadlineMilliseconds = 60_000
-  let padding: PaddingProfile
+  private let state = Locked((queue: [UInt8](), tokens: 0))
 
   init(
     _ request: CanonicalRequest, kid: KeyID, tokenClass: TokenClass, padding: PaddingProfile
   ) {
-    self.request = request
+    content = .success(request)
     self.kid = kid
-    self.tokenClass = tokenClass
-    self.padding = padding
+    routing = Routing(
+      model: ModelID(.zero), kind: request.kind, paddedByteCount: 2048, tokenClass: tokenClass,
+      deadlineMilliseconds: 60_000, padding: padding, answer: request.answer.id,
+      part: request.part)
   }
 
-  func head() throws(WorkerError) -> [UInt8] { [] }
-  func seal(_ frames: [Frame]) throws(WorkerError) -> [UInt8] {
-    var bytes: [UInt8] = []
-    for frame in frames { FrameDecoder.append(frame: frame.encoded, to: &bytes) }
-    return bytes
+  var isQueueFull: Bool { false }
+  var needsTicks: Bool { routing.padding == .steady && state.withLock { !$0.queue.isEmpty } }
+
+  func send(_ frames: [Frame]) throws(WorkerError) -> [UInt8] {
+    state.withLock { state in
+      for frame in frames {
+        if case .tokens(let tokens) = frame { state.tokens += tokens.tokens.count }
+        FrameDecoder.append(frame: frame.encoded, to: &state.queue)
+      }
+    }
+    return routing.padding == .steady ? [] : take()
   }
-  func receipt(_ counts: ReceiptCounts) throws(WorkerError) -> [UInt8] {
-    PlainKeyring.receipt(counts)
+
+  func tick() throws(WorkerError) -> [UInt8] { take() }
+
+  func receipt(_ counts: PartCounts) throws(WorkerError) -> (receipt: [UInt8], sealed: [UInt8]) {
+    let finish = counts.finish.map { "\($0)" } ?? "running"
+    let tokens = state.withLock { $0.tokens }
+    let receipt = Array("\(tokens) \(counts.promptTokens) \(finish)".utf8)
+    return (receipt, try send([.receipt(receipt)]))
   }
-  func finish(_ receipt: [UInt8]) throws(WorkerError) -> [UInt8] { try seal([.receipt(receipt)]) }
+
+  func finish(_ counts: PartCounts) throws(WorkerError) -> (receipt: [UInt8], sealed: [UInt8]) {
+    let (receipt, sealed) = try receipt(counts)
+    return (receipt, sealed + take())
+  }
+
+  private func take() -> [UInt8] {
+    state.withLock { state in
+      defer { state.queue = [] }
+      return state.queue
+    }
+  }
 }

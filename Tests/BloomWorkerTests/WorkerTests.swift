@@ -217,7 +217,6 @@ import Testing
         Issue.record("no reason")
         return
       }
-      #expect(try await agent.nextNews() == nil)
     }
   }
 
