@@ -36,6 +36,7 @@ final class LlamaContext {
   private let model: LlamaModel
   private var batch: llama_batch
   private let batchLimit: Int
+  private let pool: OpaquePointer?
 
   /// Creates the caches.
   ///
@@ -77,11 +78,16 @@ final class LlamaContext {
     self.beat = box
     self.model = model
     unsafe batch = unsafe llama_batch_init(Int32(batchLimit), 0, 1)
+    // Threads that stay: else llama.cpp starts and ends them for every token.
+    var settings = ggml_threadpool_params_default(Int32(threads))
+    unsafe pool = threads > 1 ? unsafe ggml_threadpool_new(&settings) : nil
+    if let pool = unsafe pool { unsafe llama_attach_threadpool(context, pool, pool) }
   }
 
   deinit {
     unsafe llama_batch_free(batch)
     unsafe llama_free(handle)
+    if let pool = unsafe pool { unsafe ggml_threadpool_free(pool) }
   }
 
   /// Computes a batch; row numbers of later calls count its entries.

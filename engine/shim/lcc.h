@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "ggml-backend.h"
+#include "ggml-cpu.h"
 #include "gguf.h"
 #include "llama.h"
 #ifdef __cplusplus
