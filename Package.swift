@@ -41,7 +41,7 @@ let targets: [Target] = [
   shim("CPlatform"),
   system("CLibuv", "libuv", apt: "libuv1-dev", brew: "libuv"),
   system("COpenSSL", "libcrypto", apt: "libssl-dev", brew: "openssl@3"),
-  system("CSSL", "libssl", apt: "libssl-dev", brew: "openssl@3"),
+  system("CSSL", "openssl", apt: "libssl-dev", brew: "openssl@3"),
   shim("CTLS", ["CSSL"]),
   system("CSQLite", "sqlite3", apt: "libsqlite3-dev", brew: "sqlite"),
   system("CPostgres", "libpq", apt: "libpq-dev", brew: "libpq"),
@@ -55,8 +55,9 @@ let targets: [Target] = [
   library("BloomWire", ["BloomBase"]),
   library("BloomCrypto", ["BloomBase", "BloomWire", "COpenSSL"]),
   library("BloomRecords", ["BloomBase", "BloomWire", "BloomCrypto"]),
-  library("BloomSeal", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords"]),
-  library("BloomOpen", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords"]),
+  library("BloomHPKE", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords"]),
+  library("BloomSeal", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE"]),
+  library("BloomOpen", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE"]),
   library("BloomSchedule", ["BloomBase"]),
   library("BloomLedger", ["BloomBase"]),
   library("BloomLink", ["BloomBase", "BloomWire"]),
@@ -72,29 +73,30 @@ let targets: [Target] = [
   library("BloomModels", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto"]),
 
   // Layer 4: services.
-  library("BloomClient", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomAPI", "BloomHTTP", "BloomNet"]),
+  library("BloomClient", ["BloomBase", "BloomPlatform", "BloomModels", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomAPI", "BloomHTTP", "BloomNet"]),
   library("BloomGateway", ["BloomBase", "BloomPlatform", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
   library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
   library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
-  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomOpen", "BloomEngine", "BloomAPI"]),
+  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomOpen", "BloomModels", "BloomEngine", "BloomAPI"]),
 
   // Layer 5: programs.
   program("darkbloom", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomModels", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway", "BloomNode"]),
   program("darkbloom-coordinator", ["BloomBase", "BloomPlatform", "BloomCoordinator", "BloomStore", "BloomNet"]),
-  program("darkbloom-worker", ["BloomBase", "BloomPlatform", "BloomWorker", "BloomEngine", "BloomEngineLlama"]),
+  program("darkbloom-worker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomModels", "BloomWorker", "BloomEngine", "BloomEngineLlama"]),
 
   // Tools. One bench program an area, so that each links only what it measures.
   library("BloomBench", ["BloomBase", "BloomPlatform"]),
   library("BloomSim", ["BloomBase", "BloomWire", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore"]),
   program("bloom-sim", ["BloomBase", "BloomSim"]),
   program("bench-net", ["BloomBench", "BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
-  program("bench-seal", ["BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen"]),
+  program("bench-seal", ["BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
   program("bench-engine", ["BloomBench", "BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
   program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
   program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
 
   // Victim and attacker of the hardening tests: protections are proven from outside.
   program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
+  program("ledger-crash", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore"]),
 
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
@@ -102,7 +104,7 @@ let targets: [Target] = [
   tests("BloomPlatformTests", ["BloomBase", "BloomPlatform"]),
   tests("BloomWireTests", ["BloomBase", "BloomWire"]),
   tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto"]),
-  tests("BloomSealTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen"]),
+  tests("BloomSealTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
   tests("BloomScheduleTests", ["BloomBase", "BloomSchedule"]),
   tests("BloomLinkTests", ["BloomBase", "BloomWire", "BloomLink"]),
   tests("BloomSimTests", ["BloomBase", "BloomWire", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomSim"]),
@@ -113,8 +115,8 @@ let targets: [Target] = [
   tests("BloomAPITests", ["BloomBase", "BloomWire", "BloomAPI"]),
   tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
   tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
-  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen", "BloomEngine", "BloomWorker"]),
-  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
+  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
+  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomCoordinator"]),
   tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHTTP", "BloomNet", "BloomNode"]),
   tests("TidyTests", []),

@@ -30,6 +30,7 @@ package struct AESGCM: ~Copyable {
   ///   - start: 0…`buffer.count`.
   ///   - nonce: Never used before under this key.
   ///   - associatedData: Bound, not hidden.
+  /// - Throws: `.wrongLength` beyond ``maximumByteCount``.
   package mutating func seal(
     _ buffer: inout [UInt8], from start: Int = 0, nonce: AEADNonce,
     associatedData: Span<UInt8>

@@ -5,11 +5,15 @@ package enum HKDF: Sendable {
   /// The longest output, 255 blocks of 32 bytes.
   package static let maximumByteCount = 255 * SHA256.byteCount
 
-  /// Extracts a 32-byte key from uneven key material. RFC 5869 §2.2.
+  /// Extracts a 32-byte key from uneven key material.
+  ///
+  /// RFC 5869 §2.2.
   ///
   /// - Parameters:
   ///   - salt: Any length; empty counts as 32 zero bytes.
   ///   - keyMaterial: The secret.
+  /// - Returns: 32 bytes.
+  /// - Throws: Nothing but a failure of the memory.
   package static func extract(salt: [UInt8], keyMaterial: SecretBytes) throws(CryptoError)
     -> SecretBytes
   {
@@ -19,13 +23,17 @@ package enum HKDF: Sendable {
     return try secret(&code)
   }
 
-  /// Expands a key to output for one purpose. RFC 5869 §2.3.
+  /// Expands a key to output for one purpose.
+  ///
+  /// RFC 5869 §2.3.
   ///
   /// - Parameters:
   ///   - key: From ``extract(salt:keyMaterial:)``.
   ///   - info: Names the purpose.
   ///   - count: 0…8160 bytes.
   ///   - owner: Where to keep the result; `nil` is the heap.
+  /// - Returns: `count` bytes.
+  /// - Throws: `.exhausted` when `owner` has no room.
   package static func expand(
     _ key: SecretBytes, info: [UInt8], count: Int, in owner: (any SecretMemory)? = nil
   ) throws(CryptoError) -> SecretBytes {

@@ -15,7 +15,8 @@ package struct HMAC<Hash: HashFunction>: Sendable {
       if key.count > blockByteCount {
         var hash = Hash()
         hash.update(key)
-        unsafe hash.finalize(into: UnsafeMutableRawBufferPointer(rebasing: block[..<Hash.byteCount]))
+        unsafe hash.finalize(
+          into: UnsafeMutableRawBufferPointer(rebasing: block[..<Hash.byteCount]))
       } else {
         unsafe key.withUnsafeBytes { (bytes) in unsafe block.copyMemory(from: bytes) }
       }

@@ -10,7 +10,9 @@ package struct SHA1: HashFunction {
 
   private var context = SHA_CTX()
 
-  /// Starts with the empty input. SHA1_Init(3).
+  /// Starts with the empty input.
+  ///
+  /// SHA1_Init(3).
   package init() { unsafe SHA1_Init(&context) }
 
   /// Appends to the input.

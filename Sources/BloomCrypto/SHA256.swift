@@ -1,7 +1,9 @@
 package import BloomBase
 internal import COpenSSL
 
-/// SHA-256, FIPS 180-4. 112 bytes of state without any allocation: forking a transcript is a copy.
+/// SHA-256, FIPS 180-4.
+///
+/// 112 bytes of state without any allocation: forking a transcript is a copy.
 package struct SHA256: HashFunction {
   /// 32.
   package static let byteCount = 32
@@ -10,7 +12,9 @@ package struct SHA256: HashFunction {
 
   private var context = SHA256_CTX()
 
-  /// Starts with the empty input. SHA256_Init(3).
+  /// Starts with the empty input.
+  ///
+  /// SHA256_Init(3).
   package init() { unsafe SHA256_Init(&context) }
 
   /// Appends to the input.

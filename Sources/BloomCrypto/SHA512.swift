@@ -10,7 +10,9 @@ package struct SHA512: HashFunction {
 
   private var context = SHA512_CTX()
 
-  /// Starts with the empty input. SHA512_Init(3).
+  /// Starts with the empty input.
+  ///
+  /// SHA512_Init(3).
   package init() { unsafe SHA512_Init(&context) }
 
   /// Appends to the input.
@@ -36,7 +38,9 @@ package struct SHA384: HashFunction {
 
   private var context = SHA512_CTX()
 
-  /// Starts with the empty input. SHA384_Init(3).
+  /// Starts with the empty input.
+  ///
+  /// SHA384_Init(3).
   package init() { unsafe SHA384_Init(&context) }
 
   /// Appends to the input.

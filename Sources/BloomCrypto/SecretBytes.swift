@@ -63,7 +63,9 @@ package final class SecretBytes: Sendable, CustomStringConvertible,
     }
   }
 
-  /// Draws fresh secret bytes. RAND_priv_bytes(3).
+  /// Draws fresh secret bytes.
+  ///
+  /// RAND_priv_bytes(3).
   package static func random(count: Int, in owner: (any SecretMemory)? = nil)
     throws(CryptoError) -> SecretBytes
   {
@@ -104,7 +106,9 @@ package final class SecretBytes: Sendable, CustomStringConvertible,
   package var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// Whether two byte strings are equal, in a time that depends on their counts alone. CRYPTO_memcmp(3).
+/// Whether two byte strings are equal, in a time that depends on their counts alone.
+///
+/// CRYPTO_memcmp(3).
 package func constantTimeEquals(_ a: Span<UInt8>, _ b: Span<UInt8>) -> Bool {
   guard a.count == b.count else { return false }
   return unsafe a.withUnsafeBytes { (first) in
@@ -119,7 +123,9 @@ package func constantTimeEquals(_ a: [UInt8], _ b: [UInt8]) -> Bool {
   constantTimeEquals(a.span, b.span)
 }
 
-/// Overwrites an array's own storage; copies made before are not reached. OPENSSL_cleanse(3).
+/// Overwrites an array's own storage; copies made before are not reached.
+///
+/// OPENSSL_cleanse(3).
 package func wipe(_ bytes: inout [UInt8]) {
   unsafe bytes.withUnsafeMutableBytes { (memory) in
     unsafe OPENSSL_cleanse(memory.baseAddress, memory.count)

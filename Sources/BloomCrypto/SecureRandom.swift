@@ -7,7 +7,9 @@ package struct SecureRandom: RandomNumberGenerator, Sendable {
   /// Creates a generator; it holds nothing.
   package init() {}
 
-  /// The next 64 bits. RAND_bytes(3).
+  /// The next 64 bits.
+  ///
+  /// RAND_bytes(3).
   package mutating func next() -> UInt64 {
     var value: UInt64 = 0
     unsafe withUnsafeMutableBytes(of: &value) { (memory) in
@@ -16,7 +18,9 @@ package struct SecureRandom: RandomNumberGenerator, Sendable {
     return value
   }
 
-  /// Bytes that will be public: nonces, identifiers. Secrets come from ``SecretBytes``.
+  /// Bytes that will be public: nonces, identifiers.
+  ///
+  /// Secrets come from ``SecretBytes``.
   package static func bytes(_ count: Int) -> [UInt8] {
     unsafe [UInt8](unsafeUninitializedCapacity: count) { (buffer, filled) in
       unsafe fill(UnsafeMutableRawBufferPointer(buffer), isPrivate: false)

@@ -1,5 +1,3 @@
-public import BloomBase
-
 /// What turns requests into tokens: one loaded model with its queue and its running batch.
 ///
 /// An engine is safe to use from any thread. It knows nothing of seals, receipts or API dialects:

@@ -1,6 +1,8 @@
 public import BloomBase
 
-/// Why an engine did not, or not fully, answer. Holds no user content.
+/// Why an engine did not, or not fully, answer.
+///
+/// Holds no user content.
 public struct EngineError: PublicError, Equatable, CustomStringConvertible {
   /// The closed set of reasons; the raw value is the reason code that peers and metrics see.
   public enum Code: String, Sendable, CaseIterable {

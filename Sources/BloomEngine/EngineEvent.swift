@@ -31,15 +31,18 @@ public struct EngineAdmission: Sendable, Equatable {
   }
 }
 
-/// Some tokens of one choice. `deltas` move the visible text from V(before) to V(before + tokens).
+/// Some tokens of one choice.
+///
+/// `deltas` move the visible text from V(before) to V(before + tokens).
 ///
 /// V is a function of the delivered ids alone, so a part that resumes after any frame neither
 /// repeats nor loses text. `deltas` may be empty: a character or stop text may be incomplete.
 public struct EngineFrame: Sendable, Equatable {
   /// 0…n−1.
   public var choice: Int
-  /// The sampled ids; the end-of-answer token is not among them. Empty only when text that was
-  /// held back becomes visible at the end.
+  /// The sampled ids; the end-of-answer token is not among them.
+  ///
+  /// Empty only when text that was held back becomes visible at the end.
   public var tokens: [Int32]
   /// What becomes visible.
   public var deltas: [EngineDelta]

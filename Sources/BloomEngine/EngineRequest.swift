@@ -55,7 +55,9 @@ public struct EngineRequest: Sendable {
   public var salt: String
   /// How tokens are drawn.
   public var sampling: EngineSampling
-  /// Texts that end a choice; the text itself is not shown. At most 16, each 1…256 bytes.
+  /// Texts that end a choice; the text itself is not shown.
+  ///
+  /// At most 16, each 1…256 bytes.
   public var stops: [String]
   /// The number of answers wanted (`n`), 1…16.
   public var choices: Int
@@ -93,7 +95,9 @@ public struct EngineRequest: Sendable {
   }
 }
 
-/// How tokens are drawn. The defaults are OpenAI's.
+/// How tokens are drawn.
+///
+/// The defaults are OpenAI's.
 public struct EngineSampling: Sendable, Equatable {
   /// 0…2; 0 always takes the likeliest token.
   public var temperature: Float = 1
@@ -109,7 +113,9 @@ public struct EngineSampling: Sendable, Equatable {
   public var presencePenalty: Float = 0
   /// Divides the logits of tokens that occurred; 1 for none.
   public var repeatPenalty: Float = 1
-  /// Added to the logits of single tokens, −100…100; ±100 forbids or forces. At most 1024.
+  /// Added to the logits of single tokens, −100…100; ±100 forbids or forces.
+  ///
+  /// At most 1024.
   public var logitBias: [Int32: Float] = [:]
   /// The most tokens of reasoning; `nil` for no limit.
   public var reasoningTokens: Int?
@@ -153,7 +159,8 @@ extension EngineRequest {
         "resume holds a token id that the model does not have")
       guard choice.tokens.count < model.contextTokens else {
         throw EngineError(
-          .contextExceeded, "the delivered tokens alone exceed the context of "
+          .contextExceeded,
+          "the delivered tokens alone exceed the context of "
             + "\(model.contextTokens) tokens")
       }
     }

@@ -73,7 +73,9 @@ public final class EngineOutlet: Sendable {
     }
   }
 
-  /// Adds an event; for the engine. Terminal events end the stream. Never waits.
+  /// Adds an event; for the engine.
+  ///
+  /// Terminal events end the stream. Never waits.
   public func emit(_ event: EngineEvent) {
     let reader = state.withLock { state -> CheckedContinuation<EngineEvent?, Never>? in
       invariant(!state.isFinished, "an event after the last one")
@@ -92,7 +94,9 @@ public final class EngineOutlet: Sendable {
   }
 }
 
-/// The reader's end of one answer. One reader at a time; dropping it cancels the request.
+/// The reader's end of one answer.
+///
+/// One reader at a time; dropping it cancels the request.
 public final class EngineStream: Sendable, AsyncSequence {
   /// The elements.
   public typealias Element = EngineEvent
@@ -113,7 +117,7 @@ public final class EngineStream: Sendable, AsyncSequence {
   public func cancel() { outlet.cancel() }
 
   /// Iterates over ``next()``.
-  public struct Iterator: AsyncIteratorProtocol {
+  public struct Iterator: AsyncIteratorProtocol, Sendable {
     let stream: EngineStream
     /// The next event.
     public mutating func next() async -> EngineEvent? { await stream.next() }

@@ -39,9 +39,9 @@ public final class ScriptedEngine: BloomEngine {
   /// Renewed at every token.
   public let beat = EngineBeat()
 
-  private struct State {
+  fileprivate struct State {
     var running: [Int: Task<Void, Never>] = [:]
-    var wakers: [Int: Waker] = [:]
+    var wakers: [Int: Wakeup] = [:]
     var nextID = 0
     var active = 0
     var isStopped = false
@@ -68,10 +68,11 @@ public final class ScriptedEngine: BloomEngine {
     let run = ScriptedRun(request: request, script: script)
     guard run.promptTokens + run.longestResume + 1 <= model.contextTokens else {
       throw EngineError(
-        .contextExceeded, "the prompt has \(run.promptTokens) tokens; the context holds "
+        .contextExceeded,
+        "the prompt has \(run.promptTokens) tokens; the context holds "
           + "\(model.contextTokens)")
     }
-    let waker = Waker()
+    let waker = Wakeup()
     let outlet = EngineOutlet(capacity: script.streamCapacity) { waker.wake() }
     let limit = script.slots + script.queueLimit
     let accepted = state.withLock { state -> Result<Void, EngineError> in
@@ -121,7 +122,7 @@ public final class ScriptedEngine: BloomEngine {
     }
   }
 
-  private func perform(_ run: ScriptedRun, to outlet: EngineOutlet, waker: Waker) async {
+  private func perform(_ run: ScriptedRun, to outlet: EngineOutlet, waker: Wakeup) async {
     while !state.withLock({ $0.tryEnter(slots: script.slots) }) {
       if let error = interruption(of: run, outlet) { return outlet.emit(.failed(error)) }
       try? await Task.sleep(for: .milliseconds(1))  // cancellation is seen by the next check
@@ -135,7 +136,7 @@ public final class ScriptedEngine: BloomEngine {
     if remaining == 0 { beat.setBusy(false, now: time.now()) }
   }
 
-  private func answer(_ run: ScriptedRun, to outlet: EngineOutlet, waker: Waker) async {
+  private func answer(_ run: ScriptedRun, to outlet: EngineOutlet, waker: Wakeup) async {
     if case .embeddings(let inputs) = run.request.job {
       outlet.emit(.admitted(run.admission))
       outlet.emit(.embeddings(inputs.map { run.vector(for: $0) }))
@@ -176,38 +177,5 @@ extension ScriptedEngine.State {
     guard active < slots else { return false }
     active += 1
     return true
-  }
-}
-
-/// Lets one task wait for calls of ``wake()``; a call before the wait is not lost.
-private final class Waker: Sendable {
-  private struct State {
-    var isSet = false
-    var waiter: CheckedContinuation<Void, Never>?
-  }
-  private let state = Locked(State())
-
-  func wake() {
-    let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
-      let waiter = state.waiter
-      state.waiter = nil
-      if waiter == nil { state.isSet = true }
-      return waiter
-    }
-    waiter?.resume()
-  }
-
-  func wait() async {
-    await withCheckedContinuation { continuation in
-      let isSet = state.withLock { state in
-        if state.isSet {
-          state.isSet = false
-          return true
-        }
-        state.waiter = continuation
-        return false
-      }
-      if isSet { continuation.resume() }
-    }
   }
 }

@@ -78,7 +78,9 @@ struct ScriptedRun: Sendable {
 
   /// The events of the next token, choices taking turns; `nil` when all are done.
   mutating func next() -> [EngineEvent]? {
-    guard let offset = (0..<choices.count).first(where: { !choices[($0 + turn) % choices.count].isDone })
+    guard
+      let offset = (0..<choices.count).first(where: { !choices[($0 + turn) % choices.count].isDone }
+      )
     else { return nil }
     let index = (offset + turn) % choices.count
     turn = index + 1
@@ -140,7 +142,8 @@ struct ScriptedRun: Sendable {
   private static func bytes(of prompt: EngineRequest.Prompt) -> [UInt8] {
     switch prompt {
     case .text(let text): Array(text.utf8)
-    case .tokens(let tokens): tokens.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] }
+    case .tokens(let tokens):
+      tokens.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] }
     }
   }
 

@@ -23,7 +23,6 @@ public struct RequestParser: ~Copyable, Sendable {
 
   private var state = State.head
   private var scanner: HeadScanner
-  private var skipsEmptyLine = true
   private let limits: HTTPLimits
 
   /// A parser at the start of a connection.
@@ -96,27 +95,19 @@ public struct RequestParser: ~Copyable, Sendable {
   ) throws(HTTPError) -> Event? {
     guard offset < input.count else { return nil }
     if !scanner.isInsideHead {
-      // Anything that cannot start a method (TLS, HTTP/2, noise) is refused at its first byte.
+      // Anything that cannot start a method (TLS, noise, an empty line) is refused at its first
+      // byte. RFC 9112 §2.2 would let a server skip an empty line; no client here sends one.
       let first = input[offset]
-      guard isTokenByte(first) || first == 0x0d else { throw HTTPError(.malformedStartLine) }
+      guard isTokenByte(first) else { throw HTTPError(.malformedStartLine) }
     }
-    while let bytes = try scanner.next(input, at: &offset) {
-      if bytes.count == 2 {
-        // One empty line before a request, which RFC 9112 §2.2 asks servers to ignore.
-        guard skipsEmptyLine else { throw HTTPError(.malformedStartLine) }
-        skipsEmptyLine = false
-        return try nextHead(input, at: &offset)
-      }
-      let head = try Self.parse(bytes, limits)
-      skipsEmptyLine = true
-      switch head.framing {
-      case .none, .untilClose: state = .length(remaining: 0)
-      case .length(let count): state = .length(remaining: count)
-      case .chunked: state = .chunked(ChunkedDecoder(limits: limits))
-      }
-      return .head(head)
+    guard let bytes = try scanner.next(input, at: &offset) else { return nil }
+    let head = try Self.parse(bytes, limits)
+    switch head.framing {
+    case .none, .untilClose: state = .length(remaining: 0)
+    case .length(let count): state = .length(remaining: count)
+    case .chunked: state = .chunked(ChunkedDecoder(limits: limits))
     }
-    return nil
+    return .head(head)
   }
 }
 

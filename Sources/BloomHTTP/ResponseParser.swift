@@ -17,7 +17,7 @@ public struct ResponseParser: ~Copyable, Sendable {
 
   private enum State: Sendable {
     case idle
-    case head(method: HTTPMethod, interims: Int)
+    case head(method: HTTPMethod, asksUpgrade: Bool, interims: Int)
     case length(remaining: Int)
     case chunked(ChunkedDecoder)
     case untilClose(bytes: Int)
@@ -41,12 +41,15 @@ public struct ResponseParser: ~Copyable, Sendable {
     return false
   }
 
-  /// Says that the next response answers a request with this method.
+  /// Says which request the next response answers.
   ///
+  /// - Parameters:
+  ///   - method: Its method.
+  ///   - asksUpgrade: Whether it has an Upgrade field; 101 is refused otherwise.
   /// - Returns: `false` when the one before is not complete; then nothing changes.
-  public mutating func expect(_ method: HTTPMethod) -> Bool {
+  public mutating func expect(_ method: HTTPMethod, asksUpgrade: Bool = false) -> Bool {
     guard case .idle = state else { return false }
-    state = .head(method: method, interims: 0)
+    state = .head(method: method, asksUpgrade: asksUpgrade, interims: 0)
     return true
   }
 
@@ -66,8 +69,8 @@ public struct ResponseParser: ~Copyable, Sendable {
         // Bytes before a request are a desynchronised or hostile server.
         if offset < input.count { throw HTTPError(.unexpectedResponse) }
         return nil
-      case .head(let method, let interims):
-        return try nextHead(input, at: &offset, method, interims)
+      case .head(let method, let asksUpgrade, let interims):
+        return try nextHead(input, at: &offset, method, asksUpgrade, interims)
       case .length(let remaining):
         if remaining == 0 {
           state = .idle
@@ -125,7 +128,8 @@ public struct ResponseParser: ~Copyable, Sendable {
   }
 
   private mutating func nextHead(
-    _ input: Span<UInt8>, at offset: inout Int, _ method: HTTPMethod, _ interims: Int
+    _ input: Span<UInt8>, at offset: inout Int, _ method: HTTPMethod, _ asksUpgrade: Bool,
+    _ interims: Int
   ) throws(HTTPError) -> Event? {
     guard offset < input.count else { return nil }
     guard scanner.isInsideHead || input[offset] == 0x48 else {
@@ -135,9 +139,10 @@ public struct ResponseParser: ~Copyable, Sendable {
     let head = try Self.parse(bytes, method, limits)
     if head.status.isInterim {
       guard interims < limits.maxInterimResponses else { throw HTTPError(.unexpectedResponse) }
-      state = .head(method: method, interims: interims + 1)
+      state = .head(method: method, asksUpgrade: asksUpgrade, interims: interims + 1)
       return .interim(head)
     }
+    if head.status == .switchingProtocols, !asksUpgrade { throw HTTPError(.unexpectedResponse) }
     if head.status == .switchingProtocols || (method == .connect && head.status.code / 100 == 2) {
       state = .tunnel
       return .head(head)

@@ -19,6 +19,15 @@ package struct UsageKey: Hashable, Sendable {
   package var node: NodeID?
   /// The model.
   package var model: ModelID
+
+  /// Creates a key.
+  package init(day: Int32, account: AccountID, role: Role, node: NodeID?, model: ModelID) {
+    self.day = day
+    self.account = account
+    self.role = role
+    self.node = node
+    self.model = model
+  }
 }
 
 /// Counts of a day, kept up incrementally so that dashboards never scan entries.

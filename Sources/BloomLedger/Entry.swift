@@ -155,3 +155,21 @@ package struct Entry: Hashable, Sendable {
     self.settlement = settlement
   }
 }
+
+extension Entry {
+  /// Every account of a user the entry moves money of or names, once each.
+  ///
+  /// The platform's own accounts take part in nearly every entry; theirs are found by reading all.
+  package var accounts: [AccountID] {
+    var accounts: [AccountID] = []
+    func add(_ account: AccountID) {
+      if !SystemAccount.isReserved(account), !accounts.contains(account) { accounts.append(account) }
+    }
+    for posting in postings { add(posting.account) }
+    if let settlement {
+      add(settlement.payer)
+      for line in settlement.lines { add(line.owner) }
+    }
+    return accounts
+  }
+}

@@ -16,6 +16,12 @@ struct FileHandle: ~Copyable {
     guard descriptor >= 0 else { throw FileHandle.failure("open", path) }
   }
 
+  /// Shares an open descriptor, which stays its owner's.
+  init(sharing other: Int32) throws(ModelsError) {
+    descriptor = dup(other)
+    guard descriptor >= 0 else { throw FileHandle.failure("share a descriptor", "") }
+  }
+
   /// Opens for writing; creates the file with mode 0600.
   init(writing path: String, truncates: Bool) throws(ModelsError) {
     let flags = O_WRONLY | O_CREAT | O_CLOEXEC | (truncates ? O_TRUNC : 0)

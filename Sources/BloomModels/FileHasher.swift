@@ -24,6 +24,13 @@ package actor FileHasher {
     return (try Self.digest(of: file, upTo: size), size)
   }
 
+  /// The digest and size of an open file; its position does not change.
+  package func digest(ofDescriptor descriptor: Int32) throws(ModelsError) -> (Digest, UInt64) {
+    let file = try FileHandle(sharing: descriptor)
+    let size = try file.byteCount()
+    return (try Self.digest(of: file, upTo: size), size)
+  }
+
   /// Copies a file and gives its digest and size: the bytes are hashed as they are written.
   package func copy(_ source: String, to target: String) throws(ModelsError) -> (Digest, UInt64) {
     let input = try FileHandle(reading: source)

@@ -17,6 +17,10 @@ public struct BodyWriter: Sendable {
     try await sink.write(bytes)
   }
 
+  /// Sends the head now, when it should reach the peer before the first bytes of the body.
+  @concurrent
+  public func flush() async throws { try await sink.flushHead() }
+
   /// Sends text as UTF-8.
   @concurrent
   public func write(_ text: String) async throws { try await write(Array(text.utf8)) }
@@ -45,14 +49,16 @@ public struct EventWriter: Sendable {
   public func send(_ data: [UInt8], event: String? = nil, id: String? = nil) async throws {
     var output: [UInt8] = []
     output.reserveCapacity(data.count + 32)
-    SSEEncoder.append(data, event: event, id: id, to: &output)
+    SSEEncoder.append(data: data.span, type: event, id: id, to: &output)
     try await body.write(output)
   }
 
   /// Sends a comment, which keeps proxies from closing an idle stream.
   @concurrent
   public func comment(_ text: String = "") async throws {
-    try await body.write(Array(": \(text)\n\n".utf8))
+    var output: [UInt8] = []
+    SSEEncoder.appendComment(text, to: &output)
+    try await body.write(output)
   }
 
   /// Sends bytes that are whole events already.
@@ -105,7 +111,11 @@ final class BodySink: @unchecked Sendable {
   }
 
   /// Sends the head if nothing was written yet, so that a peer sees it before the first bytes.
+  @concurrent
   func flushHead() async throws {
+    guard stream.loop.isCurrent else {
+      return try await stream.loop.run { try await self.flushHead() }
+    }
     let output = pending
     pending = []
     if !output.isEmpty { try await stream.write(output) }

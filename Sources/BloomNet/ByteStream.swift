@@ -28,7 +28,7 @@ package class ByteStream: @unchecked Sendable {
 
   // Output.
   private var writer: UnsafeContinuation<Void, Never>?
-  private var turnstile: [UnsafeContinuation<Void, Never>] = []
+  private var turnstile = unsafe [UnsafeContinuation<Void, Never>]()
   private var isWriting = false
   private var isWritePending = false
   private var budget = NetLimits.yieldBytes
@@ -384,13 +384,13 @@ package class ByteStream: @unchecked Sendable {
   // MARK: Deadlines
 
   /// Fails the stream unless it is moved or cleared in time.
-  package final func setDeadline(_ kind: StreamDeadlines.Kind, after duration: Duration) {
+  final func setDeadline(_ kind: StreamDeadlines.Kind, after duration: Duration) {
     deadlines.set(kind, at: loop.tick(after: duration))
     loop.schedule(deadlines)
   }
 
   /// Forgets a deadline.
-  package final func clearDeadline(_ kind: StreamDeadlines.Kind) { deadlines.clear(kind) }
+  final func clearDeadline(_ kind: StreamDeadlines.Kind) { deadlines.clear(kind) }
 
   // MARK: Closing
 

@@ -103,7 +103,16 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   @concurrent
   package func run<R: Sendable>(_ body: @Sendable () async throws -> R) async throws -> R {
     if isCurrent { return try await body() }
-    return try await withTaskExecutorPreference(self) { try await body() }
+    return try await withTaskExecutorPreference(self) { try await hop(body) }
+  }
+
+  /// The entry of a `@concurrent` function is where a task moves to its preferred executor.
+  @concurrent
+  private func hop<R: Sendable>(_ body: @Sendable () async throws -> R) async throws -> R {
+    // Also keeps the compiler from removing the move: it takes one that is followed by nothing
+    // but an async call for redundant (6.3.1).
+    checkIsolated()
+    return try await body()
   }
 
   /// The serial role of a loop.
@@ -224,7 +233,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       unsafe uv_run(uv, UV_RUN_NOWAIT)
     }
     unsafe UVCode.check(uv_loop_close(uv))
-    unsafe ctls_set_current(nil)
+    ctls_set_current(nil)
   }
 
   /// Whether the loop may sleep now.

@@ -1,5 +1,5 @@
 internal import BloomBase
-public import BloomHTTP
+internal import BloomHTTP
 
 /// Serves HTTP/1.1 and WebSockets until it is cancelled.
 public final class HTTPServer: Sendable {

@@ -27,7 +27,7 @@ final class Listener: LoopHandle, @unchecked Sendable {
       throw NetError(
         .invalidArgument, "listen on an address literal such as :: or 127.0.0.1 and a port")
     }
-    let descriptor = ctls_listen(
+    let descriptor = unsafe ctls_listen(
       ip.description, Int32(port), reusesPort ? 1 : 0, NetLimits.backlog)
     if descriptor < 0 { throw Self.refusal(descriptor, "port \(port)") }
     self.loop = loop
@@ -47,7 +47,7 @@ final class Listener: LoopHandle, @unchecked Sendable {
   init(
     unix path: String, on loop: EventLoop, _ onConnection: @escaping (Socket) -> Void
   ) throws(NetError) {
-    let descriptor = ctls_listen_unix(path, NetLimits.backlog)
+    let descriptor = unsafe ctls_listen_unix(path, NetLimits.backlog)
     if descriptor < 0 { throw Self.refusal(descriptor, "socket file \(path)") }
     self.loop = loop
     self.onConnection = onConnection
@@ -82,7 +82,7 @@ final class Listener: LoopHandle, @unchecked Sendable {
 
   func close() {
     guard isOpen else { return }
-    if let path { ctls_unlink(path) }
+    if let path { unsafe ctls_unlink(path) }
     closeHandle()
   }
 

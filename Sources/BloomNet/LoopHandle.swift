@@ -16,7 +16,7 @@ class LoopHandle: WheelEntry {
 
   /// Allocates the handle's memory; the caller must call the init function of its type at once.
   final func allocate(_ type: uv_handle_type) {
-    let new = unsafe UnsafeMutableRawPointer.allocate(
+    let new = UnsafeMutableRawPointer.allocate(
       byteCount: uv_handle_size(type), alignment: 16)
     unsafe memory = new
     let handle = unsafe new.assumingMemoryBound(to: uv_handle_t.self)
@@ -46,7 +46,7 @@ class LoopHandle: WheelEntry {
   static func owner(of handle: UnsafeMutablePointer<uv_handle_t>) -> LoopHandle? {
     switch unsafe handle.pointee.type {
     case UV_ASYNC: return nil
-    case UV_TIMER where unsafe handle.pointee.data == unsafe handle.pointee.loop.pointee.data:
+    case UV_TIMER where unsafe handle.pointee.data == handle.pointee.loop.pointee.data:
       return nil
     default:
       guard let data = unsafe handle.pointee.data else { return nil }

@@ -2,6 +2,7 @@ internal import BloomBase
 internal import CLibuv
 
 /// One waiting task of ``EventLoop/sleep(for:)``.
+@safe
 private final class LoopTimer: LoopHandle, @unchecked Sendable {
   // @unchecked: touched on its loop only.
   private var isDone = false
@@ -44,7 +45,8 @@ extension EventLoop {
     try await run {
       try Task.checkCancellation()
       let (seconds, attoseconds) = duration.components
-      let milliseconds = seconds * 1_000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+      let milliseconds =
+        seconds * 1_000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
       guard milliseconds > 0 else { return }
       let timer = LoopTimer(self, milliseconds: UInt64(milliseconds))
       await withTaskCancellationHandler {
@@ -79,7 +81,7 @@ extension EventLoop {
         } onCancel: {
           task.cancel()
         }
-      } catch where alarm.hasFired {
+      } catch  where alarm.hasFired {
         throw NetError.timedOut(what)
       }
     }

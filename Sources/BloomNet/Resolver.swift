@@ -59,6 +59,7 @@ public struct SystemResolver: Resolver {
   }
 
   /// One request in flight. docs.libuv.org/en/v1.x/dns.html
+  @safe
   private final class Query: @unchecked Sendable {
     // @unchecked: touched on its loop only.
     private let loop: EventLoop
@@ -70,11 +71,11 @@ public struct SystemResolver: Resolver {
     init(_ loop: EventLoop) { self.loop = loop }
 
     func start(_ name: String) throws(NetError) {
-      let request = unsafe UnsafeMutablePointer<uv_getaddrinfo_t>.allocate(capacity: 1)
+      let request = UnsafeMutablePointer<uv_getaddrinfo_t>.allocate(capacity: 1)
       unsafe request.pointee.data = Unmanaged.passRetained(self).toOpaque()
-      var hints = addrinfo()
-      hints.ai_socktype = streamType
-      hints.ai_flags = AI_ADDRCONFIG
+      var hints = unsafe addrinfo()
+      unsafe hints.ai_socktype = streamType
+      unsafe hints.ai_flags = AI_ADDRCONFIG
       let code = unsafe uv_getaddrinfo(
         loop.uv, request,
         { request, status, list in

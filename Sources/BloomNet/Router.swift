@@ -50,7 +50,9 @@ public struct Router: HTTPResponder {
     let segments = pattern.split(separator: "/").map(String.init)
     var names: [String] = []
     for (index, segment) in segments.enumerated() {
-      if segment.hasPrefix(":") || segment.hasPrefix("*") { names.append(String(segment.dropFirst())) }
+      if segment.hasPrefix(":") || segment.hasPrefix("*") {
+        names.append(String(segment.dropFirst()))
+      }
       invariant(
         !segment.hasPrefix("*") || index == segments.count - 1, "* is the last segment of a route")
     }

@@ -39,7 +39,8 @@ final class ServerConnection: @unchecked Sendable {
         info = ConnectionInfo(peer: stream.peer, tls: stream.tlsInfo, loop: stream.loop)
       }
       while try await serveOne() {}
-      await stream.closeGently()
+      // Only a peer that is still sending can be hurt by a plain close.
+      if !isBodyEnded || stream.hasInput { await stream.closeGently() }
     } catch let error as HTTPError {
       // The position in the stream is not known any more: answer and close.
       if (try? await stream.write(HTTPWriter.refusal(error, date: worker.date))) != nil {
@@ -93,13 +94,12 @@ final class ServerConnection: @unchecked Sendable {
     if !isBodyEnded, owesContinue { keepsAlive = false }
     switch response.body {
     case .webSocket(let options, let handler):
-      if let refusal = WebSocketUpgrade.refusal(of: head, options) {
-        response = refusal
-        try await send(response, to: head, &keepsAlive)
-      } else {
+      guard let refusal = WebSocketUpgrade.refusal(of: head, options) else {
         try await upgrade(head, response, options, handler)
         return false
       }
+      response = refusal
+      try await send(response, to: head, &keepsAlive)
     default: try await send(response, to: head, &keepsAlive)
     }
     return try await skipBody() && keepsAlive
@@ -244,9 +244,11 @@ final class ServerConnection: @unchecked Sendable {
     _ request: RequestHead, _ response: Response, _ options: WebSocketOptions,
     _ handler: @Sendable (WebSocket) async throws -> Void
   ) async throws {
-    try await stream.write(
-      try WebSocketUpgrade.acceptance(of: request, response.headers, options))
-    let socket = WebSocket(stream, role: .server, options, tls: info.tls, subprotocol: options.subprotocol)
+    let (bytes, subprotocol) = try WebSocketUpgrade.acceptance(
+      of: request, response.headers, options)
+    try await stream.write(bytes)
+    let socket = WebSocket(
+      stream, role: .server, options, tls: info.tls, subprotocol: subprotocol)
     webSocket = socket
     if worker.isDraining { socket.goAway() }
     do {

@@ -97,7 +97,8 @@ private final class SignalWatch: LoopHandle, @unchecked Sendable {
     unsafe UVCode.check(uv_signal_init(loop.uv, signal))
     unsafe UVCode.check(
       uv_signal_start(
-        signal, { handle, _ in unsafe (LoopHandle.owner(handle) as? SignalWatch)?.action() }, number)
+        signal, { handle, _ in unsafe (LoopHandle.owner(handle) as? SignalWatch)?.action() }, number
+      )
     )
     unsafe uv_unref(UnsafeMutableRawPointer(signal).assumingMemoryBound(to: uv_handle_t.self))
   }

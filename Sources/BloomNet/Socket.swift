@@ -122,7 +122,7 @@ package final class Socket: ByteStream, @unchecked Sendable {
     _ address: SocketAddress, on loop: EventLoop
   ) async throws -> Socket {
     let new: Socket
-    let request = unsafe UnsafeMutablePointer<uv_connect_t>.allocate(capacity: 1)
+    let request = UnsafeMutablePointer<uv_connect_t>.allocate(capacity: 1)
     let done: uv_connect_cb = { request, status in
       guard let request = unsafe request else { return }
       let box = unsafe Unmanaged<Connecting>.fromOpaque(request.pointee.data).takeRetainedValue()
@@ -171,6 +171,7 @@ package final class Socket: ByteStream, @unchecked Sendable {
   }
 
   /// One connect request in flight.
+  @safe
   private final class Connecting: @unchecked Sendable {
     // @unchecked: touched on its loop only.
     private let loop: EventLoop
@@ -236,8 +237,8 @@ package final class Socket: ByteStream, @unchecked Sendable {
     let rest = bytes.count - Int(sent)
     if rest == 0 { return true }
     // One block: the request, then a copy of the bytes that are left.
-    let header = MemoryLayout<uv_write_t>.stride
-    let block = unsafe UnsafeMutableRawPointer.allocate(
+    let header = unsafe MemoryLayout<uv_write_t>.stride
+    let block = UnsafeMutableRawPointer.allocate(
       byteCount: header + rest, alignment: 16)
     let copy = unsafe UnsafeMutableRawBufferPointer(start: block + header, count: rest)
     unsafe copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[Int(sent)...]))
@@ -259,7 +260,7 @@ package final class Socket: ByteStream, @unchecked Sendable {
 
   override func endOutput() {
     guard let stream = unsafe stream else { return }
-    let request = unsafe UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
+    let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
     let code = unsafe uv_shutdown(request, stream) { request, _ in
       unsafe request?.deallocate()
     }
@@ -267,4 +268,27 @@ package final class Socket: ByteStream, @unchecked Sendable {
   }
 
   override func closeTransport() { handle.closeHandle() }
+}
+
+/// Two connected unix-domain streams.
+package enum SocketPair: Sendable {
+  /// Makes a pair on the loop that runs the caller.
+  package static func make(on loop: EventLoop) throws(NetError) -> (ByteStream, ByteStream) {
+    var ends: [Int32] = [-1, -1]
+    let code = unsafe ctls_pair(&ends)
+    if code < 0 { throw UVCode.error(code) }
+    let first: Socket
+    do throws(NetError) {
+      first = try Socket.adopt(descriptor: ends[0], isPipe: true, on: loop)
+    } catch {
+      ctls_close(ends[1])
+      throw error
+    }
+    do throws(NetError) {
+      return (first, try Socket.adopt(descriptor: ends[1], isPipe: true, on: loop))
+    } catch {
+      first.close()
+      throw error
+    }
+  }
 }

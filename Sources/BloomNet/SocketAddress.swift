@@ -112,16 +112,16 @@ extension SocketAddress {
 
   /// Reads the C form; `nil` for families other than IP.
   init?(_ pointer: UnsafePointer<sockaddr>) {
-    let raw = UnsafeRawPointer(pointer)
+    let raw = unsafe UnsafeRawPointer(pointer)
     switch Int32(unsafe pointer.pointee.sa_family) {
     case AF_INET:
       let v4 = unsafe raw.assumingMemoryBound(to: sockaddr_in.self).pointee
-      let bytes = withUnsafeBytes(of: v4.sin_addr) { unsafe Array($0) }
+      let bytes = unsafe withUnsafeBytes(of: v4.sin_addr) { unsafe Array($0) }
       guard let address = IPAddress(bytes: bytes) else { return nil }
       self = .ip(address, port: Int(UInt16(bigEndian: v4.sin_port)))
     case AF_INET6:
       let v6 = unsafe raw.assumingMemoryBound(to: sockaddr_in6.self).pointee
-      let bytes = withUnsafeBytes(of: v6.sin6_addr) { unsafe Array($0) }
+      let bytes = unsafe withUnsafeBytes(of: v6.sin6_addr) { unsafe Array($0) }
       guard let address = IPAddress(bytes: bytes) else { return nil }
       self = .ip(address, port: Int(UInt16(bigEndian: v6.sin6_port)))
     default: return nil

@@ -1,7 +1,7 @@
 /// The two deadlines of a stream, looked after by the wheel of its loop.
-package final class StreamDeadlines: WheelEntry {
+final class StreamDeadlines: WheelEntry {
   /// Which deadline; the text of a read deadline names what was awaited.
-  package enum Kind: Sendable {
+  enum Kind: Sendable {
     /// The next bytes, head or handshake.
     case read(StaticString)
     /// The kernel takes what was written.
@@ -56,6 +56,3 @@ package final class StreamDeadlines: WheelEntry {
     }
   }
 }
-
-@available(*, unavailable)
-extension StreamDeadlines: Sendable {}

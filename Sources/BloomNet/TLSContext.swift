@@ -75,7 +75,8 @@ final class TLSContext: @unchecked Sendable {
       try read(identity.certificate, "certificate")
     }
     var key = try identity.map { (identity) throws(NetError) in try read(identity.key, "key") }
-    let rootText = try roots.map { (roots) throws(NetError) in try read(roots, "root certificates") }
+    let rootText = try roots.map { (roots) throws(NetError) in try read(roots, "root certificates")
+    }
     var step: Int32 = 0
     let context = unsafe withText(chain) { chain, chainCount in
       unsafe withText(key) { key, keyCount in
@@ -96,7 +97,7 @@ final class TLSContext: @unchecked Sendable {
   private static func withText<R>(
     _ text: [UInt8]?, _ body: (UnsafePointer<CChar>?, Int) -> R
   ) -> R {
-    guard let text else { return unsafe body(nil, 0) }
+    guard let text else { return body(nil, 0) }
     return unsafe text.withUnsafeBytes { raw in
       unsafe body(raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count)
     }
@@ -130,7 +131,7 @@ final class TLSContext: @unchecked Sendable {
   }
 
   /// Reads a PEM source; the error names the file and what to do.
-  private static func read(_ source: PEMSource, _ what: String) throws(NetError) -> [UInt8] {
+  static func read(_ source: PEMSource, _ what: String) throws(NetError) -> [UInt8] {
     guard case .file(let path) = source else {
       if case .text(let bytes) = source { return bytes }
       return []

@@ -69,4 +69,9 @@ public struct LockedMemory: ~Copyable, @unchecked Sendable {
     var span = unsafe bytes.mutableSpan
     return try body(&span)
   }
+
+  /// The bytes by address, for allocators; valid as long as this value lives.
+  package var unsafeBytes: UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(start: memory, count: count)
+  }
 }

@@ -182,7 +182,7 @@ package struct Usage: Sendable, Equatable {
 }
 
 /// An error that only the user's own gateway may see.
-package struct SealedError: Sendable, Equatable {
+package struct SealedError: Error, Equatable {
   /// What kind of error.
   package enum Code: UInt8, Sendable, CaseIterable {
     /// The request contradicts its routing, or is not valid.

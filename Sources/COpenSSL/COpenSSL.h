@@ -24,6 +24,11 @@
 static const int copenssl_public_key = EVP_PKEY_PUBLIC_KEY;
 static const int copenssl_key_pair = EVP_PKEY_KEYPAIR;
 
+// An OSSL_PARAM keeps the address of its name, so the names must outlive any Swift string.
+static inline const char *copenssl_param_group(void) { return OSSL_PKEY_PARAM_GROUP_NAME; }
+static inline const char *copenssl_param_public(void) { return OSSL_PKEY_PARAM_PUB_KEY; }
+static inline const char *copenssl_param_private(void) { return OSSL_PKEY_PARAM_PRIV_KEY; }
+
 // sk_X509_* are macros over generated inline functions.
 static inline STACK_OF(X509) *copenssl_certificates_new(void) { return sk_X509_new_null(); }
 static inline int copenssl_certificates_push(STACK_OF(X509) *stack, X509 *certificate) {

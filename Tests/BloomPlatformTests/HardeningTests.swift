@@ -98,6 +98,8 @@ import Testing
       Shell.run(
         """
         folder=$(mktemp -d); chmod 777 $folder; cd $folder; ulimit -c unlimited
+        # The control must die of the signal, not go through a crash handler.
+        export SWIFT_BACKTRACE=enable=no
         coproc V { exec \(Shell.asUser)\(Shell.probe) victim \(kind); }
         victim=$V_PID
         read -r line <&${V[0]}

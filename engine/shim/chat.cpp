@@ -400,6 +400,8 @@ lcc_result lcc_parser_feed(lcc_parser *p, const uint8_t *bytes, size_t count, bo
     try {
       message = common_chat_parse(p->text, !final, p->params);
       if (message.empty()) { return give(LCC_OK, {}); }
+      // Always ours: some formats write their own id after the arguments, too late for the header.
+      for (auto &call : message.tool_calls) { call.id.clear(); }
       message.set_tool_call_ids(p->ids, [&] { return p->id_prefix + std::to_string(p->ids.size()); });
       diffs = common_chat_msg_diff::compute_diffs(p->message, message);
     } catch (const std::exception &) {

@@ -1,5 +1,7 @@
-// Reads a GGUF file's header without loading it.
+// Models from open descriptors: the worker has no right to open files by name.
 #include "shim.h"
+
+#include <unistd.h>
 
 #include <memory>
 
@@ -23,11 +25,49 @@ uint64_t number(const gguf_context *g, const std::string &key, uint64_t fallback
 
 }  // namespace
 
-extern "C" lcc_result lcc_file_inspect(const char *path, lcc_file_facts *out) {
+namespace {
+
+struct file_closer {
+  void operator()(FILE *f) const { std::fclose(f); }
+};
+using file_ptr = std::unique_ptr<FILE, file_closer>;
+
+file_ptr reopen(int descriptor) {
+  int copy = dup(descriptor);
+  FILE *file = copy < 0 ? nullptr : fdopen(copy, "rb");
+  if (!file) {
+    if (copy >= 0) { close(copy); }
+    throw fail(LCC_E_REQUEST, "the model's descriptor cannot be read");
+  }
+  std::rewind(file);
+  return file_ptr(file);
+}
+
+}  // namespace
+
+extern "C" lcc_result lcc_model_load(int descriptor, llama_progress_callback progress, void *context,
+                                     struct llama_model **out) {
+  return guard(LCC_E_INTERNAL, [&] {
+    *out = nullptr;
+    llama_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
+    llama_backend_init();
+    file_ptr file = reopen(descriptor);
+    llama_model_params params = llama_model_default_params();
+    params.progress_callback = progress;
+    params.progress_callback_user_data = context;
+    *out = llama_model_load_from_file_ptr(file.get(), params);
+    if (!*out) { throw fail(LCC_E_REQUEST, "the model cannot be loaded"); }
+    return give(LCC_OK, {});
+  });
+}
+
+extern "C" lcc_result lcc_file_inspect(int descriptor, lcc_file_facts *out) {
   return guard(LCC_E_REQUEST, [&] {
     *out = {};
+    llama_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
+    file_ptr file = reopen(descriptor);
     gguf_init_params params = {/*no_alloc*/ true, /*ctx*/ nullptr};
-    std::unique_ptr<gguf_context, closer> g(gguf_init_from_file(path, params));
+    std::unique_ptr<gguf_context, closer> g(gguf_init_from_file_ptr(file.get(), params));
     if (!g) { throw fail(LCC_E_REQUEST, "not a readable GGUF file"); }
     int64_t arch_id = gguf_find_key(g.get(), "general.architecture");
     if (arch_id < 0 || gguf_get_kv_type(g.get(), arch_id) != GGUF_TYPE_STRING) {

@@ -38,8 +38,8 @@ const char *lcc_build_id(void);
 uint64_t lcc_layout(void);
 
 // --- models ----------------------------------------------------------------------------------
-// The sizes in bytes of the tensors a GGUF file of this descriptor claims to hold are computed by
-// gguf_init_from_file_ptr() without loading them; a damaged header gives LCC_E_REQUEST.
+// What a GGUF file claims to hold, read from its header without loading it; a damaged header gives
+// LCC_E_REQUEST. The descriptor stays open and is the caller's.
 typedef struct lcc_file_facts {
   uint64_t file_bytes;       // up to the end of the last tensor
   uint64_t tensor_bytes;     // all tensors together
@@ -48,7 +48,10 @@ typedef struct lcc_file_facts {
   uint64_t embedding_width;
   uint64_t vocabulary;
 } lcc_file_facts;
-lcc_result lcc_file_inspect(const char *path, lcc_file_facts *out);
+lcc_result lcc_file_inspect(int descriptor, lcc_file_facts *out);
+// progress returns false to stop. The descriptor may be closed afterwards.
+lcc_result lcc_model_load(int descriptor, llama_progress_callback progress, void *context,
+                          struct llama_model **out);
 
 // --- templates -------------------------------------------------------------------------------
 enum {

@@ -1,0 +1,248 @@
+package import BloomBase
+package import BloomWire
+
+/// What the user of an answer gets, in order; ends with `finished` or `failed`.
+package enum AnswerOutput: Sendable {
+  /// New tokens of one choice and what became visible.
+  case tokens(TokenFrame)
+  /// One vector of an embeddings request.
+  case embedding(index: Int, vector: [Float])
+  /// A whole result of a kind without tokens.
+  case json([UInt8])
+  /// Every choice is done.
+  case finished(Usage)
+  /// The answer cannot go on.
+  case failed(AnswerFailure, SealedError?)
+}
+
+/// Drives one answer over its parts and hands its steps to one reader.
+///
+/// At most ``bufferLimit`` steps wait: a slow reader makes the parts wait, these stop reading
+/// their connections, and credit stops the machine.
+package actor AnswerDriver: PartEvents {
+  private var machine: AnswerStateMachine
+  private let runner: any PartRunner
+  private let time: any TimeSource
+  private let sleep: @Sendable (Duration) async throws -> Void
+  private var tasks: [Int: Task<Void, Never>] = [:]
+  private var timer: Task<Void, Never>?
+  private var output: [AnswerOutput] = []
+  private var isOver = false
+  private var reader: CheckedContinuation<AnswerOutput?, Never>?
+  private var writers: [CheckedContinuation<Void, Never>] = []
+  private var usage = Usage(promptTokens: 0, completionTokens: 0)
+  private var partUsage: [Int: Usage] = [:]
+  private var deliveredTokens = 0
+  private var sealedError: SealedError?
+  private let isTokenless: Bool
+  private let bufferLimit = 64
+  /// The number of parts started so far.
+  package private(set) var partCount = 0
+  /// The machine that delivered last.
+  package private(set) var servingNode: NodeID?
+
+  /// Creates an answer that has not started.
+  ///
+  /// - Parameters:
+  ///   - choices: The request's `n`.
+  ///   - isTokenless: Whether the kind has results without tokens, such as embeddings.
+  ///   - runner: Seals and sends the parts.
+  ///   - timeouts: How long each wait is.
+  ///   - time: The driver's clock.
+  ///   - sleep: Waits; on the event loop in production.
+  package init(
+    choices: Int, isTokenless: Bool = false, runner: any PartRunner,
+    timeouts: AnswerTimeouts = AnswerTimeouts(), time: any TimeSource,
+    sleep: @escaping @Sendable (Duration) async throws -> Void
+  ) {
+    machine = AnswerStateMachine(choices: choices, timeouts: timeouts, now: time.now())
+    self.isTokenless = isTokenless
+    self.runner = runner
+    self.time = time
+    self.sleep = sleep
+  }
+
+  /// Starts the first part; call once.
+  package func start() {
+    perform(machine.begin(now: time.now()))
+  }
+
+  /// The next step; `nil` after the last, or when the task is cancelled.
+  package func next() async -> AnswerOutput? {
+    if !output.isEmpty {
+      let step = output.removeFirst()
+      for writer in writers { writer.resume() }
+      writers = []
+      return step
+    }
+    if isOver { return nil }
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        if isOver { return continuation.resume(returning: nil) }
+        reader = continuation
+      }
+    } onCancel: {
+      Task { await self.leave() }
+    }
+  }
+
+  /// The user has left: every part is cancelled, so that machines stop within one step.
+  package func leave() {
+    perform(machine.clientLeft())
+    close()
+  }
+
+  // MARK: Parts
+
+  /// A machine took the part.
+  package func accepted(_ part: Int, by node: NodeID) {
+    servingNode = servingNode ?? node
+    perform(machine.partAccepted(part, by: node, now: time.now()))
+    if partNode[part] == nil { partNode[part] = node }
+  }
+
+  private var partNode: [Int: NodeID] = [:]
+
+  /// A sign of life.
+  package func alive(_ part: Int) { perform(machine.partAlive(part, now: time.now())) }
+
+  /// A frame of a part.
+  package func frame(_ part: Int, _ frame: Frame) async {
+    switch frame {
+    case .tokens(let tokens): deliver(tokens, from: part)
+    case .usage(let counts):
+      partUsage[part] = counts
+      perform(machine.partAlive(part, now: time.now()))
+    case .error(let error): sealedError = error
+    case .receipt: perform(machine.partAlive(part, now: time.now()))
+    case .embedding(let index, let vector):
+      perform(machine.partAlive(part, now: time.now()))
+      push(.embedding(index: index, vector: vector))
+    case .json(let json):
+      perform(machine.partAlive(part, now: time.now()))
+      push(.json(json))
+    }
+    while output.count >= bufferLimit, !isOver {
+      await withCheckedContinuation { writers.append($0) }
+    }
+  }
+
+  /// A part is over.
+  package func ended(_ part: Int, _ failure: PartFailure?) {
+    tasks[part] = nil
+    guard let failure else {
+      if isTokenless, !isOver {
+        usage = partUsage[part] ?? usage
+        push(.finished(usage))
+        return close()
+      }
+      // A part that ended well without finishing every choice did not do its work.
+      return perform(
+        machine.partFailed(part, isRetriable: true, code: "incomplete", now: time.now()))
+    }
+    if let error = failure.sealed { sealedError = error }
+    if failure.isWithoutCandidates {
+      perform(machine.noCandidates(part, now: time.now()))
+    } else {
+      perform(
+        machine.partFailed(
+          part, isRetriable: failure.isRetriable, code: failure.code, now: time.now()))
+    }
+  }
+
+  private func deliver(_ frame: TokenFrame, from part: Int) {
+    let endsChoice =
+      frame.finish.map { $0 != .handback && $0 != .cancelled && $0 != .failed } ?? false
+    let effects = machine.frameArrived(
+      part, choice: frame.choice, tokens: frame.tokens.map { Int32(bitPattern: $0) },
+      endsChoice: endsChoice, now: time.now())
+    if effects.first == .deliver {
+      deliveredTokens += frame.tokens.count
+      servingNode = partNode[part] ?? servingNode
+      push(.tokens(frame))
+    }
+    perform(effects)
+  }
+
+  // MARK: Effects
+
+  private func perform(_ effects: [AnswerStateMachine.Effect]) {
+    for effect in effects {
+      switch effect {
+      case .startPart(let part, let resume, let avoiding):
+        partCount += 1
+        tasks[part] = Task { [runner] in
+          await runner.run(part: part, resume: resume, avoiding: avoiding, events: self)
+        }
+      case .cancelPart(let part): tasks.removeValue(forKey: part)?.cancel()
+      case .deliver: break
+      case .finish:
+        usage = Usage(
+          promptTokens: partUsage.min { $0.key < $1.key }?.value.promptTokens ?? 0,
+          cachedTokens: partUsage.min { $0.key < $1.key }?.value.cachedTokens ?? 0,
+          completionTokens: deliveredTokens,
+          reasoningTokens: partUsage.values.reduce(0) { $0 + $1.reasoningTokens })
+        isFinishing = true
+      case .fail(let failure):
+        push(.failed(failure, sealedError))
+        close()
+      }
+    }
+    finishIfReady()
+    schedule()
+  }
+
+  private var isFinishing = false
+
+  /// The last part's usage comes after its last token: the answer ends when it is there, or its
+  /// part has ended.
+  private func finishIfReady() {
+    guard isFinishing, !isOver else { return }
+    push(.finished(usage))
+    // Parts go on: their last receipt is still to be verified.
+    close(cancelling: false)
+  }
+
+  private func schedule() {
+    guard timer == nil, !isOver else { return }
+    timer = Task { [sleep] in
+      while let wait = self.wait() {
+        do { try await sleep(wait) } catch { return }
+        self.tick()
+      }
+    }
+  }
+
+  private func wait() -> Duration? {
+    guard !isOver, let due = machine.nextDeadline else { return nil }
+    return max(.milliseconds(10), due - time.now())
+  }
+
+  private func tick() { perform(machine.tick(now: time.now())) }
+
+  private func push(_ step: AnswerOutput) {
+    guard !isOver else { return }
+    if let waiting = reader {
+      reader = nil
+      waiting.resume(returning: step)
+    } else {
+      output.append(step)
+    }
+  }
+
+  private func close(cancelling: Bool = true) {
+    isOver = true
+    timer?.cancel()
+    timer = nil
+    if cancelling {
+      for task in tasks.values { task.cancel() }
+      tasks = [:]
+    }
+    for writer in writers { writer.resume() }
+    writers = []
+    if let waiting = reader {
+      reader = nil
+      waiting.resume(returning: nil)
+    }
+  }
+}

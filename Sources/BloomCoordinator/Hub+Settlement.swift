@@ -1,0 +1,130 @@
+internal import BloomStore
+internal import BloomLink
+internal import BloomBase
+internal import BloomCrypto
+internal import BloomLedger
+internal import BloomRecords
+internal import BloomSchedule
+internal import BloomWire
+
+extension Hub {
+  func admission(of request: SealedRequest) -> PartAdmission {
+    let id = request.work.id
+    let previous = RequestID(answer: id.answer, part: id.part - 1)
+    return PartAdmission(
+      answer: id.answer, part: Int(id.part), payer: request.reservation.payer,
+      model: request.reservation.model,
+      maxCompletionTokens: request.reservation.maxCompletionTokens,
+      previousFailed: failedParts.contains(previous))
+  }
+
+  /// A running receipt: the ledger keeps the last valid one of each part.
+  func note(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
+    guard let id = session.streams[stream],
+      let facts = appraise(receipt, of: stream, session)
+    else { return }
+    handle(.progressed(id, facts.node, tokens: facts.completionTokens))
+    _ = try? store.submit(.receipt(facts))  // a stale one changes nothing
+  }
+
+  /// A last receipt: paid once, acknowledged when it is durable.
+  func settle(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
+    let digest = SHA256.digest(receipt)
+    let facts = appraise(receipt, of: stream, session)
+    let id = session.streams.removeValue(forKey: stream)
+    guard let facts else {
+      if let id, let node = session.node { handle(.finished(id, node, nil)) }
+      // It will not get better: the agent may forget it.
+      return perform(session.machine.stored(receipt: digest), of: session)
+    }
+    let relay = id.flatMap { relays[$0] }
+    relay?.settling += 1
+    if let id {
+      // A part that did not bring the answer to its end counts as failed: the next may begin.
+      if facts.isFinal == false { failedParts.insert(id) }
+      handle(
+        .finished(
+          id, facts.node,
+          WorkSummary(
+            promptTokens: facts.basePromptTokens, completionTokens: facts.completionTokens)))
+    }
+    Task { await self.book(facts, digest, relay?.id, session.id) }
+  }
+
+  private func book(
+    _ facts: ReceiptFacts, _ digest: Digest, _ id: RequestID?, _ sessionID: SessionID
+  ) async {
+    var cost: Micros?
+    var isDurable = true
+    do {
+      switch try await store.apply(facts.isFinal ? .settle(facts) : .receipt(facts)) {
+      case .settled(_, let paid, _), .alreadySettled(_, let paid): cost = paid
+      case .noted(let paid): cost = paid
+      case .reserved, .partAdmitted, .unchanged, .posted, .version: break
+      }
+    } catch let error as LedgerError {
+      log.warning("receipt not booked", ["reason": .error(error)])
+    } catch {
+      // The store failed, not the receipt: without an acknowledgement the agent sends it again.
+      isDurable = false
+      log.error("ledger store failed", ["reason": .error(error)])
+    }
+    if isDurable, let session = sessions[sessionID] {
+      perform(session.machine.stored(receipt: digest), of: session)
+    }
+    guard let id, let relay = relays[id] else { return }
+    if let cost {
+      relay.sink.push(
+        .settled(receipt: digest, cost: cost), attempt: relay.attempts.last?.number ?? 0)
+    }
+    relay.settling -= 1
+    finishWhenSettled(relay)
+  }
+
+  func closeBooks(_ answer: AnswerID) {
+    _ = try? store.submit(.close(answer))  // its deadline closes it otherwise
+  }
+
+  /// Checks a receipt against what was forwarded; one of an earlier link by its signature alone.
+  private func appraise(
+    _ bytes: [UInt8], of stream: StreamID, _ session: NodeSession
+  ) -> ReceiptFacts? {
+    guard let record = session.record, let owner = record.profile.owner else { return nil }
+    do {
+      let receipt: Receipt
+      if let id = session.streams[stream], let relay = relays[id],
+        let index = relay.attempts.lastIndex(where: {
+          $0.session == session.id && $0.stream == stream
+        })
+      {
+        receipt = try relay.attempts[index].chain.receive(bytes)
+      } else {
+        let claims = try Receipt(unverified: bytes).claims
+        let statement = record.verified.record.statement
+        guard claims.node == session.node,
+          let keys = statement.workers.first(where: { $0.keyID == claims.key })
+        else { return nil }
+        receipt = try Receipt(verifying: bytes, key: keys.receiptKey)
+      }
+      return facts(of: receipt, owner)
+    } catch {
+      log.warning("receipt refused", ["reason": .error(error)])
+      if let node = session.node { handle(.nodeDisputed(node)) }
+      return nil
+    }
+  }
+
+  private func facts(of receipt: Receipt, _ owner: AccountID) -> ReceiptFacts {
+    let claims = receipt.claims
+    let isFinal: Bool
+    switch claims.finish {
+    case .stop, .length, .toolCalls, .cancelled: isFinal = true
+    case .handback, .failed, nil: isFinal = false
+    }
+    return ReceiptFacts(
+      digest: receipt.digest, node: claims.node, owner: owner, model: claims.model,
+      answer: claims.answer, part: claims.part, basePromptTokens: claims.promptTokens,
+      replayedTokens: claims.replayedTokens, completionTokens: claims.completionTokens,
+      isFinal: isFinal, signedAt: claims.end)
+  }
+}

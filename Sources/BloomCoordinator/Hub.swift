@@ -1,0 +1,197 @@
+internal import BloomLedger
+internal import BloomLink
+package import BloomBase
+package import BloomNet
+package import BloomSchedule
+package import BloomStore
+internal import BloomWire
+
+/// Names one connection of a node; a node's identity is never its connection.
+package struct SessionID: Hashable, Sendable {
+  let rawValue: UInt64
+}
+
+/// The coordinator's live state: links, relays and the scheduler, all on one event loop.
+///
+/// It drives three pure machines and moves bytes it cannot read. What they decide, it performs;
+/// it decides nothing itself.
+package actor Hub {
+  let loop: EventLoop
+  let time: any TimeSource
+  let store: LedgerStore
+  let appraiser: RecordAppraiser
+  let log: Log
+  var scheduler: Scheduler
+  var sessions: [SessionID: NodeSession] = [:]
+  var sessionOfNode: [NodeID: SessionID] = [:]
+  var relays: [RequestID: Relay] = [:]
+  var directory: Directory
+  var failedParts = FailedParts()
+  private var nextSession: UInt64 = 1
+  private var isTicking = false
+  var isDraining = false
+
+  /// The loop's serial executor: no lock, and no thread hop from a connection of the same loop.
+  nonisolated package var unownedExecutor: UnownedSerialExecutor {
+    unsafe loop.serial.asUnownedSerialExecutor()
+  }
+
+  /// Creates a hub without links.
+  package init(
+    loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
+    directory: Directory, log: Log, limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
+  ) {
+    self.loop = loop
+    self.time = time
+    self.store = store
+    self.appraiser = appraiser
+    self.directory = directory
+    self.log = log
+    scheduler = Scheduler(limits: limits, seed: seed)
+  }
+
+  // MARK: Links
+
+  /// A node's connection is there; the driver writes what the queue gives.
+  package func connected(
+    outbox: TwoLaneQueue, exporter: [UInt8]?, nonce: Digest
+  ) -> SessionID? {
+    guard !isDraining else { return nil }
+    let id = SessionID(rawValue: nextSession)
+    nextSession += 1
+    sessions[id] = NodeSession(
+      id: id, outbox: outbox,
+      machine: CoordinatorLinkMachine(nonce: nonce, exporter: exporter, now: time.now()),
+      now: time.now())
+    tickLater()
+    return id
+  }
+
+  /// One binary message of a link.
+  package func received(_ bytes: [UInt8], from id: SessionID) {
+    guard let session = sessions[id] else { return }
+    session.heardAt = time.now()
+    perform(session.machine.received(bytes, now: time.now()), of: session)
+  }
+
+  /// The transport heard a link's other side.
+  package func heard(_ id: SessionID) {
+    guard let session = sessions[id] else { return }
+    perform(session.machine.heard(now: time.now()), of: session)
+  }
+
+  /// A link's connection is gone.
+  package func disconnected(_ id: SessionID) {
+    guard let session = sessions.removeValue(forKey: id) else { return }
+    session.machine.disconnected()
+    session.outbox.finish(dropping: true)
+    lost(session)
+  }
+
+  /// The node behind a session is not reachable any more.
+  func lost(_ session: NodeSession) {
+    guard let node = session.node, sessionOfNode[node] == session.id else { return }
+    sessionOfNode[node] = nil
+    directory.remove(node)
+    for request in session.streams.values { failedParts.insert(request) }
+    session.streams = [:]
+    handle(.nodeLeft(node))
+  }
+
+  // MARK: Relays
+
+  /// Places a sealed request; the sink gives the outer records of its answer.
+  ///
+  /// - Throws: ``RelayRefusal`` when it was not taken up, `LedgerError` when it cannot be paid.
+  package func submit(_ request: SealedRequest) throws -> RelaySink {
+    guard !isDraining else {
+      throw RelayRefusal(reason: .draining, retryAfter: .seconds(5))
+    }
+    let id = request.work.id
+    guard relays[id] == nil else { throw RelayRefusal(reason: .replay, retryAfter: nil) }
+    let relay = Relay(request)
+    // In memory and durable with the next group: an answer need not wait for a disk, and a
+    // reservation that a crash takes back was never paid.
+    _ = try store.submit(
+      id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request)))
+    relays[id] = relay
+    handle(.requestArrived(request.work))
+    if let refusal = relay.refusal {
+      relays[id] = nil
+      if id.part == 0 { closeBooks(id.answer) }
+      throw refusal
+    }
+    return relay.sink
+  }
+
+  /// The gateway's connection ended; what runs for it is stopped and settled by its receipts.
+  package func clientLeft(_ id: RequestID) {
+    guard let relay = relays[id], !relay.isEnded else { return }
+    failedParts.insert(id)
+    handle(.requestCancelled(id))
+  }
+
+  /// The gateway's connection took sealed bytes: the node may send as many more.
+  package func consumed(_ id: RequestID, byteCount: Int) {
+    guard byteCount > 0, let relay = relays[id], let stream = relay.attempts.last,
+      let session = sessions[stream.session]
+    else { return }
+    perform(session.machine.consumed(stream.stream, byteCount: byteCount), of: session)
+  }
+
+  /// Takes no new work and tells the nodes to come back; relays run on until the server's drain ends.
+  package func drain() {
+    isDraining = true
+    for session in sessions.values where session.streams.isEmpty { goodbye(session) }
+  }
+
+  func goodbye(_ session: NodeSession) {
+    // Spread the return of ten thousand nodes over five seconds.
+    let spread = Int(session.id.rawValue % 50) * 100
+    perform(session.machine.goodbye(.draining, retryAfterMilliseconds: 500 + spread), of: session)
+  }
+
+  // MARK: Time
+
+  /// Machines are asked every 50 ms while there is anything to ask about.
+  private func tickLater() {
+    guard !isTicking else { return }
+    isTicking = true
+    Task(executorPreference: loop) { [weak self, loop] in
+      while let hub = self, await hub.tick() { try? await loop.sleep(for: .milliseconds(50)) }  // cancelled never
+    }
+  }
+
+  private func tick() -> Bool {
+    let now = time.now()
+    for session in Array(sessions.values) {
+      if let due = session.machine.nextDeadline, due <= now {
+        perform(session.machine.tick(now: now), of: session)
+      }
+    }
+    if let due = scheduler.nextDeadline, due <= now { handle(.tick) }
+    sayAlive(now)
+    isTicking = !sessions.isEmpty || !relays.isEmpty
+    return isTicking
+  }
+
+  /// A sign of life every 100 ms while the node behind a relay gives its own.
+  private func sayAlive(_ now: Instant) {
+    for relay in relays.values where now - relay.aliveAt >= .milliseconds(100) {
+      if let attempt = relay.attempts.last {
+        guard let session = sessions[attempt.session], !session.isSuspect,
+          now - session.heardAt < .milliseconds(250)
+        else { continue }
+      }
+      relay.aliveAt = now
+      relay.sink.push(.alive, attempt: relay.attempts.count)
+    }
+  }
+
+  // MARK: Scheduling
+
+  func handle(_ event: ScheduleEvent) {
+    for effect in scheduler.handle(event, now: time.now()) { perform(effect) }
+    tickLater()
+  }
+}

@@ -1,0 +1,76 @@
+internal import BloomBase
+internal import BloomLink
+internal import BloomRecords
+internal import BloomSchedule
+internal import BloomWire
+
+/// One node's connection as the hub keeps it; touched on the hub only.
+final class NodeSession {
+  let id: SessionID
+  let outbox: TwoLaneQueue
+  var machine: CoordinatorLinkMachine
+  var node: NodeID?
+  var record: AppraisedRecord?
+  var heardAt: Instant
+  var isSuspect = false
+  var streams: [StreamID: RequestID] = [:]
+  var models: [ModelPresence] = []
+
+  init(id: SessionID, outbox: TwoLaneQueue, machine: CoordinatorLinkMachine, now: Instant) {
+    self.id = id
+    self.outbox = outbox
+    self.machine = machine
+    heardAt = now
+  }
+}
+
+/// One sealed request between a gateway and its nodes; touched on the hub only.
+final class Relay {
+  struct Attempt {
+    let number: Int
+    let node: NodeID
+    let session: SessionID
+    let stream: StreamID
+    /// Recomputes the transcript of what is forwarded, so that receipts are checked unopened.
+    var chain: ReceiptChain
+    var sealedByteCount = 0
+    var hasToken = false
+  }
+
+  let request: SealedRequest
+  let sink = RelaySink()
+  var attempts: [Attempt] = []
+  var refusal: RelayRefusal?
+  var aliveAt = Instant(nanoseconds: 0)
+  /// Receipts on their way into the books; the sink ends after them.
+  var settling = 0
+  var isEnded = false
+
+  init(_ request: SealedRequest) { self.request = request }
+
+  var id: RequestID { request.work.id }
+}
+
+/// The parts of recent answers that this coordinator saw fail: only then may the next part begin.
+///
+/// Bounded; the oldest are forgotten first.
+struct FailedParts {
+  private var known: Set<RequestID> = []
+  private var order: [RequestID] = []
+  private var start = 0
+  private let limit = 100_000
+
+  mutating func insert(_ id: RequestID) {
+    guard known.insert(id).inserted else { return }
+    order.append(id)
+    guard order.count - start > limit else { return }
+    known.remove(order[start])
+    start += 1
+    if start > limit {
+      order.removeFirst(start)
+      start = 0
+    }
+  }
+
+  func contains(_ id: RequestID) -> Bool { known.contains(id) }
+}

@@ -1,0 +1,80 @@
+package import BloomBase
+internal import BloomCrypto
+package import BloomRecords
+package import BloomSchedule
+internal import BloomWire
+
+/// A node record that was checked, and what the coordinator takes from it.
+package struct AppraisedRecord: Sendable {
+  /// The record, its evidence verified.
+  package var verified: VerifiedNode
+  /// For the scheduler.
+  package var profile: NodeProfile
+}
+
+/// A node's claim that it holds the identity of its record.
+package struct LinkProofClaim: Sendable {
+  /// The coordinator's challenge.
+  package var nonce: Digest
+  /// The connection's exporter, when the claim is bound to it.
+  package var exporter: [UInt8]?
+  /// 64 bytes by the identity key.
+  package var signature: [UInt8]
+}
+
+/// Why a node was not taken in.
+package enum AppraisalError: PublicError, Equatable {
+  /// The signature over the challenge is not by the record's identity.
+  case proofInvalid
+  /// Nobody owns this machine yet.
+  case notEnrolled
+
+  /// What is wrong and what to do.
+  package var publicDescription: String {
+    switch self {
+    case .proofInvalid: "the node could not prove the identity of its record"
+    case .notEnrolled: "the node is not enrolled; run: darkbloom node enroll"
+    }
+  }
+}
+
+/// Checks what nodes claim; pure but for looking up who owns a machine.
+package struct RecordAppraiser: Sendable {
+  private let policy: TierPolicy
+  private let owner: @Sendable (NodeID) -> AccountID?
+
+  /// Creates an appraiser.
+  ///
+  /// - Parameters:
+  ///   - policy: The weakest evidence the network takes.
+  ///   - owner: The account of an enrolled machine; `nil` for any other.
+  package init(policy: TierPolicy, owner: @escaping @Sendable (NodeID) -> AccountID?) {
+    self.policy = policy
+    self.owner = owner
+  }
+
+  /// Checks a record and, at the start of a link, the proof that comes with it.
+  ///
+  /// - Throws: ``AppraisalError``, or `RecordError` for the record itself.
+  package func appraise(
+    _ bytes: [UInt8], proof: LinkProofClaim?, now: UnixTime
+  ) throws -> AppraisedRecord {
+    let record = try NodeRecord(verifying: bytes)
+    if let proof {
+      let message = LinkProof.message(
+        nonce: proof.nonce, exporter: proof.exporter, record: SHA256.digest(bytes))
+      guard record.statement.identityKey.isValid(proof.signature, for: message, .ecdsa(.sha256))
+      else {
+        throw AppraisalError.proofInvalid
+      }
+    }
+    let verified = try policy.admit(record, at: now)
+    guard let owner = owner(verified.nodeID) else { throw AppraisalError.notEnrolled }
+    let profile = NodeProfile(
+      node: verified.nodeID,
+      tier: BloomSchedule.Tier(rawValue: verified.tier.rawValue) ?? .software,
+      owner: owner,
+      keys: record.statement.workers.map { OfferedKey(key: $0.keyID, model: $0.model) })
+    return AppraisedRecord(verified: verified, profile: profile)
+  }
+}

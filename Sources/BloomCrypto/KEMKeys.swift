@@ -1,0 +1,143 @@
+package import BloomBase
+internal import COpenSSL
+
+/// A public encryption key, checked when it is made.
+package struct KEMPublicKey: Hashable, Sendable {
+  /// Which mechanism.
+  package let kem: KEM
+  /// The serialized form, RFC 9180 §7.1.1: uncompressed point, or 32 bytes.
+  package let bytes: [UInt8]
+
+  /// Reads a serialized key.
+  ///
+  /// - Throws: `.invalidKey` for a wrong count or a point that is not on the curve.
+  package init(_ kem: KEM, _ bytes: [UInt8]) throws(CryptoError) {
+    switch kem {
+    case .p256: try PrimeCurve.p256.check(point: bytes)
+    case .x25519:
+      guard bytes.count == 32 else { throw CryptoError(.invalidKey, "a public key") }
+    }
+    self.kem = kem
+    self.bytes = bytes
+  }
+
+  /// The first 8 bytes of SHA-256 of the serialized key, as in our key statements.
+  package var keyID: KeyID {
+    var rawValue: UInt64 = 0
+    for byte in SHA256.hash(bytes).prefix(KeyID.byteCount) {
+      rawValue = rawValue << 8 | UInt64(byte)
+    }
+    return KeyID(rawValue)
+  }
+}
+
+/// A private encryption key, wherever it lives: memory, TPM 2.0, Secure Enclave.
+///
+/// Only the Diffie-Hellman step needs the key, so a chip that can do it can receive HPKE.
+package protocol KEMPrivateKey: Sendable {
+  /// The public half.
+  var publicKey: KEMPublicKey { get }
+  /// The raw Diffie-Hellman value with a peer of the same KEM: 32 bytes, x coordinate or u.
+  ///
+  /// May block on hardware. A peer of another KEM is the caller's error.
+  ///
+  /// - Throws: `.invalidKey` when the result is all zero; `.backend` when the key's holder fails.
+  func sharedSecret(with peer: KEMPublicKey) throws(CryptoError) -> SecretBytes
+}
+
+/// A private encryption key in memory, optionally in protected memory.
+///
+/// Safe from any thread.
+///
+/// The scalar is handed to libcrypto for each use and its copy cleared after it.
+package struct SoftwareKEMKey: KEMPrivateKey, CustomStringConvertible {
+  /// The public half.
+  package let publicKey: KEMPublicKey
+
+  private let scalar: SecretBytes
+
+  /// Takes a 32-byte scalar.
+  ///
+  /// - Throws: `.invalidKey` when it is out of range.
+  package init(_ kem: KEM, scalar: SecretBytes) throws(CryptoError) {
+    self.scalar = scalar
+    switch kem {
+    case .p256:
+      publicKey = try KEMPublicKey(kem, PrimeCurve.p256.publicPoint(scalar: scalar))
+    case .x25519:
+      let handle = try KeyHandle(rawPrivate: scalar, type: EVP_PKEY_X25519)
+      publicKey = try KEMPublicKey(kem, handle.rawPublicKey())
+    }
+  }
+
+  /// Draws a new key, in `owner` or on the heap.
+  package static func generate(_ kem: KEM, in owner: (any SecretMemory)? = nil)
+    throws(CryptoError) -> SoftwareKEMKey
+  {
+    while true {
+      let scalar = try SecretBytes.random(count: 32, in: owner)
+      guard kem == .x25519 || PrimeCurve.p256.isValid(scalar: scalar) else { continue }
+      return try SoftwareKEMKey(kem, scalar: scalar)
+    }
+  }
+
+  /// DeriveKeyPair, RFC 9180 §7.1.3: the same key for the same material.
+  package static func derive(_ kem: KEM, keyMaterial: SecretBytes) throws(CryptoError)
+    -> SoftwareKEMKey
+  {
+    let labels = LabeledKDF(kem.suiteIdentifier)
+    let root = try labels.extract(salt: nil, "dkp_prk", keyMaterial)
+    switch kem {
+    case .x25519:
+      return try SoftwareKEMKey(kem, scalar: labels.expand(root, "sk", [], 32))
+    case .p256:
+      for counter in UInt8.min...UInt8.max {
+        let scalar = try labels.expand(root, "candidate", [counter], 32)
+        guard PrimeCurve.p256.isValid(scalar: scalar) else { continue }
+        return try SoftwareKEMKey(kem, scalar: scalar)
+      }
+      throw CryptoError(.invalidKey, "the key material")
+    }
+  }
+
+  /// The raw Diffie-Hellman value.
+  ///
+  /// EVP_PKEY_derive(3) for X25519.
+  package func sharedSecret(with peer: KEMPublicKey) throws(CryptoError) -> SecretBytes {
+    guard peer.kem == publicKey.kem else { throw CryptoError(.invalidKey, "a peer's key") }
+    switch publicKey.kem {
+    case .p256: return try PrimeCurve.p256.sharedSecret(scalar: scalar, point: peer.bytes)
+    case .x25519: return try x25519(peer.bytes)
+    }
+  }
+
+  /// The scalar, for test vectors.
+  package var exposedScalar: [UInt8] { scalar.exposed() }
+
+  /// Fixed text.
+  package var description: String { "(\(publicKey.kem) private key)" }
+
+  private func x25519(_ peer: [UInt8]) throws(CryptoError) -> SecretBytes {
+    let own = try KeyHandle(rawPrivate: scalar, type: EVP_PKEY_X25519)
+    let other = try KeyHandle(rawPublic: peer, type: EVP_PKEY_X25519)
+    let context = try unsafe OpenSSL.check(
+      EVP_PKEY_CTX_new_from_pkey(nil, own.pointer, nil), "EVP_PKEY_CTX_new_from_pkey")
+    defer { unsafe EVP_PKEY_CTX_free(context) }
+    try unsafe OpenSSL.check(EVP_PKEY_derive_init(context), "EVP_PKEY_derive_init")
+    try unsafe OpenSSL.check(
+      EVP_PKEY_derive_set_peer_ex(context, other.pointer, 0), "EVP_PKEY_derive_set_peer_ex")
+    let shared = try unsafe SecretBytes(count: 32) { (memory) throws(CryptoError) in
+      var count = memory.count
+      let address = unsafe memory.baseAddress?.assumingMemoryBound(to: UInt8.self)
+      guard unsafe EVP_PKEY_derive(context, address, &count) == 1, count == 32 else {
+        // libcrypto refuses a peer of small order, whose result is all zero. RFC 9180 §7.1.4.
+        ERR_clear_error()
+        throw CryptoError(.invalidKey, "a peer's key")
+      }
+    }
+    guard !constantTimeEquals(shared.exposed(), [UInt8](repeating: 0, count: 32)) else {
+      throw CryptoError(.invalidKey, "a peer's key")
+    }
+    return shared
+  }
+}

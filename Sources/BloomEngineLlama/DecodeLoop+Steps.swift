@@ -1,0 +1,202 @@
+internal import BloomBase
+internal import BloomEngine
+
+extension DecodeLoop {
+  /// One token for every choice that has one and whose reader has room.
+  func decodeStep() -> Bool {
+    var rows: [Int] = []
+    var entries: [BatchEntry] = []
+    for index in running.indices where running[index].isDecoding {
+      let choice = running[index]
+      let position = slots.slots[choice.slot].tokens.count
+      if let token = choice.replay.first {
+        entries.append(
+          BatchEntry(
+            token: token, position: position, slot: choice.slot,
+            wantsLogits: choice.replay.count == 1))
+      } else if let token = choice.next, requests[choice.requestID]?.outlet.hasRoom == true {
+        entries.append(
+          BatchEntry(token: token, position: position, slot: choice.slot, wantsLogits: true))
+      } else {
+        continue
+      }
+      rows.append(index)
+    }
+    guard !entries.isEmpty else { return false }
+    beat.setBusy(true, now: time.now())
+    let start = time.now()
+    let result = context.decode(entries)
+    guard result == .done else {
+      failBatch(rows, result)
+      return true
+    }
+    for (row, index) in rows.enumerated() {
+      let entry = entries[row]
+      slots.append([entry.token], to: entry.slot, isCanonical: false)
+      if running[index].hasEnded { continue }
+      if running[index].replay.isEmpty {
+        running[index].next = nil
+      } else {
+        running[index].replay.removeFirst()
+      }
+      if entry.wantsLogits { sample(index, row: row) }
+    }
+    note(tokens: entries.count, since: start, isPrefill: false)
+    removeEnded()
+    return true
+  }
+
+  /// One piece of one prompt; prompts take turns.
+  func prefillStep() -> Bool {
+    let waiting = running.indices.filter { running[$0].isPrefilling }
+    guard !waiting.isEmpty else { return false }
+    beat.setBusy(true, now: time.now())
+    prefillTurn += 1
+    let index = waiting[prefillTurn % waiting.count]
+    let choice = running[index]
+    let piece = DecodingProfile.pieceTokens
+    var end = min((choice.computed / piece + 1) * piece, choice.prefill.count)
+    // The prompt's last piece ends with the prompt, whatever follows it.
+    if choice.computed < choice.promptCount { end = min(end, choice.promptCount) }
+    let isLast = end == choice.prefill.count && choice.replay.isEmpty
+    let entries = (choice.computed..<end).map { position in
+      BatchEntry(
+        token: choice.prefill[position], position: position, slot: choice.slot,
+        wantsLogits: isLast && position == end - 1)
+    }
+    let start = time.now()
+    let result = context.decode(entries)
+    guard result == .done else {
+      failBatch([index], result)
+      return true
+    }
+    slots.append(
+      choice.prefill[choice.computed..<end], to: choice.slot,
+      isCanonical: end <= choice.promptCount)
+    running[index].computed = end
+    if isLast { sample(index, row: entries.count - 1) }
+    note(tokens: entries.count, since: start, isPrefill: true)
+    removeEnded()
+    return true
+  }
+
+  /// One text of one embeddings request; requests take turns.
+  func embeddingStep() -> Bool {
+    guard let id = embeddings.first, let request = requests[id] else { return false }
+    beat.setBusy(true, now: time.now())
+    embeddings.removeFirst()
+    announce(embedding: id)
+    var vectors: [[Float]] = []
+    for prompt in request.prepared.prompts {
+      if request.outlet.isCancelled {
+        fail(id, EngineError(.cancelled, "the request was cancelled"))
+        return true
+      }
+      let start = time.now()
+      context.forget(slot: 0, from: 0)
+      let entries = prompt.enumerated().map {
+        BatchEntry(token: $1, position: $0, slot: 0, wantsLogits: true)
+      }
+      guard context.decode(entries) == .done,
+        let vector = context.embedding(slot: 0, width: facts.embeddingWidth)
+      else {
+        fail(id, EngineError(.engine, "the model could not embed a text"))
+        return true
+      }
+      vectors.append(normalized(vector))
+      note(tokens: entries.count, since: start, isPrefill: true)
+    }
+    request.outlet.emit(.embeddings(vectors))
+    finishIfDone(id)
+    return true
+  }
+
+  private func announce(embedding id: Int) {
+    guard let request = requests[id] else { return }
+    request.outlet.emit(
+      .admitted(
+        EngineAdmission(
+          promptTokens: request.usage.promptTokens, cachedTokens: 0, replayedTokens: 0)))
+  }
+
+  private func normalized(_ vector: [Float]) -> [Float] {
+    let length = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
+    return length > 0 ? vector.map { $0 / length } : vector
+  }
+
+  /// Draws the next token of a choice and delivers it.
+  private func sample(_ index: Int, row: Int) {
+    let id = running[index].requestID
+    guard !running[index].hasEnded, let request = requests[id] else { return }
+    do {
+      let choice = running[index].choice
+      let token = try context.sample(choice.sampler, row: row, position: running[index].length)
+      if model.isEnd(token) {
+        try finish(index, .stop)
+        return
+      }
+      try choice.sampler.accept(token)
+      running[index].length += 1
+      running[index].sampled += 1
+      running[index].frame.tokens.append(token)
+      if let count = request.request.logprobs,
+        let logprob = context.logprobs(row: row, chosen: token, count: count)
+      {
+        running[index].frame.logprobs.append(logprob)
+      }
+      if let deltas = try running[index].choice.text.feed(token) {
+        running[index].frame.deltas = deltas
+        if !running[index].choice.text.isStopped { deliver(index) }
+      }
+      let isFull = slots.slots[running[index].slot].tokens.count + 1 >= facts.contextTokens
+      if running[index].choice.text.isStopped {
+        try finish(index, .stop)
+      } else if running[index].sampled >= request.request.maxTokens || isFull {
+        try finish(index, .length)
+      } else {
+        running[index].next = token
+      }
+    } catch {
+      fail(id, error)
+    }
+  }
+
+  private func deliver(_ index: Int) {
+    let frame = running[index].frame
+    guard !frame.tokens.isEmpty || !frame.deltas.isEmpty else { return }
+    let id = running[index].requestID
+    requests[id]?.usage.completionTokens += frame.tokens.count
+    requests[id]?.outlet.emit(.tokens(frame))
+    running[index].frame = EngineFrame(choice: frame.choice, tokens: [], deltas: [])
+  }
+
+  private func finish(_ index: Int, _ reason: EngineFinish) throws(EngineError) {
+    let rest = try running[index].choice.text.finish()
+    running[index].frame.deltas += rest
+    deliver(index)
+    let id = running[index].requestID
+    let calls = running[index].choice.text.hasCalls && reason == .stop
+    requests[id]?.outlet.emit(
+      .finished(choice: running[index].choice.index, calls ? .toolCalls : reason))
+    slots.release(running[index].slot, forgets: false)
+    running[index].next = nil
+    running[index].hasEnded = true
+    requests[id]?.remaining -= 1
+  }
+
+  /// Removes ended choices once no index into `running` is held any more.
+  func removeEnded() {
+    let ended = running.filter(\.hasEnded).map(\.requestID)
+    guard !ended.isEmpty else { return }
+    running.removeAll(where: \.hasEnded)
+    for id in ended { finishIfDone(id) }
+  }
+
+  private func failBatch(_ indices: [Int], _ result: DecodeResult) {
+    let error =
+      result == .noRoom
+      ? EngineError(.memory, "the context has no room left; try again later")
+      : EngineError(.engine, "llama.cpp failed while computing (\(result))")
+    for id in Set(indices.map { running[$0].requestID }) { fail(id, error, forgets: true) }
+  }
+}

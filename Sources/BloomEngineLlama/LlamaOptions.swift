@@ -1,0 +1,37 @@
+/// How a model is run on this machine.
+public struct LlamaOptions: Sendable {
+  /// Choices that run in one batch, 1…64.
+  public var slots = 4
+  /// Tokens one choice may hold; cut to what the model was trained for.
+  ///
+  /// Each slot has its own cache.
+  public var contextTokens = 4096
+  /// Requests that may wait, 1…1024.
+  public var queueLimit = 64
+  /// Events buffered for a slow reader before its choice pauses.
+  public var streamCapacity = 64
+  /// The most threads for computing; fewer are used while other programs need the processors.
+  public var threads = 1
+  /// Whether finished prompts are kept for requests of the same salt.
+  public var keepsPrefixes = true
+  /// Memory that may be used, in bytes; `nil` for what the system says is available.
+  public var memoryLimitBytes: Int?
+  /// A chat template (Jinja) that replaces the one in the file.
+  public var chatTemplate: String?
+  /// The name clients see; `nil` for the one in the file.
+  public var name: String?
+
+  /// Creates the defaults.
+  public init() {}
+}
+
+/// Numbers that decide which bits come out; part of the engine's identity.
+enum DecodingProfile {
+  /// Prompts are computed in calls of their own that end at multiples of this position.
+  ///
+  /// Equal borders give equal bits whatever else runs (measured: 0 forks in 50 × 100 tokens).
+  /// Larger pieces compute a little faster, smaller ones disturb other streams for less time.
+  static let pieceTokens = 128
+  /// Raised whenever a change of this target can change the bits of an answer.
+  static let version = 1
+}

@@ -1,0 +1,125 @@
+internal import BloomAPI
+package import BloomBase
+package import BloomClient
+internal import BloomHTTP
+package import BloomNet
+internal import BloomWire
+
+/// The OpenAI endpoints of the local gateway, thin over an ``InferenceService``.
+package struct OpenAIRoutes: Sendable {
+  private let service: any InferenceService
+  private let time: any TimeSource
+
+  /// Creates the endpoints over a service.
+  package init(service: any InferenceService, time: any TimeSource) {
+    self.service = service
+    self.time = time
+  }
+
+  /// Adds the routes.
+  package func add(to router: inout Router) {
+    router.get("/v1/models") { _ in try await models() }
+    router.get("/v1/models/*name") { request in
+      try await model(request.parameters["name"] ?? "")
+    }
+    router.post("/v1/chat/completions") { request in
+      try await GatewayErrors.openAI {
+        let chat = try ChatRequest.parse(try await Self.body(of: request))
+        return try await answer(chat) { header in
+          ChatStream(
+            header: header, choices: chat.choices, includesUsage: chat.includesUsage)
+        } whole: { header, choices, usage in
+          ChatAnswer.body(header: header, choices: choices, usage: usage)
+        }
+      }
+    }
+    router.post("/v1/completions") { request in
+      try await GatewayErrors.openAI {
+        let completion = try CompletionRequest.parse(try await Self.body(of: request))
+        return try await answer(completion) { header in
+          CompletionStream(header: header, includesUsage: completion.includesUsage)
+        } whole: { header, choices, usage in
+          CompletionAnswer.body(header: header, choices: choices, usage: usage)
+        }
+      }
+    }
+    router.post("/v1/embeddings") { request in
+      try await GatewayErrors.openAI {
+        let (embeddings, encoding) = try EmbeddingsRequest.parse(
+          try await Self.body(of: request))
+        return try await embed(embeddings, encoding)
+      }
+    }
+  }
+
+  private static func body(of request: Request) async throws -> [UInt8] {
+    try await request.body.collect(upTo: APILimits.bodyBytes)
+  }
+
+  // MARK: Models
+
+  private func models() async throws -> Response {
+    try await GatewayErrors.openAI {
+      let entries = try await service.models().map(entry)
+      return .json(ModelList.body(entries))
+    }
+  }
+
+  private func model(_ name: String) async throws -> Response {
+    try await GatewayErrors.openAI {
+      guard let model = try await service.models().first(where: { $0.name == name }) else {
+        throw APIError(
+          status: 404, type: "invalid_request_error", code: "model_not_found", parameter: "model",
+          message: "The model does not exist, or no verified machine serves it now.")
+      }
+      return .json(ModelList.body(entry(model)))
+    }
+  }
+
+  private func entry(_ model: ServedModel) -> ModelList.Entry {
+    ModelList.Entry(
+      name: model.name, isChat: model.isChat, created: time.unixTime().seconds, owner: "darkbloom")
+  }
+
+  // MARK: Answers
+
+  /// Starts an answer; its first step decides between an HTTP error and a stream.
+  private func answer(
+    _ request: InferenceRequest,
+    stream: (AnswerHeader) -> some StreamRenderer,
+    whole: (AnswerHeader, [AnswerCollector.Choice], AnswerUsage) -> [UInt8]
+  ) async throws -> Response {
+    let answer = try await service.begin(request)
+    return try await AnswerResponse.make(
+      answer, isStreaming: request.isStreaming, choices: request.choices,
+      stream: stream(answer.header), whole: whole)
+  }
+
+  private func embed(
+    _ request: InferenceRequest, _ encoding: EmbeddingsRequest.Encoding
+  ) async throws -> Response {
+    let answer = try await service.begin(request)
+    var vectors = [[Float]?](repeating: nil, count: request.choices)
+    while let step = await answer.next() {
+      switch step {
+      case .embedding(let index, let vector):
+        if vectors.indices.contains(index) { vectors[index] = vector }
+      case .finished(let usage):
+        let complete = vectors.compactMap { $0 }
+        guard complete.count == vectors.count else {
+          throw APIError(
+            status: 502, type: "server_error", code: "incomplete",
+            message: "The machine did not return every vector; try again.")
+        }
+        let body = EmbeddingsAnswer.body(
+          model: request.model, vectors: complete, promptTokens: usage.promptTokens,
+          encoding: encoding)
+        return await AnswerResponse.withFacts(.json(body), answer)
+      case .failed(let failure, let sealed):
+        throw AnswerTranslation.error(failure, sealed)
+      case .tokens, .json: break
+      }
+    }
+    throw CancellationError()
+  }
+}

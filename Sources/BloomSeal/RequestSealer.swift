@@ -1,0 +1,130 @@
+package import BloomBase
+package import BloomCrypto
+internal import BloomHPKE
+package import BloomRecords
+package import BloomWire
+
+/// What the user wants beside the content, in clear for the coordinator.
+package struct SealOptions: Sendable {
+  /// The most tokens of all choices together.
+  package var tokenClass: TokenClass
+  /// Milliseconds that the client waits for the first token.
+  package var deadlineMilliseconds: Int
+  /// How the answer is padded.
+  package var padding: PaddingProfile
+  /// Conditions for the coordinator.
+  package var constraints: Routing.Constraints
+
+  /// Sets every field.
+  package init(
+    tokenClass: TokenClass, deadlineMilliseconds: Int, padding: PaddingProfile = .padded,
+    constraints: Routing.Constraints = Routing.Constraints()
+  ) {
+    self.tokenClass = tokenClass
+    self.deadlineMilliseconds = deadlineMilliseconds
+    self.padding = padding
+    self.constraints = constraints
+  }
+}
+
+/// A sealed request, and the means to open its answer.
+package struct SealedRequest: Sendable {
+  /// The bytes for the coordinator, or for one machine directly.
+  package let envelope: [UInt8]
+  /// The head, as the coordinator reads it.
+  package let head: EnvelopeHead
+  let requestBytes: [UInt8]
+  let answers: [AnswerKeys]
+
+  /// Starts to open an answer; each attempt at another machine needs its own.
+  package func opener() -> ResponseOpener { ResponseOpener(self) }
+}
+
+/// Seals requests: one body, one wrapped key a machine.
+package enum RequestSealer: Sendable {
+  /// Seals a request with fresh secrets.
+  ///
+  /// - Parameters:
+  ///   - request: What is asked.
+  ///   - options: What the coordinator may know.
+  ///   - contexts: Used up.
+  /// - Returns: The envelope and the means to open its answer.
+  /// - Throws: `requestTooLarge`; `crypto` when libcrypto fails.
+  package static func seal(
+    _ request: CanonicalRequest, options: SealOptions, contexts: consuming ReadyContexts
+  ) throws(SealError) -> SealedRequest {
+    let secrets = try checking { () throws(CryptoError) in
+      (try SecretBytes.random(count: 32), SecureRandom.bytes(32))
+    }
+    return try seal(
+      request, options: options, contexts: contexts, envelopeKey: secrets.0,
+      requestNonce: Digest(secrets.1) ?? .zero)
+  }
+
+  /// Seals a request with given secrets, for test vectors; never use a pair twice.
+  package static func seal(
+    _ request: CanonicalRequest, options: SealOptions, contexts: consuming ReadyContexts,
+    envelopeKey: SecretBytes, requestNonce: Digest
+  ) throws(SealError) -> SealedRequest {
+    let plaintext = request.encoded
+    guard let padded = PaddedSize.holding(plaintext.count) else { throw .requestTooLarge }
+    let routing = Routing(
+      model: contexts.model, kind: request.kind, paddedByteCount: padded,
+      tokenClass: options.tokenClass, deadlineMilliseconds: options.deadlineMilliseconds,
+      padding: options.padding, answer: request.answer.id, part: request.part,
+      constraints: options.constraints)
+    let head = EnvelopeHead(suite: contexts.suite, requestNonce: requestNonce, routing: routing)
+    let headBytes = head.encoded
+    let body = try sealBody(plaintext, padded: padded, envelopeKey, requestNonce)
+    let binding = WrapInfo.associatedData(head: headBytes, body: body.span)
+
+    var envelope: [UInt8] = []
+    envelope.reserveCapacity(headBytes.count + 1 + 4 * 157 + body.count)
+    envelope.append(contentsOf: headBytes)
+    envelope.append(UInt8(contexts.count))
+    var answers: [AnswerKeys] = []
+    let (candidate, answer) = try contexts.first.wrap(envelopeKey, associatedData: binding)
+    candidate.append(to: &envelope)
+    answers.append(answer)
+    try wrap(contexts.second, envelopeKey, binding, &envelope, &answers)
+    try wrap(contexts.third, envelopeKey, binding, &envelope, &answers)
+    try wrap(contexts.fourth, envelopeKey, binding, &envelope, &answers)
+    envelope.append(contentsOf: body)
+    return SealedRequest(
+      envelope: envelope, head: head, requestBytes: plaintext, answers: answers)
+  }
+
+  private static func wrap(
+    _ context: consuming ReadyContext?, _ envelopeKey: SecretBytes, _ binding: [UInt8],
+    _ envelope: inout [UInt8], _ answers: inout [AnswerKeys]
+  ) throws(SealError) {
+    guard let context else { return }
+    let (candidate, answer) = try context.wrap(envelopeKey, associatedData: binding)
+    candidate.append(to: &envelope)
+    answers.append(answer)
+  }
+
+  private static func sealBody(
+    _ plaintext: [UInt8], padded: Int, _ envelopeKey: SecretBytes, _ requestNonce: Digest
+  ) throws(SealError) -> [UInt8] {
+    var body: [UInt8] = []
+    body.reserveCapacity(ChunkFraming.bodyByteCount(padded))
+    do throws(CryptoError) {
+      var cipher = try ChunkCipher(envelopeKey: envelopeKey, requestNonce: requestNonce)
+      var offset = 0
+      while offset < padded {
+        let end = min(padded, offset + ChunkFraming.maximumPlaintext)
+        let isFinal = end == padded
+        ChunkFraming.appendPrefix(
+          sealedByteCount: end - offset + ChunkFraming.tagByteCount, isFinal: isFinal, to: &body)
+        let start = body.count
+        let text = min(offset, plaintext.count)..<min(end, plaintext.count)
+        body.append(contentsOf: plaintext[text])
+        body.append(contentsOf: repeatElement(0, count: end - offset - text.count))
+        try cipher.seal(endOf: &body, from: start, isFinal: isFinal)
+        offset = end
+      }
+    } catch { throw .crypto(error) }
+    return body
+  }
+}

@@ -1,0 +1,188 @@
+package import BloomBase
+package import BloomLedger
+
+/// One line of an account's statement. What an owner is shown here is what was posted.
+package struct StatementLine: Hashable, Sendable {
+  /// The entry's number.
+  package var sequence: Int64
+  /// When.
+  package var time: UnixTime
+  /// Why.
+  package var kind: EntryKind
+  /// The part, of lines that an owner earned.
+  package var part: Int?
+  /// The owner's machine; never told to users.
+  package var node: NodeID?
+  /// The model, of settlements.
+  package var model: ModelID?
+  /// Prompt tokens paid with this line.
+  package var promptTokens = 0
+  /// Completion tokens paid with this line.
+  package var completionTokens = 0
+  /// Before the platform's share, of lines an owner earned; what was paid, of a user's.
+  package var gross = Micros.zero
+  /// The platform's share, of lines an owner earned.
+  package var fee = Micros.zero
+  /// Paid by the replay pool, of lines an owner earned.
+  package var replayPaid = Micros.zero
+  /// What the line changes of all the account has, reserved and held money included.
+  package var change: Micros
+}
+
+/// An account's movements of a period, and their sums.
+package struct Statement: Hashable, Sendable {
+  /// Whose.
+  package let account: AccountID
+  /// Its lines in order. Reservations change nothing in sum and are left out.
+  package private(set) var lines: [StatementLine] = []
+
+  /// The sum of all changes.
+  package var change: Micros { lines.reduce(.zero) { $0 + $1.change } }
+  /// What was earned by serving, net of the platform's share.
+  package var earned: Micros {
+    lines.reduce(.zero) { $0 + ($1.node == nil ? .zero : $1.change) }
+  }
+
+  /// Makes a statement of an account's entries.
+  package init(_ account: AccountID, _ entries: [Entry]) {
+    self.account = account
+    for entry in entries { add(entry) }
+  }
+
+  /// What each machine earned, net.
+  package var earnedByNode: [NodeID: Micros] {
+    lines.reduce(into: [:]) { sums, line in
+      if let node = line.node { sums[node, default: .zero] += line.change }
+    }
+  }
+
+  /// What each model earned (positive) or cost (negative).
+  package var changeByModel: [ModelID: Micros] {
+    lines.reduce(into: [:]) { sums, line in
+      if let model = line.model { sums[model, default: .zero] += line.change }
+    }
+  }
+
+  private mutating func add(_ entry: Entry) {
+    let change = entry.postings.reduce(Micros.zero) {
+      $1.account == account ? $0 + $1.amount : $0
+    }
+    guard let record = entry.settlement else {
+      guard change != .zero || entry.kind == .hold || entry.kind == .holdReleased else { return }
+      lines.append(
+        StatementLine(sequence: entry.sequence, time: entry.time, kind: entry.kind, change: change))
+      return
+    }
+    if record.payer == account {
+      var line = StatementLine(
+        sequence: entry.sequence, time: entry.time, kind: entry.kind, change: -record.gross)
+      line.model = record.model
+      line.promptTokens = record.lines.reduce(0) { $0 + $1.promptTokens }
+      line.completionTokens = record.lines.reduce(0) { $0 + $1.completionTokens }
+      line.gross = record.gross
+      lines.append(line)
+    }
+    for part in record.lines where part.owner == account {
+      var line = StatementLine(
+        sequence: entry.sequence, time: entry.time, kind: entry.kind, change: part.earned)
+      line.part = part.part
+      line.node = part.node
+      line.model = record.model
+      line.promptTokens = part.promptTokens
+      line.completionTokens = part.completionTokens
+      line.gross = part.gross
+      line.fee = part.fee
+      line.replayPaid = part.replayPaid
+      lines.append(line)
+    }
+  }
+}
+
+extension Statement {
+  private static let columns = [
+    "entry", "time", "kind", "part", "node", "model", "prompt_tokens", "completion_tokens",
+    "gross_micros", "fee_micros", "replay_micros", "change_micros",
+  ]
+
+  private static func values(_ line: StatementLine) -> [(text: String, isNumber: Bool)] {
+    [
+      ("\(line.sequence)", true), ("\(line.time.seconds)", true), (line.kind.name, false),
+      (line.part.map { "\($0)" } ?? "", line.part != nil),
+      (line.node?.digest.hex ?? "", false), (line.model?.digest.hex ?? "", false),
+      ("\(line.promptTokens)", true), ("\(line.completionTokens)", true),
+      ("\(line.gross.rawValue)", true), ("\(line.fee.rawValue)", true),
+      ("\(line.replayPaid.rawValue)", true), ("\(line.change.rawValue)", true),
+    ]
+  }
+
+  /// Comma-separated values with a heading, RFC 4180. Money in whole micro-units.
+  package var csv: String {
+    var text = Self.columns.joined(separator: ",") + "\r\n"
+    for line in lines {
+      text += Self.values(line).map(\.text).joined(separator: ",") + "\r\n"
+    }
+    return text
+  }
+
+  /// An object with the account and a list of lines. Money as integers of micro-units.
+  package var json: String {
+    // No value can need an escape: names of accounts and kinds, hexadecimal digits, integers.
+    let objects = lines.map { line in
+      let fields = zip(Self.columns, Self.values(line)).compactMap { name, value in
+        value.text.isEmpty
+          ? nil : "\"\(name)\":" + (value.isNumber ? value.text : "\"\(value.text)\"")
+      }
+      return "{" + fields.joined(separator: ",") + "}"
+    }
+    return "{\"account\":\"\(account)\",\"change_micros\":\(change.rawValue),\"lines\":["
+      + objects.joined(separator: ",") + "]}"
+  }
+}
+
+extension LedgerStore {
+  /// An account's statement of a half-open period.
+  ///
+  /// - Parameters:
+  ///   - account: Whose.
+  ///   - period: From and until, the end excluded.
+  ///   - limit: Entries at most; the earliest are kept.
+  /// - Returns: The statement of what is durable.
+  /// - Throws: ``StoreError`` when the backend cannot be read.
+  package func statement(
+    of account: AccountID, in period: Range<UnixTime>, limit: Int = 100_000
+  ) async throws -> Statement {
+    Statement(
+      account, try await backend.entries(of: account, in: period, after: 0, limit: limit))
+  }
+
+  /// Questions a settled line; the owner's share is held until it is resolved.
+  ///
+  /// - Parameters:
+  ///   - sequence: The settlement's entry.
+  ///   - part: The line's part.
+  ///   - payer: Who asks; must be who paid.
+  /// - Returns: What it did.
+  /// - Throws: ``LedgerError/notDisputable`` unless this account paid such a line.
+  @discardableResult
+  package func openDispute(
+    sequence: Int64, part: Int, payer: AccountID
+  ) async throws -> LedgerOutcome {
+    let entry = try await backend.entries(after: sequence - 1, limit: 1).first
+    guard let entry, entry.sequence == sequence, let record = entry.settlement,
+      record.payer == payer, let line = record.lines.first(where: { $0.part == part })
+    else { throw LedgerError.notDisputable }
+    return try await apply(
+      .openDispute(
+        DisputeRequest(
+          sequence: sequence, settledAt: entry.time, payer: record.payer, line: line)))
+  }
+
+  /// An account's usage of some days, without reading entries.
+  ///
+  /// - Throws: ``StoreError`` when the backend cannot be read.
+  package func usage(
+    of account: AccountID, days: ClosedRange<Int32>
+  ) async throws -> [UsageKey: Usage] {
+    try await backend.usage(of: account, days: days)
+  }
+}

@@ -1,0 +1,58 @@
+package import BloomBase
+package import BloomLedger
+
+/// What is written in one transaction.
+package struct StoreChanges: Hashable, Sendable {
+  /// The ledger's.
+  package var ledger = ChangeSet()
+  /// Rows written; `nil` for deleted ones.
+  package var records: [Record.Key: Record?] = [:]
+
+  /// No changes.
+  package init() {}
+
+  /// Whether there is nothing to write.
+  package var isEmpty: Bool { ledger.isEmpty && records.isEmpty }
+}
+
+/// What a store needs to go on.
+package struct StoreSnapshot: Hashable, Sendable {
+  /// The ledger's.
+  package var ledger = LedgerSnapshot()
+  /// All rows of cached kinds.
+  package var records: [Record] = []
+
+  /// A new store.
+  package init() {}
+}
+
+/// Where a ``LedgerStore`` keeps its changes: memory, SQLite or PostgreSQL.
+///
+/// The rules are the ``Ledger``'s; a backend only writes and reads. One store writes to a backend
+/// at a time, and the backend enforces it: a second process is refused or deposes the first.
+package protocol StoreBackend: Sendable {
+  /// Becomes the one writer; whoever was before is refused from now on.
+  func takeOver() async throws
+  /// Everything needed to go on; `now` decides what is recent. Changes nothing.
+  func load(now: UnixTime) async throws -> StoreSnapshot
+  /// Writes all or nothing, and returns when it survives a power loss.
+  func commit(_ changes: StoreChanges) async throws
+  /// Entries numbered above `sequence`, in order.
+  func entries(after sequence: Int64, limit: Int) async throws -> [Entry]
+  /// An account's entries in a half-open range of time and numbered above `sequence`, in order.
+  func entries(
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
+  ) async throws -> [Entry]
+  /// An account's usage of some days.
+  func usage(of account: AccountID, days: ClosedRange<Int32>) async throws -> [UsageKey: Usage]
+  /// An account's payouts, newest first; of every account when `nil`.
+  func payouts(of account: AccountID?, limit: Int) async throws -> [Payout]
+  /// One row of a kind that is not cached.
+  func record(_ key: Record.Key) async throws -> Record?
+  /// Rows of a group of a kind that is not cached.
+  func records(_ kind: RecordKind, group: String) async throws -> [Record]
+  /// Deletes rows of kinds that are not cached and expired before a time.
+  func deleteExpired(before time: UnixTime) async throws
+  /// Ends the backend; later calls fail.
+  func close() async
+}

@@ -1,0 +1,191 @@
+internal import BloomBase
+internal import BloomStore
+internal import CPostgres
+
+/// A parameter of a statement, in PostgreSQL's text or binary form.
+enum PostgresValue {
+  case integer(Int64)
+  case text(String)
+  case blob([UInt8])
+  case null
+}
+
+/// One connection. Used by one thread at a time; each call blocks that thread.
+@safe
+final class PostgresConnection {
+  private let handle: OpaquePointer
+  private var prepared: [String: String] = [:]
+
+  /// Connects. postgresql.org/docs/15/libpq-connect.html
+  ///
+  /// - Parameter settings: `host=… dbname=…` or a `postgresql://` address.
+  init(_ settings: String) throws {
+    guard let handle = unsafe PQconnectdb(settings) else {
+      throw StoreError(.unavailable, "PQconnectdb")
+    }
+    unsafe self.handle = handle
+    guard unsafe PQstatus(handle) == CONNECTION_OK else {
+      throw StoreError(.unavailable, "PQconnectdb")
+    }
+    try execute("SET client_min_messages = warning; SET synchronous_commit = on")
+  }
+
+  deinit { unsafe PQfinish(handle) }
+
+  /// Runs statements without parameters and results.
+  func execute(_ sql: String) throws {
+    let result = unsafe PostgresResult(PQexec(handle, sql))
+    try result.check("PQexec")
+  }
+
+  /// Prepares a statement once in the connection's life; its short name.
+  ///
+  /// The server compares 63 bytes of a name, so the text itself cannot be the name.
+  func prepare(_ sql: String) throws -> String {
+    if let name = prepared[sql] { return name }
+    let name = "s\(prepared.count)"
+    let result = unsafe PostgresResult(PQprepare(handle, name, sql, 0, nil))
+    try result.check("PQprepare")
+    prepared[sql] = name
+    return name
+  }
+
+  /// Runs a statement, prepared at its first use, and waits for its rows.
+  func query(_ sql: String, _ values: [PostgresValue]) throws -> PostgresResult {
+    let name = try prepare(sql)
+    let result = unsafe withParameters(values) { count, pointers, lengths, formats in
+      unsafe PostgresResult(
+        PQexecPrepared(handle, name, count, pointers, lengths, formats, 1))
+    }
+    try result.check("PQexecPrepared")
+    return result
+  }
+
+  /// Sends a batch in one round trip; all of it happens or, after the first error, none.
+  ///
+  /// Pipeline mode, postgresql.org/docs/15/libpq-pipeline-mode.html: statements between two syncs
+  /// are one implicit transaction, committed at the sync.
+  func pipeline(_ statements: [(name: String, values: [PostgresValue])]) throws {
+    guard unsafe PQenterPipelineMode(handle) == 1 else {
+      throw StoreError(.unavailable, "PQenterPipelineMode")
+    }
+    var failure: StoreError?
+    for statement in statements {
+      let code = unsafe withParameters(statement.values) { count, pointers, lengths, formats in
+        unsafe PQsendQueryPrepared(
+          handle, statement.name, count, pointers, lengths, formats, 1)
+      }
+      guard code == 1 else { throw StoreError(.unavailable, "PQsendQueryPrepared") }
+    }
+    guard unsafe PQpipelineSync(handle) == 1 else {
+      throw StoreError(.unavailable, "PQpipelineSync")
+    }
+    var isSynced = false
+    while !isSynced {
+      guard let pointer = unsafe PQgetResult(handle) else {
+        // Ends one statement's results; a lost connection would never end.
+        guard unsafe PQstatus(handle) == CONNECTION_OK else {
+          throw StoreError(.unavailable, "connection lost")
+        }
+        continue
+      }
+      let result = unsafe PostgresResult(pointer)
+      if result.status == PGRES_PIPELINE_SYNC {
+        isSynced = true
+      } else if result.status != PGRES_PIPELINE_ABORTED, failure == nil {
+        failure = result.failure("pipeline")
+      }
+    }
+    guard unsafe PQexitPipelineMode(handle) == 1 else {
+      throw StoreError(.unavailable, "PQexitPipelineMode")
+    }
+    if let failure { throw failure }
+  }
+
+  private func withParameters<R>(
+    _ values: [PostgresValue],
+    _ body: (
+      Int32, UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<Int32>, UnsafePointer<Int32>
+    ) -> R
+  ) -> R {
+    // All parameters in one buffer, each ended by a zero byte: integers and texts go as text.
+    var bytes: [CChar] = []
+    var offsets: [Int?] = []
+    var lengths: [Int32] = []
+    var formats: [Int32] = []
+    for value in values {
+      offsets.append(bytes.count)
+      switch value {
+      case .integer(let number):
+        formats.append(0)
+        bytes += "\(number)".utf8.map { CChar(bitPattern: $0) }
+      case .text(let text):
+        formats.append(0)
+        bytes += text.utf8.map { CChar(bitPattern: $0) }
+      case .blob(let blob):
+        formats.append(1)
+        bytes += blob.map { CChar(bitPattern: $0) }
+      case .null:
+        formats.append(0)
+        offsets[offsets.count - 1] = nil
+      }
+      lengths.append(Int32(bytes.count - (offsets.last.flatMap { $0 } ?? bytes.count)))
+      bytes.append(0)
+    }
+    return unsafe bytes.withUnsafeBufferPointer { buffer in
+      let pointers = unsafe offsets.map { offset in
+        unsafe offset.flatMap { unsafe buffer.baseAddress?.advanced(by: $0) }
+      }
+      return unsafe body(Int32(values.count), pointers, lengths, formats)
+    }
+  }
+}
+
+/// The result of a statement, with binary columns.
+@safe
+final class PostgresResult {
+  private let pointer: OpaquePointer?
+
+  init(_ pointer: OpaquePointer?) { unsafe self.pointer = pointer }
+
+  deinit { unsafe PQclear(pointer) }
+
+  var status: ExecStatusType { unsafe PQresultStatus(pointer) }
+  var count: Int { Int(unsafe PQntuples(pointer)) }
+
+  func check(_ function: String) throws {
+    if let failure = failure(function) { throw failure }
+  }
+
+  /// The error, by its SQLSTATE class. postgresql.org/docs/15/errcodes-appendix.html
+  func failure(_ function: String) -> StoreError? {
+    if status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK { return nil }
+    // PG_DIAG_SQLSTATE is a character constant, which Swift does not import.
+    let field = unsafe PQresultErrorField(pointer, Int32(UInt8(ascii: "C")))
+    let state = unsafe field.map { unsafe String(cString: $0) } ?? "none"
+    if state == "22012" { return StoreError(.deposed, "postgres") }
+    let isRejected = ["22", "23"].contains(String(state.prefix(2)))
+    return StoreError(isRejected ? .rejected : .unavailable, "\(function): \(state)")
+  }
+
+  func isNull(_ row: Int, _ column: Int32) -> Bool {
+    unsafe PQgetisnull(pointer, Int32(row), column) == 1
+  }
+
+  func blob(_ row: Int, _ column: Int32) -> [UInt8] {
+    guard let start = unsafe PQgetvalue(pointer, Int32(row), column) else { return [] }
+    let count = unsafe Int(PQgetlength(pointer, Int32(row), column))
+    return unsafe Array(UnsafeRawBufferPointer(start: start, count: count))
+  }
+
+  func text(_ row: Int, _ column: Int32) -> String {
+    String(decoding: blob(row, column), as: UTF8.self)
+  }
+
+  /// A binary integer of any width, big-endian.
+  func integer(_ row: Int, _ column: Int32) -> Int64 {
+    let bytes = blob(row, column)
+    let isNegative = (bytes.first ?? 0) >= 0x80
+    return bytes.reduce(isNegative ? -1 : 0) { $0 << 8 | Int64($1) }
+  }
+}

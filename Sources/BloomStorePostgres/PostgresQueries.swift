@@ -1,0 +1,186 @@
+internal import BloomBase
+internal import BloomLedger
+internal import BloomStore
+
+/// The statements of the PostgreSQL backend, on a connection of the caller.
+struct PostgresQueries {
+  private let connection: PostgresConnection
+
+  init(_ connection: PostgresConnection) { self.connection = connection }
+
+  // MARK: Writing
+
+  /// Writes changes in one transaction and one round trip; a deposed writer's fail whole.
+  func write(_ changes: StoreChanges, writer: Int64) throws {
+    var batch = PostgresBatch(connection)
+    // Locks the row against a take-over; divides by zero when another writer's number is there.
+    try batch.add(
+      """
+      SELECT 1 / (SELECT count(*) FROM
+        (SELECT 1 FROM meta WHERE name = 'writer' AND value = $1::bigint FOR UPDATE) AS locked)
+      """, [.integer(writer)])
+    try batch.add(entries: changes.ledger.entries)
+    try batch.add(state: changes.ledger)
+    try batch.add(usage: changes.ledger.usage)
+    try batch.add(records: changes.records)
+    try batch.send()
+  }
+
+  // MARK: Reading
+
+  func snapshot(now: UnixTime) throws -> StoreSnapshot {
+    var snapshot = StoreSnapshot()
+    let last = try query("SELECT sequence, time FROM entries ORDER BY sequence DESC LIMIT 1")
+    if last.count == 1 {
+      snapshot.ledger.sequence = last.integer(0, 0)
+      snapshot.ledger.time = UnixTime(last.integer(0, 1))
+    }
+    let balances = try query("SELECT account, credit, earned, reserved, held, payout FROM balances")
+    for row in 0..<balances.count {
+      guard let account = AccountID(balances.text(row, 0)) else { throw PackedError() }
+      var balance = Balance()
+      for bucket in Bucket.allCases {
+        balance[bucket] = Micros(balances.integer(row, Int32(bucket.rawValue) + 1))
+      }
+      snapshot.ledger.balances[account] = balance
+    }
+    snapshot.ledger.answers = try bodies("answers").map { try Answer(packed: $0) }
+    snapshot.ledger.disputes = try bodies("disputes").map { try Dispute(packed: $0) }
+    snapshot.ledger.payouts = try bodies("payouts WHERE pending = 1").map {
+      try Payout(packed: $0)
+    }
+    snapshot.ledger.policies = try bodies("policies ORDER BY version").map {
+      try AdoptedPolicy(packed: $0)
+    }
+    snapshot.ledger.prices = try bodies("prices ORDER BY version").map {
+      try PriceVersion(packed: $0)
+    }
+    snapshot.ledger.recent = try entries(
+      """
+      SELECT * FROM entries WHERE time >= $1::bigint
+      UNION SELECT * FROM entries WHERE time >= $2::bigint AND kind NOT IN (3, 4) ORDER BY 1
+      """,
+      [
+        .integer(now.seconds - LedgerLimits.closedAnswerSeconds),
+        .integer(now.seconds - LedgerLimits.keySeconds),
+      ])
+    let kinds = RecordKind.allCases.filter(\.isCached).map { "\($0.rawValue)" }
+    snapshot.records = try records(
+      "SELECT * FROM records WHERE kind IN (\(kinds.joined(separator: ",")))", [])
+    return snapshot
+  }
+
+  func entries(after sequence: Int64, limit: Int) throws -> [Entry] {
+    try entries(
+      "SELECT * FROM entries WHERE sequence > $1::bigint ORDER BY sequence LIMIT $2::bigint",
+      [.integer(sequence), .integer(Int64(limit))])
+  }
+
+  func entries(
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
+  ) throws -> [Entry] {
+    // Times never go back, so a period is a range of numbers.
+    let first = try firstSequence(from: period.lowerBound)
+    let end = try firstSequence(from: period.upperBound)
+    return try entries(
+      """
+      SELECT e.* FROM account_entries a JOIN entries e ON e.sequence = a.sequence
+      WHERE a.account = $1 AND a.sequence >= $2::bigint AND a.sequence < $3::bigint
+      ORDER BY a.sequence LIMIT $4::bigint
+      """,
+      [
+        .text(account.rawValue), .integer(max(first, sequence + 1)), .integer(end),
+        .integer(Int64(limit)),
+      ])
+  }
+
+  private func firstSequence(from time: UnixTime) throws -> Int64 {
+    let result = try query(
+      """
+      SELECT sequence FROM entries WHERE time >= $1::bigint ORDER BY time, sequence LIMIT 1
+      """, [.integer(time.seconds)])
+    return result.count == 0 ? .max : result.integer(0, 0)
+  }
+
+  func usage(of account: AccountID, days: ClosedRange<Int32>) throws -> [UsageKey: Usage] {
+    let rows = try query(
+      "SELECT * FROM usage WHERE account = $1 AND day BETWEEN $2::bigint AND $3::bigint",
+      [
+        .text(account.rawValue), .integer(Int64(days.lowerBound)),
+        .integer(Int64(days.upperBound)),
+      ])
+    var result: [UsageKey: Usage] = [:]
+    for row in 0..<rows.count {
+      guard let role = UsageKey.Role(rawValue: UInt8(truncatingIfNeeded: rows.integer(row, 2))),
+        let model = Digest(rows.blob(row, 4))
+      else { throw PackedError() }
+      let key = UsageKey(
+        day: Int32(truncatingIfNeeded: rows.integer(row, 1)), account: account, role: role,
+        node: NodeID(rows.blob(row, 3)), model: ModelID(model))
+      var usage = Usage()
+      usage.answers = rows.integer(row, 5)
+      usage.promptTokens = rows.integer(row, 6)
+      usage.completionTokens = rows.integer(row, 7)
+      usage.replayedTokens = rows.integer(row, 8)
+      usage.gross = Micros(rows.integer(row, 9))
+      usage.fee = Micros(rows.integer(row, 10))
+      usage.replayPaid = Micros(rows.integer(row, 11))
+      result[key] = usage
+    }
+    return result
+  }
+
+  func payouts(of account: AccountID?, limit: Int) throws -> [Payout] {
+    var values = [PostgresValue.integer(Int64(limit))]
+    if let account { values.append(.text(account.rawValue)) }
+    let filter = account == nil ? "" : "WHERE account = $2"
+    let rows = try query(
+      "SELECT body FROM payouts \(filter) ORDER BY id DESC LIMIT $1::bigint", values)
+    return try (0..<rows.count).map { try Payout(packed: rows.blob($0, 0)) }
+  }
+
+  func record(_ key: Record.Key) throws -> Record? {
+    try records(
+      "SELECT * FROM records WHERE kind = $1::bigint AND id = $2",
+      [.integer(Int64(key.kind.rawValue)), .text(key.id)]
+    ).first
+  }
+
+  func records(_ kind: RecordKind, group: String) throws -> [Record] {
+    try records(
+      "SELECT * FROM records WHERE kind = $1::bigint AND grp = $2 ORDER BY id",
+      [.integer(Int64(kind.rawValue)), .text(group)])
+  }
+
+  private func query(_ sql: String, _ values: [PostgresValue] = []) throws -> PostgresResult {
+    try connection.query(sql, values)
+  }
+
+  private func bodies(_ source: String) throws -> [[UInt8]] {
+    let rows = try query("SELECT body FROM \(source)")
+    return (0..<rows.count).map { rows.blob($0, 0) }
+  }
+
+  private func entries(_ sql: String, _ values: [PostgresValue]) throws -> [Entry] {
+    let rows = try query(sql, values)
+    return try (0..<rows.count).map { row in
+      try Entry(
+        sequence: rows.integer(row, 0), time: UnixTime(rows.integer(row, 1)),
+        kind: UInt8(truncatingIfNeeded: rows.integer(row, 2)), reference: rows.text(row, 3),
+        packed: rows.blob(row, 4))
+    }
+  }
+
+  private func records(_ sql: String, _ values: [PostgresValue]) throws -> [Record] {
+    let rows = try query(sql, values)
+    return try (0..<rows.count).map { row in
+      guard let kind = RecordKind(rawValue: UInt8(truncatingIfNeeded: rows.integer(row, 0))) else {
+        throw PackedError()
+      }
+      return Record(
+        key: Record.Key(kind, rows.text(row, 1)), group: rows.text(row, 2),
+        expires: rows.isNull(row, 3) ? nil : UnixTime(rows.integer(row, 3)),
+        body: rows.blob(row, 4))
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/// The tables, as a list of migrations: number n brings a database from version n − 1 to n.
+///
+/// Never change one that was released; add the next.
+enum PostgresSchema {
+  static let migrations = [
+    """
+    CREATE TABLE entries(sequence BIGINT PRIMARY KEY, time BIGINT NOT NULL,
+      kind BIGINT NOT NULL, reference TEXT NOT NULL, body BYTEA NOT NULL);
+    CREATE INDEX entries_by_time ON entries(time);
+    CREATE INDEX entries_with_key ON entries(time) WHERE kind NOT IN (3, 4);
+    CREATE TABLE account_entries(account TEXT NOT NULL, sequence BIGINT NOT NULL,
+      PRIMARY KEY(account, sequence));
+    CREATE TABLE balances(account TEXT PRIMARY KEY, credit BIGINT NOT NULL,
+      earned BIGINT NOT NULL, reserved BIGINT NOT NULL, held BIGINT NOT NULL,
+      payout BIGINT NOT NULL);
+    CREATE TABLE answers(id BYTEA PRIMARY KEY, body BYTEA NOT NULL);
+    CREATE TABLE disputes(sequence BIGINT NOT NULL, part BIGINT NOT NULL, body BYTEA NOT NULL,
+      PRIMARY KEY(sequence, part));
+    CREATE TABLE payouts(id BIGINT PRIMARY KEY, account TEXT NOT NULL, pending BIGINT NOT NULL,
+      body BYTEA NOT NULL);
+    CREATE INDEX payouts_by_account ON payouts(account, id);
+    CREATE TABLE policies(version BIGINT PRIMARY KEY, body BYTEA NOT NULL);
+    CREATE TABLE prices(version BIGINT PRIMARY KEY, body BYTEA NOT NULL);
+    CREATE TABLE usage(account TEXT NOT NULL, day BIGINT NOT NULL, role BIGINT NOT NULL,
+      node BYTEA NOT NULL, model BYTEA NOT NULL, answers BIGINT NOT NULL,
+      prompt BIGINT NOT NULL, completion BIGINT NOT NULL, replayed BIGINT NOT NULL,
+      gross BIGINT NOT NULL, fee BIGINT NOT NULL, replay_paid BIGINT NOT NULL,
+      PRIMARY KEY(account, day, role, node, model));
+    CREATE TABLE records(kind BIGINT NOT NULL, id TEXT NOT NULL, grp TEXT NOT NULL,
+      expires BIGINT, body BYTEA NOT NULL, PRIMARY KEY(kind, id));
+    CREATE INDEX records_by_group ON records(kind, grp, id);
+    CREATE INDEX records_by_expiry ON records(expires) WHERE expires IS NOT NULL;
+    """
+  ]
+}

@@ -1,0 +1,3 @@
+// llama.cpp and the shim around its common/, as scripts/deps-engine built them.
+#pragma once
+#include <lcc.h>

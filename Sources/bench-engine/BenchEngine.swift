@@ -1,0 +1,191 @@
+internal import BloomBase
+internal import BloomBench
+internal import BloomEngine
+internal import BloomEngineLlama
+
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
+/// Measures the engine beside llama.cpp's own tools on the same file, in turns.
+@main
+struct BenchEngine {
+  static let folder =
+    (variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "") + "/.cache") + "/darkbloom/engine"
+  static let model = "\(folder)/current/share/models/smollm2-135m-instruct-q8_0.gguf"
+  static let rounds = Int(variable("ROUNDS") ?? "") ?? 3
+  static let time = SystemTime()
+
+  static func main() async throws {
+    let peers = Peers(engineFolder: folder)
+    if peers == nil { print("llama.cpp's tools are missing: scripts/deps-engine --peers") }
+    var rows: [BenchRow] = []
+    for threads in [1, 2] { rows += try await single(threads: threads, peers: peers) }
+    rows += try await parallel(peers: peers)
+    rows += try await latency()
+    BenchReport.finish(area: "engine", rows: rows)
+  }
+
+  static func variable(_ name: String) -> String? {
+    guard let value = unsafe getenv(name) else { return nil }
+    return unsafe String(cString: value)
+  }
+
+  static func engine(_ change: (inout LlamaOptions) -> Void) async throws -> LlamaEngine {
+    let descriptor = unsafe open(model, O_RDONLY)
+    guard descriptor >= 0 else { throw EngineError(.model, "no bundled model; run make deps") }
+    defer { close(descriptor) }
+    var options = LlamaOptions()
+    options.contextTokens = 1024
+    options.keepsPrefixes = false
+    change(&options)
+    return try await LlamaEngine.load(descriptor: descriptor, options: options)
+  }
+
+  /// A request whose prompt no other shares, that decodes exactly `tokens`.
+  static func request(_ id: Int, prompt: Int, tokens: Int) -> EngineRequest {
+    let ids = (0..<prompt).map {
+      Int32(CounterRandom.bits(seed: UInt64(id), choice: 0, position: $0) % 40_000 + 1000)
+    }
+    var request = EngineRequest(
+      job: .completion(.tokens(ids)), seed: UInt64(id), salt: "\(id)", maxTokens: tokens)
+    request.sampling = .greedy
+    request.sampling.logitBias = [2: -100, 0: -100]  // never ends by itself
+    return request
+  }
+
+  struct Times {
+    var admitted = Instant(nanoseconds: 0)
+    var first = Instant(nanoseconds: 0)
+    var last = Instant(nanoseconds: 0)
+    var tokens = 0
+    var stamps: [Instant] = []
+  }
+
+  static func run(_ engine: LlamaEngine, _ request: EngineRequest) async throws -> Times {
+    var times = Times()
+    let stream = try engine.submit(request)
+    while let event = await stream.next() {
+      switch event {
+      case .admitted: times.admitted = time.now()
+      case .tokens(let frame):
+        times.last = time.now()
+        if times.tokens == 0 { times.first = times.last }
+        times.tokens += frame.tokens.count
+        times.stamps.append(times.last)
+      case .failed(let error): throw error
+      case .finished, .embeddings, .done: break
+      }
+    }
+    return times
+  }
+
+  static func seconds(_ from: Instant, _ to: Instant) -> Double {
+    Double((to - from).wholeNanoseconds) / 1e9
+  }
+
+  /// Prompt and decode speed of one stream, best of the rounds on both sides.
+  static func single(threads: Int, peers: Peers?) async throws -> [BenchRow] {
+    let engine = try await engine {
+      $0.threads = threads
+      $0.slots = 1
+    }
+    var (prompt, decode) = (0.0, 0.0)
+    var peer: (prompt: Double, decode: Double)?
+    for round in 0..<rounds {
+      let filled = try await run(engine, request(round, prompt: 512, tokens: 1))
+      prompt = max(prompt, 512 / seconds(filled.admitted, filled.first))
+      let spoken = try await run(engine, request(100 + round, prompt: 8, tokens: 129))
+      decode = max(decode, Double(spoken.tokens - 1) / seconds(spoken.first, spoken.last))
+      if let found = peers?.bench(model: model, threads: threads) {
+        peer = (max(peer?.prompt ?? 0, found.prompt), max(peer?.decode ?? 0, found.decode))
+      }
+    }
+    await engine.stop()
+    return [
+      row("prompt 512, \(threads) threads", prompt, "llama-bench", peer?.prompt),
+      row("decode 128, \(threads) threads", decode, "llama-bench", peer?.decode),
+    ]
+  }
+
+  /// Decode speed of several streams together.
+  static func parallel(peers: Peers?) async throws -> [BenchRow] {
+    let engine = try await engine { $0.slots = 8 }
+    var rows: [BenchRow] = []
+    for count in [1, 2, 4, 8] {
+      var best = 0.0
+      var peer: Double?
+      for round in 0..<rounds {
+        let times = try await withThrowingTaskGroup(of: Times.self) { group in
+          for index in 0..<count {
+            let request = request(1000 * count + 10 * round + index, prompt: 32, tokens: 80)
+            group.addTask { try await run(engine, request) }
+          }
+          var times: [Times] = []
+          for try await one in group { times.append(one) }
+          return times
+        }
+        // Only the time in which all decode counts, as in llama-batched-bench.
+        let start = times.map(\.first).max() ?? times[0].first
+        let end = times.map(\.last).min() ?? times[0].last
+        let tokens = times.flatMap(\.stamps).count { $0 > start && $0 <= end }
+        best = max(best, Double(tokens) / seconds(start, end))
+        if let found = peers?.batched(model: model, threads: 1, sequences: count) {
+          peer = max(peer ?? 0, found)
+        }
+      }
+      rows.append(row("decode, \(count) streams together", best, "llama-batched-bench", peer))
+    }
+    await engine.stop()
+    return rows
+  }
+
+  /// The first token after admission, the reuse of a prefix, and the gap a long prompt makes.
+  static func latency() async throws -> [BenchRow] {
+    let engine = try await engine {
+      $0.slots = 2
+      $0.contextTokens = 2560
+      $0.keepsPrefixes = true
+    }
+    var request = request(5000, prompt: 391, tokens: 1)
+    let cold = try await run(engine, request)
+    request.continuation = .fast
+    let warm = try await run(engine, request)
+    let talking = try engine.submit(Self.request(6000, prompt: 8, tokens: 400))
+    var gaps: [Double] = []
+    let long = Self.request(6001, prompt: 2000, tokens: 1)
+    async let other = run(engine, long)
+    var last: Instant?
+    while let event = await talking.next() {
+      guard case .tokens = event else { continue }
+      let now = time.now()
+      if let last { gaps.append(seconds(last, now) * 1000) }
+      last = now
+    }
+    let filled = try await other
+    let piece = seconds(filled.admitted, filled.first) * 1000 / (2000.0 / 128)
+    gaps.sort()
+    let p99 = gaps[min(gaps.count - 1, gaps.count * 99 / 100)]
+    await engine.stop()
+    return [
+      BenchRow(
+        "first token, prompt of 391", value: seconds(cold.admitted, cold.first) * 1000, unit: "ms"),
+      BenchRow(
+        "first token, same prompt again", value: seconds(warm.admitted, warm.first) * 1000,
+        unit: "ms"),
+      BenchRow(
+        "p99 gap of a stream while a prompt of 2000 enters", value: p99, unit: "ms",
+        peer: "one piece and one step", ratio: p99 / piece, target: "<= 2 x one piece",
+        holds: p99 <= 2 * piece),
+    ]
+  }
+
+  static func row(_ name: String, _ value: Double, _ peer: String, _ theirs: Double?) -> BenchRow {
+    let ratio = theirs.map { value / $0 }
+    return BenchRow(
+      name, value: value, unit: "tokens/s", peer: peer, ratio: ratio, target: ">= 0.97",
+      holds: ratio.map { $0 >= 0.97 } ?? false)
+  }
+}

@@ -1,0 +1,217 @@
+internal import BloomBench
+internal import BloomHTTP
+internal import BloomNet
+
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
+/// The measurements of issue figures; server CPU time per operation, beside nginx.
+struct NetBench {
+  private let group = EventLoopGroup(count: 1)
+  private let folder = "/tmp/bench-net-\(getpid())"
+
+  func run(program: String) async throws -> [BenchRow] {
+    let identity = try TLSIdentity.selfSigned(names: ["127.0.0.1"])
+    unsafe mkdir(folder, 0o700)
+    write(identity.certificate, to: folder + "/bench.crt")
+    write(identity.key, to: folder + "/bench.key")
+    let server = try await Subprocess.start(
+      .init(program, ["serve", folder + "/bench"]), group: group)
+    let answer = String(decoding: try await server.receive() ?? [], as: UTF8.self)
+    let ports = answer.split(separator: " ").compactMap { Int($0) }
+    guard ports.count == 2 else { throw NetError(.system, "the bench server did not start") }
+    var rows = try await requests(server, ports[0])
+    rows.append(try await events(server, ports[0]))
+    rows += try await sockets(server, "ws://127.0.0.1:\(ports[0])/ws", identity, limit: 8, "plain")
+    rows += try await sockets(server, "wss://127.0.0.1:\(ports[1])/ws", identity, limit: 25, "TLS")
+    await server.closeChannel()
+    _ = try await server.exit()
+    return rows
+  }
+
+  // MARK: Small GET
+
+  private func requests(_ server: Subprocess, _ port: Int) async throws -> [BenchRow] {
+    let nginx = try await startNginx()
+    var own: [Double] = []
+    var peer: [Double] = []
+    let count = 60_000
+    for _ in 0..<3 {
+      own.append(try await cost(server.processID, count) { try await get(port, count) })
+      if let nginx {
+        peer.append(try await cost(nginx.worker, count) { try await get(nginx.port, count) })
+      }
+    }
+    if let nginx { nginx.process.signal(15) }
+    let value = median(own)
+    let ratio = peer.isEmpty ? nil : value / median(peer)
+    return [
+      BenchRow(
+        "small GET, server CPU", value: value, unit: "us/request", peer: "nginx", ratio: ratio,
+        target: "<= 1.2 x nginx", holds: ratio.map { $0 <= 1.2 } ?? false)
+    ]
+  }
+
+  private func get(_ port: Int, _ count: Int) async throws {
+    var configuration = HTTPClient.Configuration()
+    configuration.maxConnectionsPerHost = 32
+    configuration.maxIdleConnections = 32
+    let client = HTTPClient(configuration, group: group)
+    defer { client.close() }
+    let request = try ClientRequest.get("http://127.0.0.1:\(port)/small")
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      for _ in 0..<32 {
+        tasks.addTask {
+          for _ in 0..<count / 32 {
+            let response = try await client.send(request)
+            _ = try await response.body.collect(upTo: 1_000)
+          }
+        }
+      }
+      try await tasks.waitForAll()
+    }
+  }
+
+  private func startNginx() async throws -> (process: Subprocess, worker: Int32, port: Int)? {
+    let port = 20_000 + Int(getpid()) % 20_000
+    let text = """
+      daemon off; worker_processes 1; pid \(folder)/nginx.pid; error_log \(folder)/error.log;
+      events { worker_connections 1024; }
+      http { access_log off; keepalive_requests 1000000; client_body_temp_path \(folder);
+        proxy_temp_path \(folder); fastcgi_temp_path \(folder); uwsgi_temp_path \(folder);
+        scgi_temp_path \(folder);
+        server { listen 127.0.0.1:\(port); location / { default_type application/json;
+          return 200 '{"object":"list","data":[{"id":"small"}]}'; } } }
+      """
+    write(.text(Array(text.utf8)), to: folder + "/nginx.conf")
+    // Without nginx the row says so by not holding.
+    guard
+      let process = try? await Subprocess.start(
+        .init("/usr/sbin/nginx", ["-c", folder + "/nginx.conf"]), group: group)
+    else { return nil }
+    try await group.next().sleep(for: .milliseconds(500))
+    let path = "/proc/\(process.processID)/task/\(process.processID)/children"
+    guard let worker = Int32(read(path).prefix { $0 != " " }) else { return nil }
+    return (process, worker, port)
+  }
+
+  // MARK: Server-sent events
+
+  private func events(_ server: Subprocess, _ port: Int) async throws -> BenchRow {
+    let client = HTTPClient(group: group)
+    defer { client.close() }
+    let perClient = 5_000
+    let request = try ClientRequest.get("http://127.0.0.1:\(port)/sse/\(perClient)")
+    let start = ContinuousClock.now
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      for _ in 0..<64 {
+        tasks.addTask {
+          let response = try await client.send(request)
+          for try await _ in response.body {}
+        }
+      }
+      try await tasks.waitForAll()
+    }
+    let rate = Double(64 * perClient) / seconds(since: start)
+    return BenchRow(
+      "SSE events to 64 clients", value: rate, unit: "events/s", target: ">= 150000",
+      holds: rate >= 150_000)
+  }
+
+  // MARK: WebSockets
+
+  private func sockets(
+    _ server: Subprocess, _ url: String, _ identity: TLSIdentity, limit: Double, _ kind: String
+  ) async throws -> [BenchRow] {
+    var configuration = HTTPClient.Configuration()
+    configuration.tls.roots = .custom(identity.certificate)
+    let client = HTTPClient(configuration, group: group)
+    let address = try HTTPURL(url)
+    var open: [WebSocket] = []
+    for _ in 0..<10 { open.append(try await client.webSocket(address)) }
+    let count = 5_000
+    let before = residentKiB(server.processID)
+    let cpu = cpuMicroseconds(server.processID)
+    for _ in 0..<count { open.append(try await client.webSocket(address)) }
+    let each = (residentKiB(server.processID) - before) / Double(count)
+    let opening = (cpuMicroseconds(server.processID) - cpu) / Double(count)
+    var rows = [
+      BenchRow(
+        "idle WebSocket, \(kind)", value: each, unit: "KiB", target: "<= \(Int(limit))",
+        holds: each <= limit),
+      BenchRow("connect and upgrade, \(kind), server CPU", value: opening, unit: "us"),
+    ]
+    var times: [Double] = []
+    let payload = [UInt8](repeating: 1, count: 1_024)
+    for round in 0..<20_000 {
+      let socket = open[round * 7_919 % open.count]
+      let start = ContinuousClock.now
+      try await socket.send(payload)
+      _ = try await socket.receive()
+      times.append(seconds(since: start) * 1e6)
+    }
+    times.sort()
+    let p99 = times[times.count * 99 / 100]
+    rows.append(
+      BenchRow(
+        "echo p99 at \(open.count) connections, \(kind)", value: p99, unit: "us",
+        target: "<= 1000", holds: p99 <= 1_000))
+    for socket in open { await socket.close() }
+    return rows
+  }
+
+  // MARK: Measuring
+
+  private func cost(
+    _ process: Int32, _ count: Int, _ body: () async throws -> Void
+  ) async throws -> Double {
+    let start = cpuMicroseconds(process)
+    try await body()
+    return (cpuMicroseconds(process) - start) / Double(count)
+  }
+
+  /// User and system time of another process, from proc(5); in steps of 10 ms.
+  private func cpuMicroseconds(_ process: Int32) -> Double {
+    let text = read("/proc/\(process)/stat")
+    let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+    guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
+      return 0
+    }
+    return (user + system) * 1e6 / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
+  private func residentKiB(_ process: Int32) -> Double {
+    let fields = read("/proc/\(process)/statm").split(separator: " ")
+    return fields.count > 1
+      ? (Double(fields[1]) ?? 0) * Double(sysconf(Int32(_SC_PAGESIZE))) / 1_024 : 0
+  }
+
+  private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+
+  private func seconds(since start: ContinuousClock.Instant) -> Double {
+    Double((ContinuousClock.now - start).wholeMicroseconds) / 1e6
+  }
+
+  private func read(_ path: String) -> String {
+    guard let file = unsafe fopen(path, "r") else { return "" }
+    defer { unsafe fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 4_096)
+    let count = unsafe fread(&bytes, 1, bytes.count, file)
+    return String(decoding: bytes[..<count], as: UTF8.self)
+  }
+
+  private func write(_ source: PEMSource, to path: String) {
+    guard case .text(let bytes) = source, let file = unsafe fopen(path, "w") else { return }
+    _ = unsafe fwrite(bytes, 1, bytes.count, file)
+    unsafe fclose(file)
+  }
+}
+
+extension Duration {
+  fileprivate var wholeMicroseconds: Int64 {
+    components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000
+  }
+}

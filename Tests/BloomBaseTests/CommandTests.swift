@@ -1,0 +1,115 @@
+import BloomBase
+import Testing
+
+@Suite struct CommandTests {
+  static let spec = CommandSpec(
+    "bloom", "a test program",
+    options: [OptionSpec("verbose", short: "v", "say more")],
+    subcommands: [
+      CommandSpec(
+        "node", "runs a node", discussion: "It's here.\n.not a request",
+        options: [
+          OptionSpec(
+            "port", short: "p", value: "PORT", "listen there", environment: "BLOOM_PORT"),
+          OptionSpec("quiet", short: "q", "say less", environment: "BLOOM_QUIET"),
+          OptionSpec("mode", value: "MODE", "how", choices: ["fast", "slow"]),
+          OptionSpec("model", short: "m", value: "FILE", "load it", repeats: true),
+          .json,
+        ],
+        arguments: [
+          ArgumentSpec("NAME", "what to call it"),
+          ArgumentSpec("EXTRA", "more", isOptional: true, repeats: true),
+        ],
+        examples: [.init("bloom node a --port 1", "runs node a on port 1")]),
+      CommandSpec(
+        "keys", "keys",
+        subcommands: [CommandSpec("list", "lists keys"), CommandSpec("remove", "removes a key")]),
+    ])
+
+  func run(_ line: String, _ environment: [String: String] = [:]) throws -> ParsedCommand {
+    let words = line.split(separator: " ").map(String.init)
+    let outcome = try CommandParser.parse(
+      words, environment: environment, Self.spec, version: "1.2")
+    guard case .run(let command) = outcome else { throw UsageError("printed") }
+    return command
+  }
+
+  @Test func `options stand in every usual form`() throws {
+    for line in [
+      "node a -p 80", "node a -p80", "node a -p=80", "node a --port 80", "node --port=80 a",
+      "node -qp80 a", "-v node a --port 80",
+    ] {
+      let command = try run(line)
+      #expect(command.path == ["node"] && command.arguments == ["a"], "\(line)")
+      #expect(try command.integer("port", in: 1...65_535) == 80, "\(line)")
+    }
+    let command = try run("node a -vq -m x --model=y=z --mode fast -- --port -x")
+    #expect(command.has("verbose") && command.has("quiet") && !command.has("json"))
+    #expect(command.all("model") == ["x", "y=z"] && command.value("mode") == "fast")
+    #expect(command.arguments == ["a", "--port", "-x"])
+    #expect(try run("keys list -v").path == ["keys", "list"])
+    #expect(try run("node -").arguments == ["-"])
+  }
+
+  @Test func `the environment stands in for an option that is missing`() throws {
+    #expect(try run("node a", ["BLOOM_PORT": "7"]).value("port") == "7")
+    #expect(try run("node a -p 8", ["BLOOM_PORT": "7"]).value("port") == "8")
+    #expect(try run("node a", ["BLOOM_QUIET": "1"]).has("quiet"))
+    #expect(try !run("node a", ["BLOOM_QUIET": "false"]).has("quiet"))
+  }
+
+  @Test func `bad lines say what to type`() {
+    let cases: [(line: String, error: String)] = [
+      ("", "bloom needs a command, see bloom --help"),
+      ("nodw a", "there is no command bloom nodw, did you mean bloom node?"),
+      ("zzz", "there is no command bloom zzz, see bloom --help"),
+      ("keys", "bloom keys needs a command, see bloom keys --help"),
+      ("node", "bloom node needs NAME, see bloom node --help"),
+      ("keys list x", "bloom keys list takes no further argument, see bloom keys list --help"),
+      ("node a --prot 1", "there is no option --prot, did you mean --port?"),
+      ("node a -x", "there is no option -x, see bloom node --help"),
+      ("node a --port", "--port needs PORT"),
+      ("node a --quiet=1", "--quiet takes no value"),
+      ("node a --port 1 --port 2", "--port is given twice"),
+      ("node a --mode odd", "--mode must be one of fast, slow"),
+      ("--completion tcsh", "--completion needs bash, zsh or fish"),
+    ]
+    for (line, error) in cases {
+      #expect(throws: UsageError(error), "\(line)") { try run(line) }
+    }
+    #expect(throws: UsageError("--port must be a whole number in 1…9")) {
+      try run("node a -p 10").integer("port", in: 1...9)
+    }
+  }
+
+  @Test func `help, manual and completion come from the table`() throws {
+    func printed(_ words: [String]) throws -> String {
+      guard case .print(let text) = try CommandParser.parse(words, Self.spec, version: "1.2") else {
+        return ""
+      }
+      return text
+    }
+    #expect(try printed(["--version"]) == "1.2")
+    let help = try printed(["node", "--help"])
+    for part in [
+      "usage: bloom node [options] NAME [EXTRA…]", "-p, --port PORT", "[BLOOM_PORT]", "fast, slow",
+      "bloom node a --port 1", "--verbose",
+    ] { #expect(help.contains(part), "\(part)") }
+    #expect(try printed(["-h"]).contains("runs a node"))
+    let manual = try printed(["--manual"])
+    #expect(manual.contains(".TH BLOOM 1") && manual.contains("\\-\\-port"))
+    #expect(manual.contains("\\&.not a request") && !manual.contains("\n.not"))
+    for shell in ["bash", "zsh", "fish"] {
+      let script = try printed(["--completion", shell])
+      for word in ["node", "remove", "port", "fast"] { #expect(script.contains(word), "\(shell)") }
+    }
+  }
+
+  @Test func `near names are found and far ones are not`() {
+    let names = ["listen", "models", "verbose"]
+    #expect(NearestName.find("lisetn", in: names) == "listen")
+    #expect(NearestName.find("model", in: names) == "models")
+    #expect(NearestName.find("xyz", in: names) == nil)
+    #expect(NearestName.find("", in: names) == nil)
+  }
+}

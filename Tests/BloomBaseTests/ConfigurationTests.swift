@@ -1,0 +1,84 @@
+import BloomBase
+import Testing
+
+@Suite struct ConfigurationTests {
+  static let known: Set<String> = ["listen.port", "listen.host", "models", "quiet", "name"]
+
+  @Test func `flags win over the environment and that over the file`() throws {
+    let file = "{listen: {port: 1, host: 'a'}, quiet: true, models: ['x', 'y',],}"
+    func port(_ flags: [String: String], _ environment: [String: String]) throws -> Int? {
+      try Configuration(known: Self.known, flags: flags, environment: environment, file: file)
+        .integer("listen.port", in: 1...9)
+    }
+    #expect(try port([:], [:]) == 1)
+    #expect(try port([:], ["DARKBLOOM_LISTEN_PORT": "2"]) == 2)
+    #expect(try port(["listen.port": "3"], ["DARKBLOOM_LISTEN_PORT": "2"]) == 3)
+    let all = try Configuration(known: Self.known, file: file)
+    #expect(try all.string("listen.host") == "a" && all.boolean("quiet") == true)
+    #expect(try all.strings("models") == ["x", "y"] && all.string("name") == nil)
+  }
+
+  @Test func `unknown settings name the nearest known one and the line`() {
+    let cases: [(file: String, error: String)] = [
+      ("{\n  quite: true }", "node.json5, line 2: there is no setting quite, did you mean quiet?"),
+      (
+        "{ listen: {\n\n prot: 1 } }",
+        "node.json5, line 3: there is no setting listen.prot, did you mean listen.port?"
+      ),
+      ("{ zzzzzz: 1 }", "node.json5, line 1: there is no setting zzzzzz"),
+      ("{ name: 'a', name: 'b' }", "node.json5, line 1: name is there twice"),
+      ("[]", "node.json5, line 1: the document must be an object"),
+      ("{ name: 'a' \n quiet: 1 }", "node.json5, line 2: a comma or } is missing"),
+    ]
+    for (file, error) in cases {
+      #expect(throws: ConfigurationError(error)) {
+        try Configuration(known: Self.known, file: file, fileName: "node.json5")
+      }
+    }
+    #expect(throws: ConfigurationError("flags: there is no setting nam, did you mean name?")) {
+      try Configuration(known: Self.known, flags: ["nam": ""])
+    }
+  }
+
+  @Test func `wrong values say where they are and what is wanted`() throws {
+    let settings = try Configuration(
+      known: Self.known, flags: ["quiet": "maybe"], environment: ["DARKBLOOM_NAME": "x"],
+      file: "{\nlisten: {port: 'a'}, models: [1]}")
+    #expect(throws: ConfigurationError("line 2: listen.port must be a whole number")) {
+      try settings.integer("listen.port")
+    }
+    #expect(throws: ConfigurationError("line 2: models must be a list of texts")) {
+      try settings.strings("models")
+    }
+    #expect(throws: ConfigurationError("--quiet must be true or false")) {
+      try settings.boolean("quiet")
+    }
+    #expect(throws: ConfigurationError("DARKBLOOM_NAME must be a whole number")) {
+      try settings.integer("name")
+    }
+  }
+
+  @Test func `JSON5 is read`() throws {
+    func kind(_ text: String) throws -> JSON5.Kind { try JSON5(parsing: text).kind }
+    #expect(try kind("// a\n/* b */ -0x1F // c") == .integer(-31))
+    #expect(try kind("+1") == .integer(1) && kind(".5") == .number(0.5) && kind("1.") == .number(1))
+    #expect(try kind("1e3") == .number(1_000) && kind("-Infinity") == .number(-.infinity))
+    #expect(try kind("'a\\\nb'") == .string("ab"))
+    #expect(try kind("null") == .null && kind("[]") == .array([]) && kind("{}") == .object([]))
+    guard case .object(let members) = try kind("{$a_1: 1, 'b c': true}") else {
+      Issue.record("not an object")
+      return
+    }
+    #expect(members.map(\.name) == ["$a_1", "b c"])
+  }
+
+  @Test func `text that is not JSON5 is refused`() {
+    for bad in [
+      "", "{", "[1", "{a}", "{a:}", "{:1}", "[,]", "'a", "'a\nb'", "'\\x4'", "'\\ud800'", "01",
+      "1.2.3", "0x", "--1", "tru", "1 2", "/* a", "{a:1,,b:2}", "9223372036854775808x",
+      String(repeating: "[", count: 100),
+    ] {
+      #expect(throws: ConfigurationError.self, "\(bad)") { try JSON5(parsing: bad) }
+    }
+  }
+}

@@ -1,0 +1,419 @@
+import BloomBase
+import BloomEngine
+import Testing
+
+@testable import BloomEngineLlama
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// The files that `scripts/deps-engine` prepared.
+enum Fixtures {
+  static let share: String = {
+    let cache =
+      variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "") + "/.cache"
+    return cache + "/darkbloom/engine/current/share"
+  }()
+
+  static let isDeep = variable("DARKBLOOM_DEEP") == "1"
+
+  static func variable(_ name: String) -> String? {
+    guard let value = unsafe getenv(name) else { return nil }
+    return unsafe String(cString: value)
+  }
+
+  static func read(_ path: String) throws -> String {
+    let descriptor = unsafe open(path, O_RDONLY)
+    try #require(descriptor >= 0, "run make deps: \(path) is missing")
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    let count = unsafe pread(descriptor, &bytes, bytes.count, 0)
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+  }
+
+  static func engine(
+    _ model: String = "smollm2-135m-instruct-q8_0",
+    _ change: (inout LlamaOptions) -> Void = { _ in }
+  ) async throws -> LlamaEngine {
+    let descriptor = unsafe open("\(share)/models/\(model).gguf", O_RDONLY)
+    try #require(descriptor >= 0, "run make deps: the bundled model is missing")
+    defer { close(descriptor) }
+    var options = LlamaOptions()
+    options.contextTokens = 1024
+    change(&options)
+    return try await LlamaEngine.load(descriptor: descriptor, options: options)
+  }
+}
+
+@Suite(.serialized) struct LlamaEngineTests {
+  @Test func `the llama engine conforms`() async throws {
+    try await Conformance(engine: try await Fixtures.engine()).runAll()
+  }
+
+  @Test func `exact answers do not depend on company, cancelling and resuming`() async throws {
+    let engine = try await Fixtures.engine { $0.slots = 8 }
+    let count = Fixtures.isDeep ? 50 : 6
+    let length = Fixtures.isDeep ? 100 : 14
+    func request(_ index: Int) -> EngineRequest {
+      let filler =
+        index % 5 == 0 ? String(repeating: "the river runs to the sea and ", count: 30) : ""
+      var request = EngineRequest(
+        job: chat("\(filler)Tell me fact number \(index) about the sea."), seed: UInt64(index),
+        salt: "salt\(index % 3)", maxTokens: length)
+      request.sampling = index.isMultiple(of: 2) ? .greedy : EngineSampling()
+      request.logprobs = 0
+      return request
+    }
+    var alone: [Transcript] = []
+    for index in 0..<count { alone.append(try await collect(engine, request(index))) }
+    let mixed = try await withThrowingTaskGroup(of: (Int, Transcript).self) { group in
+      for index in 0..<count {
+        group.addTask { (index, try await collect(engine, request(index))) }
+      }
+      var results = alone
+      for try await (index, transcript) in group { results[index] = transcript }
+      return results
+    }
+    for index in 0..<count {
+      #expect(mixed[index].tokens() == alone[index].tokens(), "request \(index) forked")
+      #expect(
+        mixed[index].frames.flatMap(\.logprobs) == alone[index].frames.flatMap(\.logprobs),
+        "request \(index) has other log-probabilities")
+    }
+    let resumed = try await withThrowingTaskGroup(of: (Int, [Int32]).self) { group in
+      for index in 0..<count {
+        let tokens = alone[index].tokens()
+        guard tokens.count > 2 else { continue }
+        let cut =
+          1
+          + Int(CounterRandom.bits(seed: 3, choice: 0, position: index) % UInt64(tokens.count - 1))
+        group.addTask {
+          let stream = try engine.submit(request(index))
+          _ = await stream.next()
+          stream.cancel()
+          var part = request(index)
+          part.resume = [.init(tokens: Array(tokens[..<cut]), isDone: false)]
+          part.maxTokens = length - cut
+          return (index, tokens[..<cut] + (try await collect(engine, part).tokens()))
+        }
+      }
+      var results: [(Int, [Int32])] = []
+      for try await result in group { results.append(result) }
+      return results
+    }
+    for (index, tokens) in resumed {
+      #expect(tokens == alone[index].tokens(), "request \(index) forked after resuming")
+    }
+    await engine.stop()
+  }
+
+  @Test func `a prefix is reused within its salt only`() async throws {
+    let engine = try await Fixtures.engine()
+    let text = String(repeating: "A quiet machine answers in the green light. ", count: 40)
+    var request = EngineRequest(job: .completion(.text(text)), salt: "mine", maxTokens: 2)
+    let first = try await collect(engine, request)
+    #expect(first.usage?.cachedTokens == 0)
+    request.salt = "theirs"
+    #expect(try await collect(engine, request).usage?.cachedTokens == 0)
+    request.salt = "mine"
+    let again = try await collect(engine, request)
+    #expect((again.usage?.cachedTokens ?? 0) >= 256)
+    #expect(again.tokens() == first.tokens())
+    await engine.stop()
+  }
+
+  @Test func `sampling options do what they say`() async throws {
+    let engine = try await Fixtures.engine()
+    var request = EngineRequest(job: chat("Say hello."), seed: 1, maxTokens: 8, logprobs: 3)
+    request.sampling = .greedy
+    let plain = try await collect(engine, request)
+    let logprobs = plain.frames.flatMap(\.logprobs)
+    #expect(logprobs.count == plain.tokens().count)
+    #expect(logprobs.allSatisfy { $0.top.count == 3 && $0.chosen.logprob <= 0 })
+    #expect(logprobs.allSatisfy { $0.top[0].token == $0.chosen.token })
+    let firstToken = try #require(plain.tokens().first)
+    request.sampling.logitBias = [firstToken: -100]
+    let banned = try await collect(engine, request)
+    #expect(!banned.tokens().contains(firstToken))
+    request.sampling.logitBias = [firstToken: 100]
+    let forced = try await collect(engine, request)
+    #expect(forced.tokens() == Array(repeating: firstToken, count: 8))
+    request.sampling.logitBias = [:]
+    request.sampling.temperature = 2
+    request.sampling.topK = 1
+    #expect(try await collect(engine, request).tokens() == plain.tokens())
+    request.stops = ["e"]
+    let stopped = try await collect(engine, request)
+    #expect(!stopped.visible().contains("e"))
+    #expect(plain.visible().hasPrefix(stopped.visible()))
+    await engine.stop()
+  }
+
+  @Test(arguments: [
+    ##"{"type":"object","properties":{"city":{"type":"string","maxLength":12},"n":{"type":"integer"}},"required":["city","n"],"additionalProperties":false}"##,
+    ##"{"type":"array","items":{"type":"boolean"},"minItems":2,"maxItems":3}"##,
+    ##"{"enum":["red","green","blue"]}"##,
+    ##"{"type":"object","properties":{"k":{"anyOf":[{"type":"null"},{"type":"number"}]}},"required":["k"]}"##,
+  ])
+  func `constrained output parses and resumes at every token`(schema: String) async throws {
+    let engine = try await Fixtures.engine { $0.slots = 2 }
+    let more =
+      ##","response_format":{"type":"json_schema","json_schema":{"name":"x","schema":\##(schema)}}"##
+    var request = EngineRequest(
+      job: chat("Give me JSON about Bern.", more), seed: 5, maxTokens: 60)
+    request.sampling.temperature = 0.8
+    request.sampling.topK = 40
+    let answer = try await collect(engine, request)
+    #expect(answer.error == nil)
+    if answer.finishes[0] == .stop {
+      #expect(JSONShape.isValue(answer.visible()), "\(answer.visible())")
+    }
+    for cut in stride(from: 1, to: answer.frames.count, by: Fixtures.isDeep ? 1 : 13) {
+      let before = answer.frames[..<cut]
+      var part = request
+      part.resume = [.init(tokens: before.flatMap(\.tokens), isDone: false)]
+      part.maxTokens = 60 - part.resume[0].tokens.count
+      guard part.maxTokens > 0 else { continue }
+      let rest = try await collect(engine, part)
+      #expect(
+        Transcript.visible(before.flatMap(\.deltas) + rest.frames.flatMap(\.deltas))
+          == answer.visible(), "cut at \(cut)")
+    }
+    await engine.stop()
+  }
+
+  static let callTemplates =
+    ["Qwen-Qwen2.5-7B-Instruct", "Qwen3-Coder"]
+    + (Fixtures.isDeep
+      ? ["NousResearch-Hermes-3-Llama-3.1-8B-tool_use", "mistralai-Mistral-Nemo-Instruct-2407"]
+      : [])
+
+  @Test(arguments: callTemplates)
+  func `a required call is made at once and resumes at every token`(
+    template: String
+  ) async throws {
+    let source = try Fixtures.read("\(Fixtures.share)/templates/\(template).jinja")
+    let engine = try await Fixtures.engine {
+      $0.chatTemplate = source
+      $0.slots = 2
+    }
+    #expect(engine.model.abilities.contains(.tools))
+    let tool = ChatFormatTests.tool + #","tool_choice":"required","parallel_tool_calls":false"#
+    var request = EngineRequest(
+      job: chat("Weather in Zürich?", tool), answerID: "r1", seed: 3, maxTokens: 48)
+    request.sampling.temperature = 0.5
+    request.sampling.topK = 40
+    let answer = try await collect(engine, request)
+    #expect(answer.error == nil)
+    #expect(answer.visible().hasPrefix("|C|call_r1_0:get_weather:{"), "\(answer.visible())")
+    for cut in stride(from: 1, to: answer.frames.count, by: Fixtures.isDeep ? 1 : 17) {
+      let before = answer.frames[..<cut]
+      var part = request
+      part.resume = [.init(tokens: before.flatMap(\.tokens), isDone: false)]
+      part.maxTokens = 48 - part.resume[0].tokens.count
+      guard part.maxTokens > 0 else { continue }
+      let rest = try await collect(engine, part)
+      #expect(
+        Transcript.visible(before.flatMap(\.deltas) + rest.frames.flatMap(\.deltas))
+          == answer.visible(), "cut at \(cut)")
+    }
+    await engine.stop()
+  }
+
+  @Test(.enabled(if: Fixtures.isDeep, "a long variant"))
+  func `the number of threads does not change an answer`() async throws {
+    var answers: [[[Int32]]] = []
+    for threads in [1, 2] {
+      let engine = try await Fixtures.engine { $0.threads = threads }
+      var tokens: [[Int32]] = []
+      for index in 0..<10 {
+        let filler = String(repeating: "the river runs to the sea and ", count: 6 * index)
+        var request = EngineRequest(
+          job: chat("\(filler)Tell me fact \(index)."), seed: 1, maxTokens: 40)
+        request.sampling = .greedy
+        tokens.append(try await collect(engine, request).tokens())
+      }
+      answers.append(tokens)
+      await engine.stop()
+    }
+    #expect(answers[0] == answers[1])
+  }
+
+  @Test func `hostile requests are refused by name and harm nobody`() async throws {
+    let engine = try await Fixtures.engine { $0.slots = 2 }
+    func code(_ job: EngineRequest.Job) async throws -> EngineError.Code? {
+      try await collect(engine, EngineRequest(job: job, maxTokens: 4)).error?.code
+    }
+    func body(_ text: String) -> EngineRequest.Job { .chat(body: Array(text.utf8)) }
+    #expect(try await code(body("{")) == .badRequest)
+    #expect(try await code(body("[]")) == .badRequest)
+    #expect(try await code(body(#"{"messages":[]}"#)) == .badRequest)
+    #expect(try await code(body(#"{"messages":[{"role":"user"}]}"#)) == .badRequest)
+    #expect(try await code(.chat(body: [0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d])) == .badRequest)
+    #expect(
+      try await code(body(String(repeating: "[", count: 100_000))) == .limit)
+    let tool = #","tools":[{"type":"function","function":{"name":"f","parameters":{}}}]"#
+    #expect(try await code(chat("x", tool)) == .badRequest)
+    #expect(try await code(chat("x", #","tool_choice":"required""#)) == .badRequest)
+    let values = (0..<300).map { "\"v\($0)\"" }.joined(separator: ",")
+    let schema = { (text: String) in
+      chat("x", #","response_format":{"type":"json_schema","json_schema":{"schema":\#(text)}}"#)
+    }
+    #expect(try await code(schema(#"{"enum":[\#(values)]}"#)) == .limit)
+    #expect(try await code(schema(#"{"type":"array","maxItems":1000000}"#)) == .limit)
+    #expect(try await code(schema(##"{"$ref":"#/nowhere"}"##)) != nil)
+    #expect(try await code(schema(##"{"$ref":"http://example.org/x"}"##)) != nil)
+    #expect(try await code(schema(#"{"type":"string","pattern":"^(a$"}"#)) != nil)
+    #expect(try await code(chat("x", #","grammar":"root ::= ((""#)) == .grammar)
+    #expect(try await code(chat(String(repeating: "word ", count: 2000))) == .contextExceeded)
+    #expect(try await code(.completion(.text(""))) == .badRequest)
+    let large = String(repeating: "x", count: Fixtures.isDeep ? 1_000_000 : 200_000)
+    #expect(try await code(chat(large)) == .contextExceeded)
+    #expect(try await code(chat("still well?")) == nil)
+    await engine.stop()
+  }
+
+  @Test func `a storm of cancels and more requests than slots leave nothing behind`() async throws {
+    let engine = try await Fixtures.engine {
+      $0.slots = 3
+      $0.contextTokens = 256
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for index in 0..<64 {
+        group.addTask {
+          let request = EngineRequest(
+            job: .completion(.text("Number \(index):")), seed: UInt64(index), salt: "s\(index % 4)",
+            maxTokens: 6)
+          let stream = try engine.submit(request)
+          if index.isMultiple(of: 2) {
+            if index.isMultiple(of: 4) { _ = await stream.next() }
+            stream.cancel()
+          }
+          let answer = await collect(stream)
+          if !index.isMultiple(of: 2) {
+            #expect(answer.error == nil)
+            #expect(answer.usage?.completionTokens == answer.tokens().count)
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    let after = try await collect(engine, EngineRequest(job: .completion(.text("A")), maxTokens: 2))
+    #expect(after.error == nil)
+    let capacity = engine.capacity()
+    #expect(capacity.queued == 0)
+    #expect(capacity.prefillTokensPerSecond > 0)
+    await engine.stop()
+  }
+
+  @Test func `a model that cannot fit, a damaged file and a cancelled load are refused`()
+    async throws
+  {
+    await #expect {
+      _ = try await Fixtures.engine { $0.memoryLimitBytes = 1 << 20 }
+    } throws: {
+      let error = $0 as? EngineError
+      return error?.code == .memory && error?.context.contains("missing") == true
+    }
+    var template = Array("/tmp/darkbloom-test-XXXXXX".utf8CString)
+    let broken = unsafe mkstemp(&template)
+    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    defer {
+      close(broken)
+      unsafe unlink(path)
+    }
+    let header: [UInt8] = Array("GGUF".utf8) + [3, 0, 0, 0] + Array(repeating: 0xff, count: 64)
+    _ = unsafe write(broken, header, header.count)
+    await #expect { try await LlamaEngine.load(descriptor: broken) } throws: {
+      ($0 as? EngineError)?.code == .model
+    }
+    let good = unsafe open(
+      "\(Fixtures.share)/models/smollm2-135m-instruct-q4_1.gguf", O_RDONLY)
+    defer { close(good) }
+    await #expect {
+      try await LlamaEngine.load(descriptor: good) { $0 < 0.3 }
+    } throws: {
+      ($0 as? EngineError)?.code == .cancelled
+    }
+  }
+
+  @Test func `texts of like meaning have near vectors`() async throws {
+    let engine = try await Fixtures.engine("minilm-l6-v2-f16")
+    #expect(engine.model.abilities == .embeddings)
+    let request = EngineRequest(
+      job: .embeddings(
+        ["A cat sits on the mat.", "A kitten rests on the rug.", "Stocks fell in Tokyo."].map {
+          .text($0)
+        }))
+    let answer = try await collect(engine, request)
+    #expect(answer.vectors.count == 3)
+    func cosine(_ a: [Float], _ b: [Float]) -> Float { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+    #expect(abs(cosine(answer.vectors[0], answer.vectors[0]) - 1) < 1e-4)
+    #expect(cosine(answer.vectors[0], answer.vectors[1]) > 0.4)
+    #expect(cosine(answer.vectors[0], answer.vectors[2]) < 0.3)
+    #expect(throws: EngineError.self) {
+      try engine.submit(EngineRequest(job: .completion(.text("x"))))
+    }
+    await engine.stop()
+  }
+}
+
+/// A small JSON checker, so that the tests need no Foundation.
+enum JSONShape {
+  static func isValue(_ text: String) -> Bool {
+    var rest = Array(text.utf8)[...]
+    return value(&rest) && rest.allSatisfy { $0 == 0x20 || $0 == 0x0a }
+  }
+
+  private static func space(_ rest: inout ArraySlice<UInt8>) {
+    rest = rest.drop { $0 == 0x20 || $0 == 0x0a || $0 == 0x0d || $0 == 0x09 }
+  }
+
+  private static func value(_ rest: inout ArraySlice<UInt8>) -> Bool {
+    space(&rest)
+    switch rest.first {
+    case UInt8(ascii: "{"): return list(&rest, close: UInt8(ascii: "}"), hasKeys: true)
+    case UInt8(ascii: "["): return list(&rest, close: UInt8(ascii: "]"), hasKeys: false)
+    case UInt8(ascii: "\""): return string(&rest)
+    default:
+      for word in ["true", "false", "null"] where rest.starts(with: word.utf8) {
+        rest = rest.dropFirst(word.utf8.count)
+        return true
+      }
+      let number = rest.prefix { "+-.eE0123456789".utf8.contains($0) }
+      rest = rest.dropFirst(number.count)
+      return Double(String(decoding: number, as: UTF8.self)) != nil
+    }
+  }
+
+  private static func string(_ rest: inout ArraySlice<UInt8>) -> Bool {
+    guard rest.popFirst() == UInt8(ascii: "\"") else { return false }
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "\\") { _ = rest.popFirst() }
+      if byte == UInt8(ascii: "\"") { return true }
+    }
+    return false
+  }
+
+  private static func list(_ rest: inout ArraySlice<UInt8>, close: UInt8, hasKeys: Bool) -> Bool {
+    rest.removeFirst()
+    space(&rest)
+    if rest.first == close { return rest.popFirst() != nil }
+    while true {
+      space(&rest)
+      if hasKeys {
+        guard string(&rest) else { return false }
+        space(&rest)
+        guard rest.popFirst() == UInt8(ascii: ":") else { return false }
+      }
+      guard value(&rest) else { return false }
+      space(&rest)
+      guard let next = rest.popFirst() else { return false }
+      if next == close { return true }
+      guard next == UInt8(ascii: ",") else { return false }
+    }
+  }
+}

@@ -1,0 +1,277 @@
+import BloomBase
+import BloomLedger
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// Drives a ledger with random interleavings and checks what must hold after every step.
+@Suite struct LedgerPropertyTests {
+  @Test func `any interleaving keeps every rule of money`() throws {
+    let count: UInt64 = unsafe getenv("DARKBLOOM_DEEP") != nil ? 5000 : 60
+    for seed in 1...count {
+      var world = World(seed: seed)
+      for _ in 0..<300 { try world.step() }
+      try world.finish()
+    }
+  }
+}
+
+private struct World {
+  let seed: UInt64
+  var generator: SeededGenerator
+  var ledger = Ledger()
+  var now = UnixTime(1_800_000_000)
+  var store = LedgerSnapshot()
+  var entries: [Entry] = []
+  /// What a truthful observer knows of each answer: positions delivered, by any part.
+  var delivered: [AnswerID: Set<Int>] = [:]
+  var receipts: [ReceiptFacts] = []
+  var open: [AnswerID] = []
+  let users = (0..<3).map { name("user-\($0)") }
+  let models = (0..<2).map { ModelID(digest($0 + 1)) }
+
+  init(seed: UInt64) {
+    self.seed = seed
+    generator = SeededGenerator(seed: seed)
+  }
+
+  mutating func pick(_ bound: Int) -> Int { Int(generator.next() % UInt64(bound)) }
+
+  mutating func step() throws {
+    now = now + Int64(pick(30))
+    switch pick(14) {
+    case 0: deposit()
+    case 1, 2, 3: reserve()
+    case 4, 5, 6: receipt()
+    case 7: repeatReceipt()
+    case 8: admit()
+    case 9, 10: close()
+    case 11: changePrices()
+    case 12: disputeOrPayout()
+    default: crash()
+    }
+    try check()
+  }
+
+  private mutating func apply(_ command: LedgerCommand) -> LedgerOutcome? {
+    let before = ledger.balances
+    do {
+      return try ledger.apply(command, at: now)
+    } catch {
+      #expect(ledger.balances == before, "seed \(seed): a refused command moved money")
+      return nil
+    }
+  }
+
+  private mutating func deposit() {
+    let command = LedgerCommand.deposit(
+      key: "k\(pick(40))", users[pick(3)], Micros(Int64(1 + pick(50_000))))
+    guard case .posted(let sequence)? = apply(command) else { return }
+    #expect(apply(command) == .posted(sequence: sequence), "seed \(seed)")
+  }
+
+  private mutating func reserve() {
+    let id = open.isEmpty || pick(5) > 0 ? AnswerID(using: &generator) : open[pick(open.count)]
+    let terms = Reservation(
+      answer: id, payer: users[pick(3)], model: models[pick(2)], kind: .chat,
+      maxPromptTokens: pick(1000), maxCompletionTokens: pick(1000),
+      ceiling: pick(4) == 0 ? .free : nil, deadline: now + 100)
+    if case .reserved? = apply(.reserve(terms)), !open.contains(id) { open.append(id) }
+  }
+
+  private mutating func admit() {
+    guard let id = open.last, let answer = ledger.answers[id] else { return }
+    _ = apply(
+      .admitPart(
+        PartAdmission(
+          answer: id, part: answer.parts.count - pick(2), payer: answer.payer,
+          model: answer.model, maxCompletionTokens: answer.maxCompletionTokens - pick(8) / 7,
+          previousFailed: pick(4) > 0)))
+  }
+
+  /// An honest, inflated, misplaced or early receipt.
+  private mutating func receipt() {
+    guard !open.isEmpty else { return }
+    let id = open[pick(open.count)]
+    guard let answer = ledger.answers[id] else { return }
+    let part = pick(answer.parts.count + pick(2))
+    let known = answer.parts.indices.contains(part) ? answer.parts[part].served : nil
+    let facts = ReceiptFacts(
+      digest: digest(Int(generator.next() >> 2)),
+      node: pick(10) == 0 ? NodeID(digest(99)) : known?.node ?? NodeID(digest(50 + part)),
+      owner: known?.owner ?? users[pick(3)], model: answer.model, answer: id, part: part,
+      basePromptTokens: known?.basePromptTokens ?? pick(1100),
+      replayedTokens: known?.replayedTokens ?? (part == 0 ? 0 : pick(600)),
+      completionTokens: (known?.completionTokens ?? 0) + pick(pick(10) == 0 ? 5000 : 200),
+      isFinal: pick(3) == 0, signedAt: now + -Int64(pick(3) * pick(4000)))
+    receipts.append(facts)
+    let outcome = apply(pick(6) == 0 ? .settle(facts) : .receipt(facts))
+    observe(facts, outcome)
+  }
+
+  private mutating func repeatReceipt() {
+    guard !receipts.isEmpty else { return }
+    let facts = receipts[pick(receipts.count)]
+    observe(facts, apply(pick(4) == 0 ? .settle(facts) : .receipt(facts)))
+  }
+
+  private mutating func observe(_ facts: ReceiptFacts, _ outcome: LedgerOutcome?) {
+    switch outcome {
+    case .noted, .settled:
+      let end = facts.replayedTokens + facts.completionTokens
+      delivered[facts.answer, default: []].formUnion(facts.replayedTokens..<end)
+    default: break
+    }
+  }
+
+  private mutating func close() {
+    guard !open.isEmpty else { return }
+    let index = pick(open.count)
+    if pick(5) == 0 { _ = apply(.reportMismatch(open[index], part: 0)) }
+    _ = apply(.close(open[index]))
+    if pick(3) > 0 { open.remove(at: index) }
+  }
+
+  private mutating func changePrices() {
+    let range = 5_000_000
+    guard
+      let price = Price(
+        promptPerMillion: Int64(pick(range)), completionPerMillion: Int64(pick(range)))
+    else { return }
+    let key = PriceKey(models[pick(2)], .chat)
+    switch pick(5) {
+    case 0: _ = apply(.changePrice(.fallback(price)))
+    case 1: _ = apply(.changePrice(.list(key, price)))
+    case 2: _ = apply(.fundReplay(key: "f\(pick(99))", Micros(Int64(1 + pick(1000)))))
+    case 3:
+      var policy = ledger.policy.policy
+      policy.version += 1
+      policy.nodeSharePerMille = 900 + pick(100)
+      _ = apply(.adoptPolicy(SignedPolicy(policy, signature: [1], signer: "test")))
+    default: _ = apply(.changePrice(.node(NodeID(digest(50 + pick(3))), key, price)))
+    }
+  }
+
+  private mutating func disputeOrPayout() {
+    collect()
+    let settled = entries.filter { $0.settlement?.lines.isEmpty == false }
+    if pick(2) == 0, !settled.isEmpty {
+      let entry = settled[pick(settled.count)]
+      guard let record = entry.settlement else { return }
+      _ = apply(
+        .openDispute(
+          DisputeRequest(
+            sequence: entry.sequence, settledAt: entry.time, payer: record.payer,
+            line: record.lines[pick(record.lines.count)])))
+    }
+    if let id = ledger.disputes.keys.sorted(by: { $0.sequence < $1.sequence }).first {
+      _ = apply(
+        .resolveDispute(sequence: id.sequence, part: id.part, refund: pick(2) == 0))
+    }
+    _ = apply(
+      .requestPayout(
+        key: "p\(pick(50))", users[pick(3)], Micros(Int64(1 + pick(2_000_000))),
+        destination: "bank"))
+    if let id = ledger.payouts.keys.sorted().first {
+      _ = apply(
+        pick(2) == 0 ? .confirmPayout(id, reference: "r") : .rejectPayout(id, reason: "no"))
+    }
+  }
+
+  /// Writes what changed as a store does.
+  private mutating func collect() {
+    let changes = ledger.takeChanges()
+    entries += changes.entries
+    store.balances.merge(changes.balances) { $1 }
+    store.policies += changes.policies
+    store.prices += changes.prices
+    var answers = Dictionary(uniqueKeysWithValues: store.answers.map { ($0.id, $0) })
+    for (id, answer) in changes.answers { answers[id] = answer }
+    store.answers = Array(answers.values)
+    var disputes = Dictionary(uniqueKeysWithValues: store.disputes.map { ($0.id, $0) })
+    for (id, dispute) in changes.disputes { disputes[id] = dispute }
+    store.disputes = Array(disputes.values)
+    var payouts = Dictionary(uniqueKeysWithValues: store.payouts.map { ($0.id, $0) })
+    for (id, payout) in changes.payouts { payouts[id] = payout.state == .requested ? payout : nil }
+    store.payouts = Array(payouts.values)
+    store.sequence = entries.last?.sequence ?? 0
+    store.time = entries.last?.time ?? UnixTime(0)
+    store.recent = entries
+  }
+
+  /// Goes on from what is stored, through the stored forms.
+  private mutating func crash() {
+    collect()
+    var read = store
+    do {
+      read.answers = try store.answers.map { try Answer(packed: $0.packed) }
+      read.disputes = try store.disputes.map { try Dispute(packed: $0.packed) }
+      read.payouts = try store.payouts.map { try Payout(packed: $0.packed) }
+      read.policies = try store.policies.map { try AdoptedPolicy(packed: $0.packed) }
+      read.prices = try store.prices.map { try PriceVersion(packed: $0.packed) }
+      read.recent = try entries.map {
+        try Entry(
+          sequence: $0.sequence, time: $0.time, kind: $0.kind.rawValue, reference: $0.reference,
+          packed: $0.packed)
+      }
+    } catch { Issue.record("seed \(seed): a stored form cannot be read") }
+    #expect(read == store, "seed \(seed): a stored form differs")
+    let again = Ledger(read)
+    #expect(again.balances == ledger.balances, "seed \(seed): balances after a crash")
+    ledger = again
+  }
+
+  private func check() throws {
+    let total = ledger.balances.values.reduce(Micros.zero) { $0 + $1.total }
+    try #require(total == .zero, "seed \(seed): the sum of all is \(total)")
+    for user in users {
+      let balance = ledger.balance(of: user)
+      for bucket in Bucket.allCases {
+        try #require(balance[bucket] >= .zero, "seed \(seed): \(user) has a negative balance")
+      }
+      let reserved = ledger.answers.values.reduce(Micros.zero) {
+        $1.payer == user ? $0 + $1.reserved : $0
+      }
+      try #require(balance.reserved == reserved, "seed \(seed): reservations of \(user) differ")
+    }
+    try #require(ledger.balance(of: SystemAccount.replay.id).credit >= .zero)
+  }
+
+  mutating func finish() throws {
+    for id in ledger.answers.keys.sorted(by: { "\($0)" < "\($1)" }) { _ = apply(.close(id)) }
+    try check()
+    collect()
+    var audit = LedgerAudit(prices: store.prices, policies: store.policies)
+    for entry in entries { audit.check(entry) }
+    audit.finish(store)
+    try #require(audit.findings == [], "seed \(seed)")
+    var settled: Set<AnswerID> = []
+    for entry in entries where entry.kind == .settle {
+      guard let id = entry.answer, let record = entry.settlement else { continue }
+      try #require(settled.insert(id).inserted, "seed \(seed): an answer is settled twice")
+      let charged = record.lines.reduce(0) { $0 + $1.completionTokens }
+      let known = delivered[id]?.count ?? 0
+      try #require(charged <= known, "seed \(seed): a token is paid twice")
+      try #require(record.gross <= record.reserved, "seed \(seed): paid beyond the reservation")
+      let prompts = record.lines.filter { $0.promptTokens > 0 }.count
+      try #require(prompts <= 1, "seed \(seed): the prompt is paid twice")
+    }
+  }
+}
+
+private func name(_ text: String) -> AccountID {
+  guard let account = AccountID(text) else { fatalError("bad account name") }
+  return account
+}
+
+private func digest(_ number: Int) -> Digest {
+  var generator = SeededGenerator(seed: UInt64(number))
+  guard let digest = Digest((0..<4).flatMap { _ in KeyID(generator.next()).bytes }) else {
+    fatalError("32 bytes are a digest")
+  }
+  return digest
+}

@@ -1,0 +1,164 @@
+import BloomBase
+import BloomLedger
+import BloomStore
+import Testing
+
+/// What every backend must do; run on each of them.
+struct ConformanceSuite {
+  /// Opens the same stored ledger each time it is called.
+  let backend: @Sendable () async throws -> any StoreBackend
+  let clock = TestClock()
+  let model = ModelID(digest(1))
+  let user = account("user")
+  let owner = account("owner")
+
+  func open() async throws -> LedgerStore {
+    try await LedgerStore.open(try await backend(), clock: clock)
+  }
+
+  func reservation(_ number: UInt64) -> Reservation {
+    Reservation(
+      answer: answer(number), payer: user, model: model, kind: .chat, maxPromptTokens: 1000,
+      maxCompletionTokens: 1000, deadline: clock.unixTime() + 60)
+  }
+
+  func facts(_ number: UInt64, _ completion: Int) -> ReceiptFacts {
+    ReceiptFacts(
+      digest: digest(number), node: NodeID(digest(2)), owner: owner, model: model,
+      answer: answer(number), part: 0, basePromptTokens: 1000, replayedTokens: 0,
+      completionTokens: completion, isFinal: true, signedAt: clock.unixTime())
+  }
+
+  func run() async throws {
+    try await moneySurvivesReopening()
+    try await rowsAreWrittenUnderConditions()
+    try await manyWritersShareCommits()
+    try await onlyTheNewestWriterWrites()
+  }
+
+  private func moneySurvivesReopening() async throws {
+    let store = try await open()
+    let price = Price(promptPerMillion: 1_000_000, completionPerMillion: 2_000_000)
+    try await store.apply(.changePrice(.fallback(try #require(price))))
+    try await store.apply(.deposit(key: "d1", user, Micros(1_000_000)))
+    try await store.apply(.deposit(key: "d1", user, Micros(1_000_000)))
+    try await store.apply(.reserve(reservation(10)))
+    try await store.apply(.reserve(reservation(11)))
+    try await store.apply(.receipt(facts(11, 5)))
+    let settled = try await store.apply(.settle(facts(10, 500)))
+    await #expect(throws: LedgerError.keyReused) {
+      try await store.apply(.deposit(key: "d1", user, Micros(2)))
+    }
+    let before = store.balance(of: user)
+    await store.close()
+
+    let again = try await open()
+    #expect(again.balance(of: user) == before)
+    #expect(again.read { $0.answers[answer(11)]?.parts.first?.served?.completionTokens } == 5)
+    guard case .settled(let sequence, let paid, _) = settled else {
+      Issue.record("not settled: \(settled)")
+      return
+    }
+    #expect(paid == Micros(2000))
+    let repeated = try await again.apply(.settle(facts(10, 900)))
+    #expect(repeated == .alreadySettled(sequence: sequence, paid: paid))
+    let first = try await again.apply(.deposit(key: "d1", user, Micros(1_000_000)))
+    #expect(first == .posted(sequence: 1))
+
+    try await again.apply(.close(answer(11)))
+    let period = UnixTime(0)..<(clock.unixTime() + 1)
+    let earned = try await again.statement(of: owner, in: period)
+    #expect(earned.lines.map(\.gross) == [Micros(2000), Micros(1010)])
+    #expect(earned.change == again.balance(of: owner).total)
+    #expect(earned.earnedByNode == [NodeID(digest(2)): earned.change])
+    let spent = try await again.statement(of: user, in: period)
+    #expect(spent.change == again.balance(of: user).total)
+    #expect(spent.lines.allSatisfy { $0.node == nil })
+    #expect(spent.csv.split(separator: "\r\n").count == spent.lines.count + 1)
+    #expect(try await again.statement(of: user, in: UnixTime(0)..<UnixTime(5)).lines.isEmpty)
+
+    let day = Int32(clock.unixTime().seconds / 86400)
+    let usage = try await again.usage(of: owner, days: day...day)
+    #expect(usage.values.map(\.completionTokens) == [505])
+    #expect(usage.values.map(\.answers) == [2])
+
+    try await again.openDispute(sequence: sequence, part: 0, payer: user)
+    #expect(again.balance(of: owner).held == Micros(1900))
+    try await again.apply(.resolveDispute(sequence: sequence, part: 0, refund: true))
+    #expect(again.balance(of: user).total == Micros(1_000_000 - 1010))
+    await #expect(throws: LedgerError.notDisputable) {
+      try await again.openDispute(sequence: sequence, part: 0, payer: owner)
+    }
+    await again.close()
+    #expect(try await backend().verify().findings == [])
+  }
+
+  private func rowsAreWrittenUnderConditions() async throws {
+    let store = try await open()
+    let code = DeviceCodeRecord(
+      hash: digest(5), userCode: "ABCD", subject: [1], expires: clock.unixTime() + 10)
+    let key = APIKeyRecord(
+      hash: digest(6), account: user, name: "laptop", createdAt: clock.unixTime())
+    try await store.write([.put(code, if: .absent), .put(key, if: .absent)])
+    await #expect(throws: StoreError(.conflict, "record")) {
+      try await store.write([.put(code, if: .absent)])
+    }
+    #expect(store.list(APIKeyRecord.self, group: "user") == [key])
+    // Of two who redeem the same code one succeeds, and only that one mints a key.
+    let second = APIKeyRecord(
+      hash: digest(7), account: user, name: "phone", createdAt: clock.unixTime())
+    try await store.write([.delete(code), .put(second)])
+    await #expect(throws: StoreError(.conflict, "record")) {
+      try await store.write([.delete(code), .put(second)])
+    }
+    let receipt = ReceiptRecord(
+      digest: digest(8), answer: answer(8), bytes: [1, 2, 3], expires: clock.unixTime() + 10)
+    try await store.write([.put(receipt)])
+    #expect(try await store.fetch(ReceiptRecord.self, receipt.id) == receipt)
+    await store.close()
+
+    let again = try await open()
+    #expect(again.get(DeviceCodeRecord.self, code.id) == nil)
+    #expect(Set(again.list(APIKeyRecord.self)) == [key, second])
+    clock.advance(20)
+    try await again.deleteExpired()
+    #expect(try await again.fetch(ReceiptRecord.self, receipt.id) == nil)
+    await again.close()
+  }
+
+  private func manyWritersShareCommits() async throws {
+    let store = try await open()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for number in UInt64(100)..<200 {
+        group.addTask {
+          try await store.apply(.deposit(key: "many-\(number)", user, Micros(10_000)))
+          try await store.apply(.reserve(reservation(number)))
+          try await store.apply(.settle(facts(number, Int(number))))
+        }
+      }
+      try await group.waitForAll()
+    }
+    let (balances, entries) = store.read { ($0.balances, $0.sequence) }
+    #expect(balances.values.reduce(Micros.zero) { $0 + $1.total } == .zero)
+    await store.close()
+    let audit = try await backend().verify()
+    #expect(audit.findings == [])
+    #expect(audit.entryCount == entries)
+    #expect(audit.balances == balances)
+  }
+
+  private func onlyTheNewestWriterWrites() async throws {
+    let first = try await backend()
+    guard !(first is MemoryBackend) else { return }
+    let old = try await LedgerStore.open(first, clock: clock)
+    try await old.apply(.grant(key: "g1", user, Micros(5)))
+    let new = try await LedgerStore.open(try await backend(), clock: clock)
+    try await new.apply(.grant(key: "g2", user, Micros(5)))
+    await #expect(throws: StoreError.self) {
+      try await old.apply(.grant(key: "g3", user, Micros(5)))
+    }
+    await old.close()
+    await new.close()
+    #expect(try await backend().verify().findings == [])
+  }
+}

@@ -1,0 +1,126 @@
+import BloomBase
+import BloomLedger
+import BloomStore
+import Testing
+
+@Suite struct StoreTests {
+  @Test func `memory keeps what a backend must keep`() async throws {
+    let backend = MemoryBackend()
+    try await ConformanceSuite { backend }.run()
+  }
+
+  @Test func `sqlite keeps what a backend must keep`() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/ledger.sqlite"
+    try await ConformanceSuite { SQLiteBackend(path: path) }.run()
+  }
+
+  @Test func `a backup made in use is a whole ledger`() async throws {
+    let folder = try TemporaryFolder()
+    let backend = SQLiteBackend(path: folder.path + "/ledger.sqlite")
+    let store = try await LedgerStore.open(backend, clock: TestClock())
+    for number in 0..<20 {
+      try await store.apply(.grant(key: "\(number)", account("user"), Micros(7)))
+      if number == 9 { try await backend.backUp(to: folder.path + "/backup.sqlite") }
+    }
+    await store.close()
+    let copy = SQLiteBackend(path: folder.path + "/backup.sqlite")
+    let audit = try await copy.verify()
+    #expect(audit.findings == [])
+    #expect(audit.entryCount == 10)
+    let restored = try await LedgerStore.open(copy, clock: TestClock())
+    #expect(restored.balance(of: account("user")).available == Micros(70))
+    await restored.close()
+  }
+
+  @Test func `a change the database refuses fails alone`() async throws {
+    let backend = MemoryBackend()
+    let store = try await LedgerStore.open(backend, clock: TestClock())
+    backend.failCommits { changes in
+      changes.ledger.entries.contains { $0.reference == "bad" }
+        ? StoreError(.rejected, "test") : nil
+    }
+    let tickets = try ["a", "bad", "c"].map {
+      try store.submit(.grant(key: $0, account("user"), Micros(1)))
+    }
+    try await store.durable(tickets[0])
+    await #expect(throws: StoreError(.rejected, "test")) { try await store.durable(tickets[1]) }
+    try await store.durable(tickets[2])
+    #expect(store.balance(of: account("user")).available == Micros(2))
+    #expect(try await backend.verify().findings == [])
+  }
+
+  @Test func `a change whose fate is unknown can be repeated`() async throws {
+    let backend = MemoryBackend()
+    let store = try await LedgerStore.open(backend, clock: TestClock())
+    backend.failCommits { _ in StoreError(.unavailable, "test") }
+    let command = LedgerCommand.grant(key: "a", account("user"), Micros(1))
+    await #expect(throws: StoreError(.unavailable, "test")) { try await store.apply(command) }
+    #expect(store.balance(of: account("user")).available == .zero)
+    backend.failCommits(nil)
+    #expect(try await store.apply(command) == .posted(sequence: 1))
+    #expect(try await store.apply(command) == .posted(sequence: 1))
+    #expect(store.balance(of: account("user")).available == Micros(1))
+  }
+
+  @Test func `more changes than may wait are refused`() async throws {
+    let store = try await LedgerStore.open(MemoryBackend(), clock: TestClock(), pendingLimit: 2)
+    let ticket = try store.submit(.grant(key: "1", account("user"), Micros(1)))
+    _ = try store.submit(.grant(key: "2", account("user"), Micros(1)))
+    #expect(throws: StoreError(.overloaded, "2 changes wait")) {
+      try store.submit(.grant(key: "3", account("user"), Micros(1)))
+    }
+    try await store.durable(ticket)
+    try await store.apply(.grant(key: "3", account("user"), Micros(1)))
+  }
+
+  @Test func `a file of a newer version is refused`() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/ledger.sqlite"
+    let store = try await LedgerStore.open(SQLiteBackend(path: path), clock: TestClock())
+    await store.close()
+    // The version is a 4-byte number at offset 60 of the file (sqlite.org/fileformat.html §1.3).
+    let script = "printf '\\000\\000\\000\\377' | dd of=\(path) bs=1 seek=60 conv=notrunc"
+    #expect(Child.run(["/bin/sh", "-c", script]) == 0)
+    await #expect(throws: StoreError.self) {
+      try await LedgerStore.open(SQLiteBackend(path: path), clock: TestClock())
+    }
+  }
+
+  @Test func `payouts are handed to a rail and recorded`() async throws {
+    struct Rail: PayoutRail {
+      func send(_ payout: Payout) async throws -> PayoutResult {
+        payout.destination == "good" ? .sent(reference: "r1") : .refused(reason: "no such bank")
+      }
+    }
+    let backend = MemoryBackend()
+    let suite = ConformanceSuite { backend }
+    let store = try await suite.open()
+    let price = try #require(
+      Price(promptPerMillion: 1_000_000_000, completionPerMillion: 1_000_000_000))
+    try await store.apply(.changePrice(.fallback(price)))
+    try await store.apply(.deposit(key: "d", suite.user, Micros(100_000_000)))
+    try await store.apply(.reserve(suite.reservation(1)))
+    try await store.apply(.settle(suite.facts(1, 1000)))
+    let earned = store.balance(of: suite.owner).earned
+    #expect(earned == Micros(1_900_000))
+    await #expect(throws: LedgerError.insufficientEarnings) {
+      try await store.apply(
+        .requestPayout(key: "p0", suite.owner, earned + Micros(1), destination: "good"))
+    }
+    try await store.apply(
+      .requestPayout(key: "p1", suite.owner, Micros(1_000_000), destination: "bad"))
+    #expect(ManualRail.export(store.read { Array($0.payouts.values) }).contains("\"bad\""))
+    try await store.runPayouts(ManualRail())
+    #expect(store.balance(of: suite.owner).payout == Micros(1_000_000))
+    try await store.runPayouts(Rail())
+    #expect(store.balance(of: suite.owner).earned == earned)
+    try await store.apply(
+      .requestPayout(key: "p2", suite.owner, Micros(1_500_000), destination: "good"))
+    try await store.runPayouts(Rail())
+    #expect(store.balance(of: suite.owner).total == earned - Micros(1_500_000))
+    #expect(store.balance(of: SystemAccount.cash.id).credit == Micros(-98_500_000))
+    #expect(try await backend.payouts(of: suite.owner, limit: 10).count == 2)
+    #expect(try await backend.verify().findings == [])
+  }
+}
