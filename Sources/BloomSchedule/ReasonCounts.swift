@@ -18,10 +18,10 @@ package struct ReasonCounts: Equatable, Sendable {
   /// Counts nothing yet, and takes no memory.
   package init() {}
 
-  mutating func add(_ reason: ReasonCode, hour: UInt64) { add(reason.rawValue, hour) }
-
-  /// Counts a request that named the node, whatever came of it.
-  mutating func addNamed(hour: UInt64) { add(Self.named, hour) }
+  /// Counts a reason, or with `nil` a request that named the node, whatever came of it.
+  mutating func add(_ reason: ReasonCode?, hour: UInt64) {
+    add(reason?.rawValue ?? Self.named, hour)
+  }
 
   /// The counts of the last hours.
   ///
@@ -50,7 +50,8 @@ package struct ReasonCounts: Equatable, Sendable {
   }
 
   private mutating func add(_ reason: UInt8, _ now: UInt64) {
-    let hour = UInt32(truncatingIfNeeded: now)
+    // Counts are written with a delay: an hour is never reopened, its stragglers count in the last.
+    let hour = max(UInt32(truncatingIfNeeded: now), entries.last?.hour ?? 0)
     // The present hour's entries are at the end, one for each reason met in it.
     var index = entries.count - 1
     while index >= 0, entries[index].hour == hour {

@@ -120,7 +120,7 @@ extension Scheduler {
   }
 
   mutating func note(_ number: Int, _ reason: ReasonCode, _ now: Instant) {
-    nodes[number].reasons.add(reason, hour: now.hour)
+    tally(number, reason, now)
   }
 
   private mutating func take(_ profile: NodeProfile, _ number: Int) {
@@ -192,6 +192,7 @@ extension Scheduler {
   }
 
   private mutating func forget(_ number: Int) {
+    settleTally(atMost: TallyLog.bound + 16)
     unlinkGone(number)
     nodeNumbers[nodes[number].profile.node] = nil
     for offer in nodes[number].offers { lanes.remove(offer.lane) }

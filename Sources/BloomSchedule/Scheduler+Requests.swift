@@ -17,7 +17,7 @@ extension Scheduler {
       let node = nodeNumbers[candidate.node] ?? -1
       candidates.append(
         .init(candidate: candidate, number: node, excluded: isExcluded ? .excluded : nil))
-      if node >= 0 { nodes[node].reasons.addNamed(hour: now.hour) }
+      if node >= 0 { tally(node, nil, now) }
     }
     let learned = models[model].expected[Int(request.output.rawValue)]
     let state = RequestState(

@@ -24,8 +24,10 @@ extension Scheduler {
   /// - Returns: The standing, or `nil`.
   package func standing(of node: NodeID, hours: Int, now: Instant) -> NodeStanding? {
     guard let number = nodeNumbers[node] else { return nil }
-    var reasons = nodes[number].reasons.counts(hours: hours, now: now.hour)
-    let named = nodes[number].reasons.namedCount(hours: hours, now: now.hour)
+    var counts = nodes[number].reasons
+    for item in tally.items where item.node == number { counts.add(item.reason, hour: item.hour) }
+    var reasons = counts.counts(hours: hours, now: now.hour)
+    let named = counts.namedCount(hours: hours, now: now.hour)
     var arrivals = 0
     var rates: [ModelID: Double] = [:]
     for offer in nodes[number].offers where !offer.keys.isEmpty {
@@ -50,6 +52,19 @@ extension Scheduler {
   /// - Complexity: O(nodes); for reports, not for decisions.
   package var routableNodes: Int {
     nodeNumbers.values.reduce(0) { $0 + (obstacle($1) == nil ? 1 : 0) }
+  }
+
+  mutating func tally(_ node: Int, _ reason: ReasonCode?, _ now: Instant) {
+    tally.items.append(.init(node: node, reason: reason, hour: now.hour))
+    if tally.items.count > TallyLog.bound { settleTally(atMost: 2) }
+  }
+
+  /// Writes the newest counts to their nodes.
+  mutating func settleTally(atMost count: Int) {
+    for _ in 0..<count {
+      guard let item = tally.items.popLast() else { return }
+      nodes[item.node].reasons.add(item.reason, hour: item.hour)
+    }
   }
 
   private func obstacle(_ number: Int) -> ReasonCode? {

@@ -26,6 +26,7 @@ package struct Scheduler: Sendable {
   var lanes = Slab<Bool>()
   var timers = KeyedHeap()
   var timerPositions: [Int32] = []
+  var tally = TallyLog()
   var generator: SeededGenerator
   var effects: [ScheduleEffect] = []
 
@@ -72,6 +73,7 @@ package struct Scheduler: Sendable {
     case .handedBack(let id, let node): handBack(id, node, now)
     case .tick: break
     }
+    if case .requestArrived = event {} else { settleTally(atMost: 16) }
     var result: [ScheduleEffect] = []
     swap(&result, &effects)
     return result

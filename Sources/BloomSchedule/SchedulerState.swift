@@ -180,6 +180,22 @@ struct HourlyCount: Equatable, Sendable {
   }
 }
 
+/// Counts not yet written to their nodes.
+///
+/// A decision would wait for the memory of every candidate's counters; other events write them.
+struct TallyLog: Sendable {
+  struct Item: Sendable {
+    var node: Int
+    /// `nil` for a request that named the node.
+    var reason: ReasonCode?
+    var hour: UInt64
+  }
+
+  /// Beyond it arrivals write, too.
+  static let bound = 4096
+  var items: [Item] = []
+}
+
 /// Ends of the list of nodes that are gone, longest gone first.
 struct GoneList: Sendable {
   var head = -1

@@ -5,7 +5,9 @@ package struct WeightedDraw: Sendable {
   private var threshold: [UInt32] = []
   private var alias: [UInt32] = []
 
-  /// Prepares the tables. Weights that are not positive and finite are never drawn.
+  /// Prepares the tables.
+  ///
+  /// Weights that are not positive and finite are never drawn.
   ///
   /// - Complexity: O(n).
   package init(weights: [Double]) {

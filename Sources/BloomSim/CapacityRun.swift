@@ -3,8 +3,8 @@ internal import BloomSchedule
 
 /// The scheduler with the capacity model under it: machines that share their speed among streams.
 ///
-/// Owners come and go with the time of day, not independently. No bytes pass here; how work is
-/// distributed is the real scheduler's doing.
+/// No bytes pass here; how work is distributed is the real scheduler's doing. Owners come and go
+/// independently of each other here, by an exponential law, which flatters a night and slanders a day.
 package struct CapacityPlan: Equatable, Sendable {
   /// Draws the run.
   package var seed: UInt64
@@ -18,7 +18,7 @@ package struct CapacityPlan: Equatable, Sendable {
   package var slots = 4
   /// Offered work as a share of the theoretical sum.
   package var load = 0.95
-  /// Whether owners take their machines back: mean minutes away 10, there 20, together by day.
+  /// Whether owners take their machines back: away 10 minutes, there 20, in the mean.
   package var hasChurn = false
   /// Seconds before anything is counted.
   package var warmUp = 60.0

@@ -1,4 +1,6 @@
-/// A machine kind of the capacity model. `docs/capacity.md` names the sources.
+/// A machine kind of the capacity model.
+///
+/// `docs/capacity.md` names the sources.
 package struct Chip: Equatable, Sendable {
   /// The name people use.
   package let name: String
@@ -9,8 +11,10 @@ package struct Chip: Equatable, Sendable {
   /// Milliseconds a layer and token besides reading the weights.
   package let layerMilliseconds: Double
 
-  /// llama.cpp discussion 4167 (read 2026-09-30), LLaMA-2 7B Q4_0, `pp512`; bandwidths as published by
-  /// the maker. The layer time is the fit of 79 points there (5.93 ms for 32 layers).
+  /// llama.cpp discussion 4167 (read 2026-09-30), LLaMA-2 7B Q4_0, `pp512`; bandwidths as
+  /// published by the maker.
+  ///
+  /// The layer time is the fit of 79 points there (5.93 ms for 32 layers).
   package static let all: [Chip] = [
     Chip("M1", 68, 118), Chip("M1 Pro", 200, 266), Chip("M1 Max", 400, 530),
     Chip("M2", 100, 180), Chip("M2 Pro", 200, 341), Chip("M2 Max", 400, 671),

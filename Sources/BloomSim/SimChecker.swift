@@ -35,12 +35,12 @@ struct SimChecker {
   /// After every event: no wait and no attempt is past its time, and money is neither made nor lost.
   mutating func check(_ simulation: Simulation) {
     guard simulation.coordinator.isUp else { return }
-    if let due = simulation.coordinator.scheduler.nextDeadline, due < simulation.now,
+    if let due = simulation.scheduleDue, due < simulation.now,
       simulation.scheduleArmed == nil
     {
       fault(simulation, "a deadline without a timer")
     }
-    if simulation.coordinator.scheduler.livingCount > simulation.coordinator.requests.count {
+    if simulation.livingRequests > simulation.coordinator.requests.count {
       fault(simulation, "a request that the coordinator does not know")
     }
     if simulation.report.events.isMultiple(of: 64) { checkMoney(simulation) }

@@ -368,7 +368,9 @@ extension Simulation {
   }
 
   private func armSchedule() {
-    guard let due = coordinator.scheduler.nextDeadline else { return }
+    scheduleDue = coordinator.scheduler.nextDeadline
+    livingRequests = coordinator.scheduler.livingCount
+    guard let due = scheduleDue else { return }
     if let armed = scheduleArmed, armed <= due, armed > now { return }
     scheduleArmed = due
     queue.add(.scheduleDue, at: due)

@@ -125,5 +125,7 @@ extension Simulation {
     coordinator = restarted
     isCommitting = false
     scheduleArmed = nil
+    scheduleDue = nil
+    livingRequests = 0
   }
 }

@@ -59,6 +59,9 @@ package final class Simulation {
   var connections: [(node: Int, toNode: Instant, toCoordinator: Instant, isCut: Bool)] = []
   var recordTimes: [Instant] = []
   var scheduleArmed: Instant?
+  /// What the scheduler said after its last event: it changes nowhere else.
+  var scheduleDue: Instant?
+  var livingRequests = 0
   var linksArmed: [Int: Instant] = [:]
   var isCommitting = false
   /// The response body of the arrival that the scheduler is deciding on.
@@ -82,12 +85,18 @@ package final class Simulation {
   /// Runs to the end and checks what must hold then.
   package func run() -> SimReport {
     let limit = start + plan.duration + .seconds(400)
+    var quietSweeps = 0
     while let next = queue.next(), next.time <= limit {
       now = max(now, next.time)
       report.events += 1
       handle(next.event)
       checker.check(self)
       if checker.faults.count > 20 { break }
+      // Quiet at three sweeps in a row: late receipts have had their 15 seconds.
+      if case .sweep = next.event {
+        quietSweeps = isQuiet ? quietSweeps + 1 : 0
+        if quietSweeps == 3 { break }
+      }
     }
     checker.checkEnd(self)
     report.faults = checker.faults
@@ -100,6 +109,12 @@ package final class Simulation {
       }
     }
     return report
+  }
+
+  private var isQuiet: Bool {
+    answerOrder.count == plan.answers && coordinator.isUp && livingRequests == 0
+      && coordinator.ledger.answers.isEmpty && coordinator.scheduler.runningCount == 0
+      && now - start > plan.duration && answers.values.allSatisfy { $0.ending != nil }
   }
 
   /// Mixes what happened into the run's fingerprint.
