@@ -1,4 +1,5 @@
 package import BloomBase
+package import BloomNet
 package import BloomWire
 
 /// What the user of an answer gets, in order; ends with `finished` or `failed`.
@@ -23,7 +24,7 @@ package actor AnswerDriver: PartEvents {
   private var machine: AnswerStateMachine
   private let runner: any PartRunner
   private let time: any TimeSource
-  private let sleep: @Sendable (Duration) async throws -> Void
+  private nonisolated let loop: EventLoop
   private var tasks: [Int: Task<Void, Never>] = [:]
   private var timer: Task<Void, Never>?
   private var output: [AnswerOutput] = []
@@ -38,8 +39,15 @@ package actor AnswerDriver: PartEvents {
   private let bufferLimit = 64
   /// The number of parts started so far.
   package private(set) var partCount = 0
+  private var partNode: [Int: NodeID] = [:]
+  private var isFinishing = false
   /// The machine that delivered last.
   package private(set) var servingNode: NodeID?
+
+  /// Its part tasks' own loop, so that a frame costs no thread hop.
+  nonisolated package var unownedExecutor: UnownedSerialExecutor {
+    unsafe loop.serial.asUnownedSerialExecutor()
+  }
 
   /// Creates an answer that has not started.
   ///
@@ -49,17 +57,16 @@ package actor AnswerDriver: PartEvents {
   ///   - runner: Seals and sends the parts.
   ///   - timeouts: How long each wait is.
   ///   - time: The driver's clock.
-  ///   - sleep: Waits; on the event loop in production.
+  ///   - loop: Where the parts run and the timer lives.
   package init(
     choices: Int, isTokenless: Bool = false, runner: any PartRunner,
-    timeouts: AnswerTimeouts = AnswerTimeouts(), time: any TimeSource,
-    sleep: @escaping @Sendable (Duration) async throws -> Void
+    timeouts: AnswerTimeouts = AnswerTimeouts(), time: any TimeSource, loop: EventLoop
   ) {
     machine = AnswerStateMachine(choices: choices, timeouts: timeouts, now: time.now())
     self.isTokenless = isTokenless
     self.runner = runner
     self.time = time
-    self.sleep = sleep
+    self.loop = loop
   }
 
   /// Starts the first part; call once.
@@ -100,8 +107,6 @@ package actor AnswerDriver: PartEvents {
     perform(machine.partAccepted(part, by: node, now: time.now()))
     if partNode[part] == nil { partNode[part] = node }
   }
-
-  private var partNode: [Int: NodeID] = [:]
 
   /// A sign of life.
   package func alive(_ part: Int) { perform(machine.partAlive(part, now: time.now())) }
@@ -171,7 +176,7 @@ package actor AnswerDriver: PartEvents {
       switch effect {
       case .startPart(let part, let resume, let avoiding):
         partCount += 1
-        tasks[part] = Task { [runner] in
+        tasks[part] = Task(executorPreference: loop) { [runner] in
           await runner.run(part: part, resume: resume, avoiding: avoiding, events: self)
         }
       case .cancelPart(let part): tasks.removeValue(forKey: part)?.cancel()
@@ -192,8 +197,6 @@ package actor AnswerDriver: PartEvents {
     schedule()
   }
 
-  private var isFinishing = false
-
   /// The last part's usage comes after its last token: the answer ends when it is there, or its
   /// part has ended.
   private func finishIfReady() {
@@ -205,10 +208,10 @@ package actor AnswerDriver: PartEvents {
 
   private func schedule() {
     guard timer == nil, !isOver else { return }
-    timer = Task { [sleep] in
-      while let wait = self.wait() {
-        do { try await sleep(wait) } catch { return }
-        self.tick()
+    timer = Task(executorPreference: loop) { [loop] in
+      while let wait = await self.wait() {
+        do { try await loop.sleep(for: wait) } catch { return }
+        await self.tick()
       }
     }
   }

@@ -1,0 +1,169 @@
+package import BloomBase
+internal import BloomRecords
+internal import BloomNet
+package import BloomSeal
+package import BloomWire
+
+/// Runs parts of one answer over the network: draw, seal, send, open, check.
+package struct SealedPartRunner: PartRunner {
+  private let network: NetworkView
+  private let coordinator: CoordinatorClient
+  private let request: CanonicalRequest
+  private let model: ModelID
+  private let options: SealOptions
+  private let candidates: Int
+  private let preferred: NodeID?
+  private let keep: @Sendable (KeptReceipt) -> Void
+
+  /// A verified last receipt of a part, with what is needed to verify it again later.
+  package struct KeptReceipt: Sendable {
+    /// The answer it belongs to.
+    package let answer: AnswerID
+    /// The part.
+    package let part: Int
+    /// COSE_Sign1.
+    package let receipt: [UInt8]
+    /// What the coordinator booked for it; `nil` when it did not say.
+    package let cost: Micros?
+  }
+
+  /// Creates a runner of one answer.
+  ///
+  /// - Parameters:
+  ///   - network: Where machines are drawn from.
+  ///   - coordinator: Where envelopes go.
+  ///   - request: The first part's request.
+  ///   - model: The model.
+  ///   - options: What the coordinator may know.
+  ///   - candidates: Machines of each envelope, 1…4.
+  ///   - preferred: The machine with this conversation's warm cache.
+  ///   - keep: Takes each verified last receipt.
+  package init(
+    network: NetworkView, coordinator: CoordinatorClient, request: CanonicalRequest,
+    model: ModelID, options: SealOptions, candidates: Int, preferred: NodeID?,
+    keep: @escaping @Sendable (KeptReceipt) -> Void
+  ) {
+    self.network = network
+    self.coordinator = coordinator
+    self.request = request
+    self.model = model
+    self.options = options
+    self.candidates = candidates
+    self.preferred = preferred
+    self.keep = keep
+  }
+
+  /// Runs one part to its end.
+  package func run(
+    part: Int, resume: [ChoiceProgress], avoiding: Set<NodeID>, events: any PartEvents
+  ) async {
+    do {
+      let sealed = try await seal(part, resume, avoiding)
+      guard let sealed else {
+        return await events.ended(
+          part,
+          PartFailure(isRetriable: true, code: "no_machine", isWithoutCandidates: true))
+      }
+      let body = try await coordinator.send(sealed.envelope)
+      try await read(body, of: sealed, part, events)
+    } catch is CancellationError {
+      return
+    } catch let refusal as CoordinatorClient.Refusal {
+      if refusal.reason == .staleKey { await network.invalidate() }
+      await events.ended(
+        part,
+        PartFailure(
+          isRetriable: refusal.reason.isRetriable, code: refusal.reason.name,
+          isWithoutCandidates: refusal.reason.isRetriable))
+    } catch {
+      await events.ended(part, PartFailure(isRetriable: true, code: "connection_lost"))
+    }
+  }
+
+  private func seal(
+    _ part: Int, _ resume: [ChoiceProgress], _ avoiding: Set<NodeID>
+  ) async throws -> SealedRequest? {
+    let targets = try await network.draw(
+      candidates, model: model, preferring: preferred, avoiding: avoiding)
+    guard !targets.isEmpty else { return nil }
+    var request = request
+    if part > 0 {
+      request.resume = CanonicalRequest.Resume(
+        part: part,
+        choices: resume.map {
+          .init(tokens: $0.tokens.map { UInt32(bitPattern: $0) }, isDone: $0.isDone)
+        })
+    }
+    return try RequestSealer.seal(
+      request, options: options, contexts: try ReadyContexts(targets))
+  }
+
+  private func read(
+    _ body: MessageBody, of sealed: SealedRequest, _ part: Int, _ events: any PartEvents
+  ) async throws {
+    var decoder = OuterRecordDecoder()
+    var opener = sealed.opener()
+    var attempt: UInt8?
+    var failure = PartFailure(isRetriable: true, code: "truncated")
+    var last: Receipt?
+    var cost: Micros?
+    for try await bytes in body {
+      decoder.append(bytes)
+      while let item = try decoder.next() {
+        switch item.record {
+        case .accepted(let node): await events.accepted(part, by: node)
+        case .alive, .queued: await events.alive(part)
+        case .settled(let digest, let micros):
+          if digest == last?.digest { cost = micros }
+        case .attemptFailed(let reason, let isRetriable, _):
+          failure = PartFailure(isRetriable: isRetriable, code: reason.name)
+        case .sealed(let chunk):
+          if attempt != item.attempt {
+            // Another machine's answer starts anew; nothing of the one before was delivered.
+            attempt = item.attempt
+            opener = sealed.opener()
+          }
+          var opened: [AnswerEvent] = []
+          let error = open(&opener, chunk, &opened)
+          for event in opened {
+            switch event {
+            case .began(let node): await events.accepted(part, by: node)
+            case .frame(let frame):
+              if case .error(let sealedError) = frame {
+                failure = PartFailure(
+                  isRetriable: sealedError.code == .engine, code: "\(sealedError.code)",
+                  sealed: sealedError)
+              }
+              await events.frame(part, frame)
+            case .receipt(let receipt): last = receipt
+            case .finished(let receipt): last = receipt
+            }
+          }
+          if error != nil {
+            // What was delivered before is authentic; the rest of this answer is not believed.
+            return await events.ended(
+              part, PartFailure(isRetriable: true, code: "answer_not_authentic"))
+          }
+        }
+        try Task.checkCancellation()
+      }
+    }
+    if let last {
+      keep(
+        KeptReceipt(answer: request.answer.id, part: part, receipt: last.encoded, cost: cost))
+    }
+    let isWhole = (try? opener.end()) != nil && failure.sealed == nil
+    await events.ended(part, isWhole ? nil : failure)
+  }
+
+  private func open(
+    _ opener: inout ResponseOpener, _ bytes: [UInt8], _ events: inout [AnswerEvent]
+  ) -> SealError? {
+    do throws(SealError) {
+      try opener.receive(bytes) { events.append($0) }
+      return nil
+    } catch {
+      return error
+    }
+  }
+}
