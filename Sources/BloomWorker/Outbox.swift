@@ -44,6 +44,8 @@ package final class Outbox: Sendable {
   package init(
     descriptor: Int32, beat: @escaping @Sendable () -> WorkerEvent
   ) throws(WorkerError) {
+    // An agent that is gone must be an error of write(2), not the death of the process.
+    signal(SIGPIPE, SIG_IGN)
     var ends: [Int32] = [0, 0]
     guard unsafe pipe(&ends) == 0 else { throw WorkerError(.channel, "no pipe to wake the writer") }
     (wakeRead, wakeWrite) = (ends[0], ends[1])
