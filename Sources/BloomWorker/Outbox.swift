@@ -64,7 +64,9 @@ package final class Outbox: Sendable {
     let isWaiting = state.withLock { state in
       if state.isClosed { return false }
       let wasEmpty = state.control.isEmpty && state.data.isEmpty
-      if case .chunk = event { state.data.append(message) } else if Self.followsData(event) {
+      if case .chunk = event {
+        state.data.append(message)
+      } else if Self.followsData(event) {
         state.data.append(message)
       } else {
         state.control.append(message)
@@ -153,7 +155,9 @@ package final class Outbox: Sendable {
         unsafe Darwin.write(descriptor, bytes.baseAddress, bytes.count)
         #endif
       }
-      if count > 0 { done += count } else if errno != EINTR {
+      if count > 0 {
+        done += count
+      } else if errno != EINTR {
         throw WorkerError(.channel, "writing gave error \(errno)")
       }
     }

@@ -43,7 +43,8 @@ import Testing
   func `the client opens the answer and its receipt holds`(padding: PaddingProfile) throws {
     let (keyring, target, evidence) = try parts()
     let sealed = try RequestSealer.seal(
-      try chat(), options: SealOptions(
+      try chat(),
+      options: SealOptions(
         tokenClass: .upTo64, deadlineMilliseconds: 30_000, padding: padding),
       contexts: ReadyContexts([target]))
     let now = SystemTime().unixTime()
