@@ -13,13 +13,13 @@ import Testing
   struct Worker: ~Copyable {
     let machine: Fixture
     let sealed: SealedRequest
-    var output: [UInt8] = []
+    var output: [UInt8]
     var claims: ReceiptClaims
     private var cipher: ChunkCipher
 
     init() throws {
-      machine = try Fixture()
-      sealed = try machine.seal(Fixture.request(), .off)
+      let machine = try Fixture()
+      let sealed = try machine.seal(Fixture.request(), .off)
       let prefix = try #require(try EnvelopePrefix.read(sealed.envelope))
       let candidate = prefix.candidates[0]
       let recipient = try HPKERecipient(
@@ -37,7 +37,7 @@ import Testing
       let start = try Self.chunk([frame], &cipher, &output)
       transcript.append(endOf: output, from: start)
       let identity = machine.identity
-      claims = ReceiptClaims(
+      let claims = ReceiptClaims(
         node: identity.node, key: candidate.key, requestNonce: prefix.head.requestNonce,
         requestCommitment: HMAC<SHA256>.digest(key: commitKey, message: Fixture.request().encoded),
         transcript: transcript.digest,
@@ -46,6 +46,10 @@ import Testing
         promptTokens: 12, replayedTokens: 0, completionTokens: 1, finish: nil, start: Fixture.now,
         end: Fixture.now + 1, sampling: Fixture.digest(1), fingerprint: nil,
         evidence: identity.evidence, answer: Fixture.answer, part: 0, mode: .whole, chunks: 1)
+      self.machine = machine
+      self.sealed = sealed
+      self.output = output
+      self.claims = claims
       self.cipher = cipher
     }
 
