@@ -30,7 +30,7 @@ import Testing
         answerSecret: recipient.export(Labels.response, count: 32),
         encapsulatedKey: candidate.encapsulatedKey, responseNonce: nonce)
       let commitKey = try recipient.export(Labels.commit, count: 32)
-      output =
+      var output =
         AnswerPreamble(node: candidate.node, key: candidate.key, responseNonce: nonce).encoded
       let frame = Fixture.frame(1, "a").encoded
       var transcript = Transcript(responseNonce: nonce)
