@@ -99,7 +99,8 @@ func run() throws -> [BenchRow] {
   rows.append(
     BenchRow(
       "seal 8 KiB to 2 ready P-256 contexts", value: seal, unit: "us", peer: "raw primitives",
-      ratio: seal / rawSeal, target: "<= 60 us", holds: seal <= 60))
+      ratio: seal / rawSeal, target: "<= 60 us and <= 1.3 x",
+      holds: seal <= 60 && seal / rawSeal <= 1.3))
 
   let sealed = try RequestSealer.seal(request, options: options, contexts: ReadyContexts(targets))
   let worker = machines[0]
@@ -114,7 +115,8 @@ func run() throws -> [BenchRow] {
   rows.append(
     BenchRow(
       "open 8 KiB, P-256", value: open, unit: "us", peer: "raw ECDH + AES-GCM + SHA-256",
-      ratio: open / (exchange + rawSeal), target: "<= 600 us", holds: open <= 600))
+      ratio: open / (exchange + rawSeal), target: "<= 600 us and <= 1.3 x",
+      holds: open <= 600 && open / (exchange + rawSeal) <= 1.3))
 
   var opener = RequestOpener(secrets: worker.secrets, identity: worker.identity)
   var sealer = try opener.open(sealed.envelope, at: now).answer(start: now)
@@ -135,7 +137,8 @@ func run() throws -> [BenchRow] {
   rows.append(
     BenchRow(
       "seal a chunk of 512 B", value: chunkSeal, unit: "us", peer: "raw AES-GCM + SHA-256",
-      ratio: chunkSeal / rawChunk, target: "<= 4 us", holds: chunkSeal <= 4))
+      ratio: chunkSeal / rawChunk, target: "<= 4 us and <= 1.3 x",
+      holds: chunkSeal <= 4 && chunkSeal / rawChunk <= 1.3))
 
   let second = try RequestSealer.seal(request, options: options, contexts: ReadyContexts(targets))
   var source = try opener.open(second.envelope, at: now).answer(start: now)
@@ -154,7 +157,8 @@ func run() throws -> [BenchRow] {
   rows.append(
     BenchRow(
       "open a chunk of 512 B", value: chunkOpen, unit: "us", peer: "raw AES-GCM + SHA-256",
-      ratio: chunkOpen / rawChunk, target: "<= 4 us", holds: chunkOpen <= 4))
+      ratio: chunkOpen / rawChunk, target: "<= 4 us and <= 1.3 x",
+      holds: chunkOpen <= 4 && chunkOpen / rawChunk <= 1.3))
 
   let counts = ReceiptCounts(promptTokens: 12, end: now, sampling: Digest.zero)
   let receiptCost = try microseconds(10, 50) {
@@ -171,7 +175,8 @@ func run() throws -> [BenchRow] {
   rows.append(
     BenchRow(
       "sign and verify a receipt", value: receiptCost, unit: "us", peer: "raw ECDSA P-256",
-      ratio: receiptCost / rawSign, target: "<= 250 us", holds: receiptCost <= 250))
+      ratio: receiptCost / rawSign, target: "<= 250 us and <= 1.3 x",
+      holds: receiptCost <= 250 && receiptCost / rawSign <= 1.3))
 
   let before = residentKibibytes()
   for _ in 0..<1_000_000 {
