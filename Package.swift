@@ -120,7 +120,7 @@ let targets: [Target] = [
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomCoordinator"]),
   tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHTTP", "BloomNet", "BloomNode"]),
   tests("TidyTests", []),
-  tests("EndToEndTests", ["BloomBase", "BloomPlatform"]),
+  tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomHTTP", "BloomNet"]),
 ]
 
 // While the parts are being built a target exists once its folder does.
