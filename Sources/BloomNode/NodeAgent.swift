@@ -28,7 +28,7 @@ package actor NodeAgent {
   }
 
   struct Worker: Sendable {
-    let model: ServedModel
+    let model: NodeModel
     var outbox: TwoLaneQueue?
     var offer: WorkerOffer?
     var permille = 0
@@ -78,7 +78,7 @@ package actor NodeAgent {
   private var lastStoring = 0
 
   init(
-    identity: NodeIdentity, release: Digest, firstEpoch: UInt64, models: [ServedModel],
+    identity: NodeIdentity, release: Digest, firstEpoch: UInt64, models: [NodeModel],
     refusals: OwnerPolicy, shelf: ReceiptShelf, bindsToTLS: Bool, time: any TimeSource,
     loop: EventLoop, log: Log
   ) {

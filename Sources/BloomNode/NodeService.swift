@@ -13,7 +13,7 @@ package struct NodeService: Sendable {
     /// Base URLs, the preferred one first: `https://example.org`, or `http://127.0.0.1:8640`.
     package var coordinators: [String]
     /// What is served, one worker each.
-    package var models: [ServedModel]
+    package var models: [NodeModel]
     /// The worker's program; beside the running program when `nil`.
     package var workerPath: String?
     /// What workers are told.
@@ -32,7 +32,7 @@ package struct NodeService: Sendable {
     package var client = HTTPClient.Configuration()
 
     /// The defaults, with what has none.
-    package init(dataFolder: String, coordinators: [String], models: [ServedModel]) {
+    package init(dataFolder: String, coordinators: [String], models: [NodeModel]) {
       self.dataFolder = dataFolder
       self.coordinators = coordinators
       self.models = models

@@ -25,7 +25,7 @@ package protocol WorkerLauncher: Sendable {
   ///
   /// - Returns: The channel, and the descriptors under which the worker has the files.
   /// - Throws: ``NodeError`` or `NetError` when it cannot be started.
-  func launch(_ model: ServedModel) async throws -> (any WorkerChannel, descriptors: [Int32])
+  func launch(_ model: NodeModel) async throws -> (any WorkerChannel, descriptors: [Int32])
 }
 
 /// Starts `darkbloom-worker` as a child process.
@@ -46,7 +46,7 @@ package struct ProcessLauncher: WorkerLauncher {
 
   /// Opens the files, starts the child, and closes them here again.
   package func launch(
-    _ model: ServedModel
+    _ model: NodeModel
   ) async throws -> (any WorkerChannel, descriptors: [Int32]) {
     var files: [Int32] = []
     defer { for file in files { close(file) } }

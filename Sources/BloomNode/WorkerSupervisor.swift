@@ -32,7 +32,7 @@ struct WorkerSupervisor: Sendable {
   /// Bytes of commands that may wait for a worker: what the link may hold and some control.
   static let outboxBytes = 192 << 20
 
-  let model: ServedModel
+  let model: NodeModel
   let settings: WorkerSettings
   let release: Digest
   let launcher: any WorkerLauncher

@@ -2,7 +2,7 @@ package import BloomBase
 package import BloomModels
 
 /// A model that this machine serves: what it is and where its files lie.
-package struct ServedModel: Sendable, Equatable {
+package struct NodeModel: Sendable, Equatable {
   /// What it is.
   package let manifest: ModelManifest
   /// Paths of the manifest's files, in its order.
