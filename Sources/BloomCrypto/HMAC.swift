@@ -58,7 +58,7 @@ package struct HMAC<Hash: HashFunction>: Sendable {
   }
 
   /// Overwrites the key that was absorbed; the value is useless afterwards.
-  mutating func wipe() {
+  package mutating func wipe() {
     unsafe withUnsafeMutableBytes(of: &inner) { (memory) in
       unsafe OPENSSL_cleanse(memory.baseAddress, memory.count)
     }
