@@ -117,6 +117,7 @@ let targets: [Target] = [
   tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
   tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
+  tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomCoordinator"]),
   tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHTTP", "BloomNet", "BloomNode"]),
   tests("TidyTests", []),
