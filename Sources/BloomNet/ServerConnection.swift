@@ -12,7 +12,7 @@ final class ServerConnection: @unchecked Sendable {
   private var requestCount = 0
   private var isBusy = false
   private var webSocket: WebSocket?
-  /// The task that runs ``run(_:)``; cancelled when the peer leaves.
+  /// The task that runs ``run(_:)``; cancelled when the peer leaves, by this object alone.
   var task: Task<Void, Never>?
 
   // The request at hand.
@@ -28,7 +28,7 @@ final class ServerConnection: @unchecked Sendable {
     parser = RequestParser(limits: server.configuration.limits)
     info = ConnectionInfo(peer: stream.peer, loop: stream.loop)
     stream.writeTimeout = server.configuration.timeouts.write
-    stream.onPeerLeft = { [weak self] in self?.task?.cancel() }
+    stream.onPeerLeft = { self.cancel() }  // the cycle ends when the stream closes
   }
 
   /// Serves until either side closes.
@@ -38,7 +38,14 @@ final class ServerConnection: @unchecked Sendable {
         try await stream.startTLS(tls, name: nil, timeout: timeouts.handshake)
         info = ConnectionInfo(peer: stream.peer, tls: stream.tlsInfo, loop: stream.loop)
       }
-      while try await serveOne() {}
+      while true {
+        switch try await serveOne() {
+        case .next: continue
+        case .close: break
+        case .upgrade(let upgrade): try await serve(upgrade)
+        }
+        break
+      }
       // Only a peer that is still sending can be hurt by a plain close.
       if !isBodyEnded || stream.hasInput { await stream.closeGently() }
     } catch let error as HTTPError {
@@ -65,15 +72,37 @@ final class ServerConnection: @unchecked Sendable {
 
   /// The time to drain is over.
   func end() {
-    task?.cancel()
+    cancel()
     stream.fail(.closed)
+  }
+
+  private func cancel() {
+    task?.cancel()
+    stream.interrupt()  // a wait for the next head has no cancellation handler
   }
 
   // MARK: Requests
 
-  /// Serves one request; `false` when the connection is to be closed.
-  private func serveOne() async throws -> Bool {
-    guard let head = try await nextHead() else { return false }
+  /// What follows after a request.
+  private enum Outcome {
+    case next
+    case close
+    case upgrade(Upgrade)
+  }
+
+  /// A request that becomes a WebSocket.
+  ///
+  /// Handed out of ``serveOne()``, so that an idle WebSocket keeps neither its frame nor the head.
+  private struct Upgrade {
+    let response: [UInt8]
+    let subprotocol: String?
+    let options: WebSocketOptions
+    let handler: @Sendable (WebSocket) async throws -> Void
+  }
+
+  /// Serves one request.
+  private func serveOne() async throws -> Outcome {
+    guard let head = try await nextHead() else { return .close }
     isBusy = true
     defer { isBusy = false }
     requestCount += 1
@@ -95,14 +124,17 @@ final class ServerConnection: @unchecked Sendable {
     switch response.body {
     case .webSocket(let options, let handler):
       guard let refusal = WebSocketUpgrade.refusal(of: head, options) else {
-        try await upgrade(head, response, options, handler)
-        return false
+        let (bytes, subprotocol) = try WebSocketUpgrade.acceptance(
+          of: head, response.headers, options)
+        return .upgrade(
+          Upgrade(
+            response: bytes, subprotocol: subprotocol, options: options, handler: handler))
       }
       response = refusal
       try await send(response, to: head, &keepsAlive)
     default: try await send(response, to: head, &keepsAlive)
     }
-    return try await skipBody() && keepsAlive
+    return try await skipBody() && keepsAlive ? .next : .close
   }
 
   private static let emptyBody = MessageBody()
@@ -121,9 +153,9 @@ final class ServerConnection: @unchecked Sendable {
       .read("no request"), after: isFirst ? timeouts.head : timeouts.idle)
     while true {
       var head: RequestHead?
-      let isOpen = try await stream.read { bytes in
+      let isOpen = try await stream.readAsOwner { bytes in
         var offset = 0
-        if case .head(let found)? = try parser.next(bytes, at: &offset) { head = found }
+        head = try parser.nextHead(bytes, at: &offset)
         return offset
       }
       if !isOpen {
@@ -240,19 +272,16 @@ final class ServerConnection: @unchecked Sendable {
     }
   }
 
-  private func upgrade(
-    _ request: RequestHead, _ response: Response, _ options: WebSocketOptions,
-    _ handler: @Sendable (WebSocket) async throws -> Void
-  ) async throws {
-    let (bytes, subprotocol) = try WebSocketUpgrade.acceptance(
-      of: request, response.headers, options)
-    try await stream.write(bytes)
+  private func serve(_ upgrade: Upgrade) async throws {
+    isBusy = true
+    defer { isBusy = false }
+    try await stream.write(upgrade.response)
     let socket = WebSocket(
-      stream, role: .server, options, tls: info.tls, subprotocol: subprotocol)
+      stream, role: .server, upgrade.options, tls: info.tls, subprotocol: upgrade.subprotocol)
     webSocket = socket
     if worker.isDraining { socket.goAway() }
     do {
-      try await handler(socket)
+      try await upgrade.handler(socket)
       await socket.close(.normal)
     } catch {
       await socket.close(.internalError)

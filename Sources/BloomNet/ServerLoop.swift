@@ -8,7 +8,7 @@ final class ServerLoop: @unchecked Sendable {
   var listeners: [Listener] = []
   private var connections: [ObjectIdentifier: ServerConnection] = [:]
   private(set) var isDraining = false
-  private var dateSecond: Int64 = .min
+  private var dateTick: UInt64?
   private var dateBytes: [UInt8] = []
   private var ticketKeysUntil: UInt64 = 0
 
@@ -48,12 +48,12 @@ final class ServerLoop: @unchecked Sendable {
     for connection in connections.values { connection.end() }
   }
 
-  /// The Date field's value; made once a second.
+  /// The Date field's value; made ten times a second, when it is asked for.
   var date: [UInt8] {
-    let now = SystemTime().unixTime()
-    if now.seconds != dateSecond {
-      dateSecond = now.seconds
-      dateBytes = HTTPDate.bytes(now)
+    let tick = loop.tick
+    if tick != dateTick {
+      dateTick = tick
+      dateBytes = HTTPDate.bytes(SystemTime().unixTime())
     }
     return dateBytes
   }
