@@ -32,7 +32,7 @@ extension NodeAgent {
 
   /// Gives back what still runs when its time is over, and ends workers that do not let go.
   func endGrace(_ now: Instant) {
-    if let end = graceEnd, now >= end {
+    if let end = graceEnd, now >= end || jobs.count == 0 {
       graceEnd = nil
       perform(jobs.handBackAll(order.reason ?? .paused))
       stopEnd = now + (order.level == .away ? .milliseconds(500) : Limits.stopping)

@@ -79,6 +79,7 @@ extension NodeAgent {
       perform(jobs.received(event))
       // A worker without requests owes no beats: an old one must not make the node suspect.
       if !jobs.isWorking(model) { machine.workerEnded(model) }
+      if jobs.count == 0 { endGrace(now) }
     }
   }
 

@@ -172,11 +172,16 @@ struct TestNetwork: Sendable {
 
   /// Waits until the client can ask the model.
   func untilServed() async throws {
+    var last = "no model"
     for _ in 0..<400 {
-      if let models = try? await client.models(), !models.isEmpty { return }
+      do {
+        if !(try await client.models()).isEmpty { return }
+      } catch {
+        last = "\(error)"
+      }
       try await Task.sleep(for: .milliseconds(50))
     }
-    throw NodeError(.worker, "the client never saw the model")
+    throw NodeError(.worker, "the client never saw the model: \(last)")
   }
 
   /// One answer's text and end.
@@ -193,7 +198,8 @@ struct TestNetwork: Sendable {
         answer.tokens += frame.tokens.count
         for case .content(let piece) in frame.deltas { answer.text += piece }
       case .finished(let usage): answer.usage = usage
-      case .failed(let failure, let sealed): answer.failure = "\(failure) \(String(describing: sealed))"
+      case .failed(let failure, let sealed):
+        answer.failure = "\(failure) \(String(describing: sealed))"
       case .embedding, .json: break
       }
     }
