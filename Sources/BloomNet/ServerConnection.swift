@@ -4,9 +4,9 @@ internal import BloomHTTP
 /// One connection of a server: reads requests, calls the responder, writes responses.
 final class ServerConnection: @unchecked Sendable {
   // @unchecked: touched on the stream's loop only.
-  private let stream: ByteStream
+  let stream: ByteStream
   private let worker: ServerLoop
-  private let server: HTTPServer
+  let server: HTTPServer
   private var parser: RequestParser
   private var info: ConnectionInfo
   private var requestCount = 0
@@ -31,8 +31,10 @@ final class ServerConnection: @unchecked Sendable {
     stream.onPeerLeft = { self.cancel() }  // the cycle ends when the stream closes
   }
 
-  /// Serves until either side closes.
-  func run(_ tls: TLSContext?) async {
+  /// Serves until either side closes, or until a request becomes a WebSocket.
+  ///
+  /// - Returns: What to give to ``serve(_:)``; `nil` when the stream is closed.
+  func run(_ tls: TLSContext?) async -> Upgrade? {
     do {
       if let tls {
         try await stream.startTLS(tls, name: nil, timeout: timeouts.handshake)
@@ -42,7 +44,9 @@ final class ServerConnection: @unchecked Sendable {
         switch try await serveOne() {
         case .next: continue
         case .close: break
-        case .upgrade(let upgrade): try await serve(upgrade)
+        case .upgrade(let upgrade):
+          isBusy = true
+          return upgrade
         }
         break
       }
@@ -59,6 +63,7 @@ final class ServerConnection: @unchecked Sendable {
       stream.close()  // the peer left, or was too slow: nobody is there to be told
     }
     stream.close()
+    return nil
   }
 
   /// The server drains: end when nothing is under way, or after the request at hand.
@@ -92,8 +97,8 @@ final class ServerConnection: @unchecked Sendable {
 
   /// A request that becomes a WebSocket.
   ///
-  /// Handed out of ``serveOne()``, so that an idle WebSocket keeps neither its frame nor the head.
-  private struct Upgrade {
+  /// Handed out of ``run(_:)``, so that an idle WebSocket keeps neither its frames nor the head.
+  struct Upgrade: Sendable {
     let response: [UInt8]
     let subprotocol: String?
     let options: WebSocketOptions
@@ -272,10 +277,11 @@ final class ServerConnection: @unchecked Sendable {
     }
   }
 
-  private func serve(_ upgrade: Upgrade) async throws {
-    isBusy = true
-    defer { isBusy = false }
-    try await stream.write(upgrade.response)
+  /// Runs the handler of a WebSocket, and closes.
+  func serve(_ upgrade: Upgrade) async {
+    defer { stream.close() }
+    // The peer may have left already.
+    guard (try? await stream.write(upgrade.response)) != nil else { return }
     let socket = WebSocket(
       stream, role: .server, upgrade.options, tls: info.tls, subprotocol: upgrade.subprotocol)
     webSocket = socket

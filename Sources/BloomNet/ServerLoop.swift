@@ -22,10 +22,21 @@ final class ServerLoop: @unchecked Sendable {
     let connection = ServerConnection(stream, self, server)
     connections[ObjectIdentifier(connection)] = connection
     connection.task = Task(executorPreference: loop) {
-      await connection.run(tls)
-      self.connections[ObjectIdentifier(connection)] = nil
-      server.leave(stream.peer)
+      guard let upgrade = await connection.run(tls) else { return self.remove(connection) }
+      // A task of its own: the memory of this one has grown to serve requests, and a task keeps
+      // what it has until it ends, which for an idle WebSocket may be days.
+      let next = Task(executorPreference: self.loop) {
+        await connection.serve(upgrade)
+        self.remove(connection)
+      }
+      if Task.isCancelled { next.cancel() }
+      connection.task = next
     }
+  }
+
+  private func remove(_ connection: ServerConnection) {
+    connections[ObjectIdentifier(connection)] = nil
+    connection.server.leave(connection.stream.peer)
   }
 
   private func renewTicketKeys(_ context: TLSContext) {
