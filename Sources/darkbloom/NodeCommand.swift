@@ -60,7 +60,7 @@ struct NodeCommand {
     let manifests =
       names.isEmpty ? try store.list() : try names.map { try store.manifest(named: $0) }
     let models = try manifests.map { manifest in
-      try ServedModel(manifest: manifest, paths: manifest.files.map { store.path(of: $0) })
+      try NodeModel(manifest: manifest, paths: manifest.files.map { store.path(of: $0) })
     }
     var configuration = NodeService.Configuration(
       dataFolder: data, coordinators: [network.url], models: models)
