@@ -1,5 +1,6 @@
 import BloomBase
 import BloomCrypto
+import BloomHPKE
 import BloomRecords
 import BloomWire
 import Testing

@@ -12,7 +12,7 @@ import Testing
     for (path, text) in files {
       let parts = path.split(separator: "/")
       let parent = ([Substring(folder.path)] + parts.dropLast()).joined(separator: "/")
-      try StateFolder(creating: parent).write(String(parts.last!), Array("\(text)\n".utf8))
+      try StateFolder(creating: parent).write(String(parts.last ?? ""), Array("\(text)\n".utf8))
     }
     return folder
   }

@@ -30,7 +30,7 @@ import Testing
       testDescription: "outside the hours",
       order: ServiceOrder(.away, .outsideHours, grace: .seconds(20))
     ) { _, settings in
-      settings.windows = [ScheduleWindow(weekdays: [0], start: 0, end: 60)!]
+      settings.windows = [ScheduleWindow(weekdays: [0], start: 0, end: 60)].compactMap(\.self)
     },
     Row(testDescription: "an app", order: ServiceOrder(.away, .ownerActive)) {
       $1.exclusiveApps = ["game"]
