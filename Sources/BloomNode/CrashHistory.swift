@@ -1,6 +1,6 @@
 package import BloomBase
 
-/// When a worker is started again after it ended, and whether it crashes in a loop. Pure.
+/// When a worker is started again after it ended, and whether it crashes in a loop; pure.
 package struct CrashHistory: Sendable {
   /// Ends within ``window`` that make a loop.
   package static let loopCount = 5

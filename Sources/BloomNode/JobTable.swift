@@ -86,7 +86,7 @@ package struct JobTable: Sendable {
 
   /// A worker is gone: its requests go back.
   ///
-  /// - Parameter reason: Why, unless a request was being stopped for another reason already.
+  /// The reason counts for those that were not being stopped for another one already.
   package mutating func workerEnded(_ model: ModelID, _ reason: Reason) -> [Effect] {
     models.remove(model)
     var effects: [Effect] = []

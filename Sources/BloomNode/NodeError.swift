@@ -1,6 +1,8 @@
 internal import BloomBase
 
-/// What went wrong in a node's agent. Texts never hold keys, addresses or content.
+/// What went wrong in a node's agent.
+///
+/// Texts never hold keys, addresses or content.
 package struct NodeError: PublicError, Equatable, CustomStringConvertible {
   /// The kind of failure; callers switch on it.
   package enum Code: Equatable, Sendable {

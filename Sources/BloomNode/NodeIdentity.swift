@@ -4,7 +4,7 @@ package import BloomRecords
 
 /// A machine's identity: the key that signs key statements and link proofs, wherever it is kept.
 package struct NodeIdentity: Sendable {
-  /// HIK. A signer in hardware blocks while it signs.
+  /// HIK; a signer in hardware blocks while it signs.
   package let signer: any MessageSigner
   /// What keeps the key; evidence must prove anything but `none`.
   package let platform: Platform

@@ -18,6 +18,8 @@ package struct NodeService: Sendable {
     package var workerPath: String?
     /// What workers are told.
     package var workers = WorkerSettings()
+    /// When and under which signals the machine serves; `nil` for always, without looking.
+    package var owner: OwnerSettings?
     /// What the owner does not serve.
     package var refusals = OwnerPolicy.open
     /// The digest over agent and worker as released.
@@ -41,6 +43,7 @@ package struct NodeService: Sendable {
 
   private let configuration: Configuration
   private let launcher: (any WorkerLauncher)?
+  private let sensor: (any OwnerSensor)?
   private let log: Log
   private let time: any TimeSource
   private let loops: EventLoopGroup
@@ -53,10 +56,13 @@ package struct NodeService: Sendable {
   ///   - time: The machine's clocks, or a test's.
   ///   - loops: Where connections live.
   ///   - launcher: Starts workers; child processes when `nil`.
+  ///   - sensor: Sees the owner; this system's when `nil`.
   package init(
     configuration: Configuration, log: Log, time: any TimeSource = SystemTime(),
-    loops: EventLoopGroup = .shared, launcher: (any WorkerLauncher)? = nil
+    loops: EventLoopGroup = .shared, launcher: (any WorkerLauncher)? = nil,
+    sensor: (any OwnerSensor)? = nil
   ) {
+    self.sensor = sensor
     self.configuration = configuration
     self.log = log
     self.time = time
@@ -123,6 +129,19 @@ package struct NodeService: Sendable {
           launcher: launcher, agent: agent, time: time, loop: loops.next(), log: log)
         group.addTask {
           await supervisor.run()
+          return false
+        }
+      }
+      if let settings = configuration.owner {
+        let watch = OwnerWatch(
+          settings: settings, sensor: sensor ?? SystemSensor.make(settings: settings), time: time)
+        let loop = loops.next()
+        group.addTask {
+          while !Task.isCancelled {
+            let (order, next) = await watch.look()
+            await owner.sense(order)
+            try await loop.sleep(for: next)
+          }
           return false
         }
       }

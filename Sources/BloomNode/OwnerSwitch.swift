@@ -34,6 +34,7 @@ actor OwnerSwitch {
 
   /// The machine's signals changed what may be used.
   func sense(_ order: ServiceOrder) async {
+    guard order != sensed else { return }
     sensed = order
     await apply()
   }

@@ -128,7 +128,7 @@ struct StateFolder: Sendable {
     return draft
   }
 
-  /// Makes a new or renamed name last. fsync(2) on the folder.
+  /// Makes a new or renamed name last: fsync(2) on the folder.
   private func synchronize() {
     let folder = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard folder >= 0 else { return }
@@ -166,7 +166,9 @@ private func systemWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int
   #endif
 }
 
-/// Holds a data folder for one process; given back at its end, also after `kill -9`. flock(2).
+/// Holds a data folder for one process; given back at its end, also after `kill -9`.
+///
+/// flock(2).
 final class FolderLock: Sendable {
   private let descriptor: Int32
 

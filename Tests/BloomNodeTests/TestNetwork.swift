@@ -11,6 +11,7 @@ import BloomNet
 import BloomRecords
 import BloomStore
 import BloomWire
+import Testing
 
 @testable import BloomNode
 @testable import BloomWorker
@@ -225,7 +226,7 @@ func withNetwork(
 ) async throws {
   let memory = MemoryNetwork()
   let store = try await LedgerStore.open(MemoryBackend(), clock: SystemTime())
-  let user = AccountID("user")!
+  let user = try #require(AccountID("user"))
   let (key, row) = Accounts.makeKey(for: user, name: "test", now: SystemTime().unixTime())
   try await store.write([
     .put(AccountRecord(account: user, name: "user", createdAt: UnixTime(1))),
