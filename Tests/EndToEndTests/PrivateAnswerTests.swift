@@ -1,4 +1,5 @@
 import BloomBase
+import BloomHTTP
 import BloomNet
 import BloomPlatform
 import BloomWire
