@@ -142,7 +142,7 @@ import Foundation
     let file = "/" + path.joined(separator: "/")
     let start = "<!-- made from ParameterTable; ParameterTests compares -->\n\n"
     let docs = try String(contentsOfFile: file, encoding: .utf8)
-    let range = try #require(docs.range(of: start))
+    let range = try #require(docs.firstRange(of: start))
     let wanted = ParameterTable.markdown
     if ProcessInfo.processInfo.environment["DARKBLOOM_WRITE_DOCS"] == "1" {
       let new = docs[..<range.upperBound] + wanted.dropLast()
