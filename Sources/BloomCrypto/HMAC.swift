@@ -38,6 +38,9 @@ package struct HMAC<Hash: HashFunction>: Sendable {
   /// Appends to the message.
   package mutating func update(_ bytes: [UInt8]) { inner.update(bytes) }
 
+  /// Appends to the message.
+  package mutating func update(_ bytes: ArraySlice<UInt8>) { inner.update(bytes) }
+
   /// Appends a fixed label to the message.
   package mutating func update(_ label: StaticString) { inner.update(label) }
 

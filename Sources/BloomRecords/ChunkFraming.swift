@@ -21,6 +21,13 @@ package enum ChunkFraming: Sendable {
     Varint.append(sealedByteCount, to: &bytes)
   }
 
+  private static let zeros = [UInt8](repeating: 0, count: maximumPlaintext)
+
+  /// Appends padding: at most one chunk of it.
+  package static func appendZeros(_ count: Int, to bytes: inout [UInt8]) {
+    bytes.append(contentsOf: zeros[..<count])
+  }
+
   /// Bytes of the body of a request with a padded plaintext: full chunks, then the rest.
   package static func bodyByteCount(_ paddedByteCount: Int) -> Int {
     let full = (paddedByteCount - 1) / maximumPlaintext

@@ -125,7 +125,7 @@ package enum RequestSealer: Sendable {
         let start = body.count
         let text = min(offset, plaintext.count)..<min(end, plaintext.count)
         body.append(contentsOf: plaintext[text])
-        body.append(contentsOf: repeatElement(0, count: end - offset - text.count))
+        ChunkFraming.appendZeros(end - offset - text.count, to: &body)
         try cipher.seal(endOf: &body, from: start, isFinal: isFinal)
         offset = end
       }

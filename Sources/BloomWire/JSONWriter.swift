@@ -165,6 +165,8 @@ package struct JSONWriter: Sendable {
     guard utf8.underestimatedCount >= block else { return escape(utf8) }
     // Long prompts have few bytes to escape: whole blocks without any are copied at once.
     let text = Array(utf8)
+    bytes.reserveCapacity(bytes.count + text.count + 256)
+    var clean = 0
     var start = 0
     while text.count - start >= block {
       var special: UInt8 = 0
@@ -172,13 +174,14 @@ package struct JSONWriter: Sendable {
         let byte = text[index]
         special |= (byte < 0x20 ? 1 : 0) | (byte == 0x22 ? 1 : 0) | (byte == 0x5c ? 1 : 0)
       }
-      if special == 0 {
-        bytes.append(contentsOf: text[start..<start + block])
-      } else {
+      if special != 0 {
+        bytes.append(contentsOf: text[clean..<start])
         escape(text[start..<start + block])
+        clean = start + block
       }
       start += block
     }
+    bytes.append(contentsOf: text[clean..<start])
     escape(text[start...])
   }
 

@@ -18,8 +18,10 @@ package enum Varint: Sendable {
     let count = byteCount(value)
     let prefix = UInt64(count.trailingZeroBitCount) << UInt64(8 * count - 2)
     let word = UInt64(value) | prefix
-    for index in stride(from: count - 1, through: 0, by: -1) {
-      bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * index)))
+    var shift = 8 * count
+    while shift > 0 {
+      shift -= 8
+      bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
     }
   }
 
