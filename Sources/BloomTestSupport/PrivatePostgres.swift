@@ -42,12 +42,13 @@ package final class PrivatePostgres: Sendable {
   ///
   /// - Throws: ``TestSupportError`` when it does not run.
   package func kill() throws(TestSupportError) {
-    // The postmaster first: it would restart what dies before it.
+    // The postmaster first: it would restart what dies before it. Its lock files go too: where
+    // nobody collects orphans the killed process looks alive to the next server.
     try run(
       """
       read pid < \(folder.path)/data/postmaster.pid &&
       { children=$(pgrep -P $pid || cat /proc/$pid/task/$pid/children) 2>/dev/null
-        kill -9 $pid $children; rm \(folder.path)/data/postmaster.pid; }
+        kill -9 $pid $children; rm \(folder.path)/data/postmaster.pid \(folder.path)/.s.PGSQL.*; }
       """)
   }
 

@@ -43,14 +43,14 @@ let growSeconds = try await grow(grown, to: wanted)
 let entries = grown.read { $0.sequence }
 var freshRates: [Double] = []
 var grownRates: [Double] = []
-for round in UInt64(0)..<3 {
+for round in UInt64(0)..<5 {
   let (_, fresh) = try await openFile("fresh.sqlite")
   freshRates.append(try await settlementsPerSecond(fresh, perClient: 60, seed: 10 + round))
   await fresh.close()
   grownRates.append(try await settlementsPerSecond(grown, perClient: 60, seed: 20 + round))
 }
-let fresh = freshRates.sorted()[1]
-let after = grownRates.sorted()[1]
+let fresh = freshRates.sorted()[2]
+let after = grownRates.sorted()[2]
 rows += [
   BenchRow(
     "SQLite settlements, \(clients) clients", value: fresh, unit: "1/s", target: ">= 10000",
