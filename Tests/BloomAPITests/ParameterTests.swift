@@ -34,6 +34,8 @@ import Foundation
     "reasoning": ([#"{"effort":"high","summary":"auto"}"#], #"{"effort":"most"}"#),
     "include": ([#"["message.output_text.logprobs"]"#], #"["everything"]"#),
     "truncation": ([#""disabled""#], #""some""#),
+    "prompt_cache_options": ([#"{"ttl":"30m"}"#], "1"), "speed": ([#""fast""#], "1"),
+    "diagnostics": (["{}"], "1"),
     "prompt_cache_retention": ([#""24h""#], "1"),
     "metadata": ([#"{"user_id":"a"}"#], "1"),
     "output_config": ([#"{"effort":"max"}"#], #"{"effort":"most"}"#),

@@ -132,6 +132,7 @@ import Testing
       let list = try await client.get("/v1/models")
       #expect(list.json?["data"]?.items?.map { $0["id"]?.string } == ["org/chat", "embed"])
       #expect(try await client.get("/v1/models/org/chat").json?["id"] == .string("org/chat"))
+      #expect(try await client.get("/v1/models/org%2Fchat").json?["id"] == .string("org/chat"))
       let missing = try await client.get("/v1/models/none")
       #expect(missing.status == 404)
       #expect(missing.json?["error"]?["code"] == .string("model_not_found"))

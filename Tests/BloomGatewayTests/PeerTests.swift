@@ -42,6 +42,7 @@ import Foundation
       ProcessInfo.processInfo.environment["BLOOM_TEST_PYTHON"]
       ?? "\(root)/.build/test-python/bin/python"
     let key = "db-peer-test"
+    let docs = "\(root)/docs/api.md"
     let router = GatewayRouter.make(
       service: ScriptedService(.steps(Self.script)), access: LocalAccess(token: key),
       metrics: MetricsRegistry(), time: FixedTime())
@@ -50,7 +51,7 @@ import Foundation
     defer { running.cancel() }
     let address = try #require(try await server.boundAddresses().first)
     var options = Subprocess.Options(
-      python, ["\(root)/Tests/Peers/\(peer)", "http://\(address)", key])
+      python, ["\(root)/Tests/Peers/\(peer)", "http://\(address)", key, docs])
     options.inheritsOutput = true
     let process = try await Subprocess.start(options)
     #expect(try await process.exit() == Subprocess.Exit(code: 0, signal: 0))

@@ -1,13 +1,15 @@
-"""The official Anthropic package against a scripted gateway: anthropic_client.py URL KEY.
+"""The official Anthropic package against a scripted gateway: anthropic_client.py URL KEY API_MD.
 
 The script of the gateway: reasoning `hm`, text `Hello`, one call `f({"x":1})`.
 """
 
+import inspect
 import sys
 
 import anthropic
 
-url, key = sys.argv[1:3]
+url, key, docs = sys.argv[1:4]
+OUTSIDE = {"timeout", "workspace_id", "user_profile_id", "betas"}
 client = anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, timeout=30)
 tool = {
     "name": "f",
@@ -56,7 +58,7 @@ history = [
 check(client.messages.create(**request | {"messages": history}), ["text", "tool_use"])
 
 try:
-    client.messages.create(**request | {"temperature": 1.5})
+    client.messages.create(**request, extra_body={"temperature": 1.5})
     raise AssertionError("a temperature of 1.5 was taken")
 except anthropic.BadRequestError as error:
     assert error.body["error"]["type"] == "invalid_request_error", error.body
@@ -70,4 +72,15 @@ try:
     raise AssertionError("a wrong key was taken")
 except anthropic.AuthenticationError:
     pass
+# Every parameter that the package knows is in the list of docs/api.md.
+for method, endpoint in [
+    (client.messages.create, "/v1/messages"),
+    (client.messages.count_tokens, "/v1/messages/count_tokens"),
+]:
+    listed = open(docs).read().split(f"## `POST {endpoint}`\n")[1].split("\n## ")[0]
+    for name in inspect.signature(method).parameters:
+        # These are no members of the body.
+        if name.startswith("extra_") or name in OUTSIDE:
+            continue
+        assert f"| `{name}` |" in listed, f"{endpoint} does not list {name}"
 print("ok")

@@ -1,13 +1,15 @@
-"""The official OpenAI package against a scripted gateway: responses_client.py URL KEY.
+"""The official OpenAI package against a scripted gateway: responses_client.py URL KEY API_MD.
 
 The script of the gateway: reasoning `hm`, text `Hello`, one call `f({"x":1})`.
 """
 
+import inspect
 import sys
 
 import openai
 
-url, key = sys.argv[1:3]
+url, key, docs = sys.argv[1:4]
+OUTSIDE = {"timeout"}
 client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=30)
 tool = {
     "type": "function",
@@ -79,4 +81,17 @@ try:
     raise AssertionError("a wrong key was taken")
 except openai.AuthenticationError:
     pass
+# Every parameter that the package knows is in the list of docs/api.md.
+for method, endpoint in [
+    (client.chat.completions.create, "/v1/chat/completions"),
+    (client.completions.create, "/v1/completions"),
+    (client.embeddings.create, "/v1/embeddings"),
+    (client.responses.create, "/v1/responses"),
+]:
+    listed = open(docs).read().split(f"## `POST {endpoint}`\n")[1].split("\n## ")[0]
+    for name in inspect.signature(method).parameters:
+        # These are no members of the body.
+        if name.startswith("extra_") or name in OUTSIDE:
+            continue
+        assert f"| `{name}` |" in listed, f"{endpoint} does not list {name}"
 print("ok")
