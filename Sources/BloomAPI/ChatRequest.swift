@@ -4,7 +4,6 @@ internal import BloomWire
 package enum ChatRequest: Sendable {
   /// Checks every parameter and gives the neutral request.
   ///
-  /// - Parameter bytes: The body, at most ``APILimits/bodyBytes``.
   /// - Throws: A 400 that names the parameter.
   package static func parse(_ bytes: [UInt8]) throws(APIError) -> InferenceRequest {
     let root = try parseBody(bytes)
@@ -21,10 +20,10 @@ package enum ChatRequest: Sendable {
     body += shared.members
     body += try ToolParameters.members(root)
     if let format = try root.top("response_format") {
-      body.append(.init("response_format", try responseFormat(format)))
+      body.append(try responseFormat(format))
     }
     if let effort = try root.top("reasoning_effort") {
-      _ = try effort.choice(["none", "minimal", "low", "medium", "high", "xhigh"])
+      _ = try effort.choice(efforts)
       body.append(.init("reasoning_effort", effort.value))
     }
     if let arguments = try root.top("chat_template_kwargs") {
@@ -64,19 +63,31 @@ package enum ChatRequest: Sendable {
       name, "Missing required parameter: '\(name)'.", code: "missing_required_parameter")
   }
 
-  private static func responseFormat(_ field: Field) throws(APIError) -> JSONValue {
+  /// OpenAI's words for how long a model may reason.
+  static let efforts = ["none", "minimal", "low", "medium", "high", "xhigh"]
+
+  /// The member that holds an answer to a schema.
+  static func schemaFormat(name: JSONValue, schema: JSONValue) -> JSONValue.Member {
+    .init(
+      "response_format",
+      .members([
+        "type": .string("json_schema"),
+        "json_schema": .members(["name": name, "schema": schema]),
+      ]))
+  }
+
+  private static func responseFormat(_ field: Field) throws(APIError) -> JSONValue.Member {
     let type = try field.required("type").choice(["text", "json_object", "json_schema"])
-    guard type == "json_schema" else { return .members(["type": .string(type)]) }
+    guard type == "json_schema" else {
+      return .init("response_format", .members(["type": .string(type)]))
+    }
     let format = try field.required("json_schema")
     let name = try format.required("name")
     try ToolParameters.checkName(name)
     let schema = try format.required("schema")
     _ = try schema.members()
     if let strict = try format.optional("strict") { _ = try strict.bool() }
-    return .members([
-      "type": .string(type),
-      "json_schema": .members(["name": name.value, "schema": schema.value]),
-    ])
+    return schemaFormat(name: name.value, schema: schema.value)
   }
 }
 

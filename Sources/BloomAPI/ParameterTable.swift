@@ -14,6 +14,8 @@ package struct ParameterTable: Sendable {
 
   /// The endpoint's path.
   package let endpoint: String
+  /// What is to be said of the endpoint as a whole.
+  package var note: String?
   /// Parameters in the order of the docs.
   package let parameters: [(name: String, treatment: Treatment)]
 
@@ -121,7 +123,8 @@ package struct ParameterTable: Sendable {
       ("user", .ignored("no account below the API key is known")),
       ("safety_identifier", .ignored("no account below the API key is known")),
       ("metadata", .honoured), ("store", .ignored(nothingStored)),
-      ("include", .ignored("what can be included is sent anyway")),
+      ("prompt_cache_retention", .ignored("machines keep prefixes as long as memory allows")),
+      ("include", .honoured),
       ("truncation", .ignored("a prompt is never shortened unasked")),
       ("service_tier", .ignored("there is one tier of service")),
       ("background", .refused("is not offered: an answer lives as long as its connection")),
@@ -139,8 +142,11 @@ package struct ParameterTable: Sendable {
       ("max_tokens", .honoured), ("stream", .honoured), ("temperature", .honoured),
       ("top_p", .honoured), ("top_k", .honoured), ("stop_sequences", .honoured),
       ("tools", .honoured), ("tool_choice", .honoured), ("thinking", .honoured),
-      ("metadata", .ignored(nothingStored)),
+      ("output_config", .honoured), ("metadata", .ignored(nothingStored)),
       ("service_tier", .ignored("there is one tier of service")),
+      ("cache_control", .ignored("prefixes are reused without being asked")),
+      ("context_management", .ignored("a prompt is never edited unasked")),
+      ("inference_geo", .refused("is not offered; `darkbloom policy` places requests")),
       ("container", .refused("is not offered: no tool runs on the server")),
       ("mcp_servers", .refused("is not offered: no tool runs on the server")),
     ])
@@ -148,6 +154,9 @@ package struct ParameterTable: Sendable {
   /// `POST /v1/messages/count_tokens`.
   package static let countTokens = ParameterTable(
     endpoint: "/v1/messages/count_tokens",
+    note: "Checked and then refused with 501 `unsupported`: only the sealed machine has the model's"
+      + " tokenizer, and the network has no kind of job that counts without answering. `usage` of"
+      + " an answer has the exact count.",
     parameters: [
       ("model", .honoured), ("messages", .honoured), ("system", .honoured), ("tools", .honoured),
       ("tool_choice", .honoured), ("thinking", .honoured),
@@ -159,6 +168,8 @@ package struct ParameterTable: Sendable {
     parameters: [
       ("model", .honoured), ("messages", .honoured), ("stream", .honoured), ("tools", .honoured),
       ("format", .honoured), ("options", .honoured), ("think", .honoured),
+      ("logprobs", .refused("is not offered here; use /v1/chat/completions")),
+      ("top_logprobs", .refused("is not offered here; use /v1/chat/completions")),
       ("keep_alive", .ignored("machines keep their models loaded")),
     ])
 
@@ -169,6 +180,8 @@ package struct ParameterTable: Sendable {
       ("model", .honoured), ("prompt", .honoured), ("system", .honoured), ("stream", .honoured),
       ("format", .honoured), ("options", .honoured), ("think", .honoured), ("raw", .honoured),
       ("keep_alive", .ignored("machines keep their models loaded")),
+      ("logprobs", .refused("is not offered here; use /v1/completions")),
+      ("top_logprobs", .refused("is not offered here; use /v1/completions")),
       ("suffix", .refused("needs a model made for insertion")),
       ("template", .refused("is not offered: templates come with the model")),
       ("context", .refused("is not offered: nothing is stored; use /api/chat")),

@@ -28,7 +28,7 @@ package enum CoordinatorProgram: Sendable {
       }
       return .done
     } catch {
-      StandardErrorLog.write(line: "\(spec.name): \(error.safeDescription)")
+      ProcessEnvironment.complain("\(spec.name): \(error.safeDescription)")
       return code(of: error)
     }
   }
@@ -130,7 +130,7 @@ package enum CoordinatorProgram: Sendable {
       try await ShutdownSignal().run {
         try await serve(service) { addresses in
           for address in addresses {
-            StandardErrorLog.write(line: "\(spec.name): listening on \(settings.url(of: address))")
+            ProcessEnvironment.complain("\(spec.name): listening on \(settings.url(of: address))")
           }
           guard let apiKey, let first = addresses.first else { return }
           try folder.write(

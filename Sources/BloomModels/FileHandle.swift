@@ -57,7 +57,11 @@ struct FileHandle: ~Copyable {
       let count = unsafe bytes[(bytes.startIndex + done)...].withUnsafeBytes { memory in
         unsafe pwrite(descriptor, memory.baseAddress, memory.count, off_t(offset) + off_t(done))
       }
-      if count > 0 { done += count } else if errno != EINTR { throw FileHandle.failure("write", "") }
+      if count > 0 {
+        done += count
+      } else if errno != EINTR {
+        throw FileHandle.failure("write", "")
+      }
     }
   }
 

@@ -67,13 +67,16 @@ package actor FileHasher {
     }
   }
 
-  static func digest(of file: borrowing FileHandle, upTo end: UInt64) throws(ModelsError) -> Digest {
+  static func digest(of file: borrowing FileHandle, upTo end: UInt64) throws(ModelsError) -> Digest
+  {
     var state = SHA256()
     var buffer = [UInt8](repeating: 0, count: pieceBytes)
     var offset: UInt64 = 0
     while offset < end {
       let count = try file.read(into: &buffer, at: offset)
-      guard count > 0 else { throw ModelsError(.system, "the file became shorter while it was read") }
+      guard count > 0 else {
+        throw ModelsError(.system, "the file became shorter while it was read")
+      }
       let used = min(count, Int(clamping: end - offset))
       state.update(buffer[..<used])
       offset += UInt64(used)

@@ -23,12 +23,7 @@ public struct StandardErrorLog: LogSink {
 
   /// Writes one line with one call of write(2), so that lines of threads do not mix.
   public func write(_ entry: LogEntry) {
-    Self.write(line: style == .json ? entry.json : entry.text)
-  }
-
-  /// Writes a line for the person who started the program; never user content.
-  public static func write(line: String) {
-    let line = Array((line + "\n").utf8)
+    let line = Array(((style == .json ? entry.json : entry.text) + "\n").utf8)
     unsafe line.withUnsafeBytes { bytes in
       var start = 0
       while start < bytes.count {

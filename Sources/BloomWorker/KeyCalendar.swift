@@ -50,7 +50,8 @@ package struct KeyCalendar: Sendable {
 
   /// The evidence of a key that may be used now; `nil` when it is unknown, unvouched or too old.
   package func evidence(of kid: KeyID, now: Instant) -> Digest? {
-    guard let epoch = epochs.first(where: { $0.kids.contains(kid) }), now - epoch.madeAt < Limits.life
+    guard let epoch = epochs.first(where: { $0.kids.contains(kid) }),
+      now - epoch.madeAt < Limits.life
     else { return nil }
     return epoch.evidence[kid]
   }

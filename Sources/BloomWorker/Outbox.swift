@@ -44,6 +44,8 @@ package final class Outbox: Sendable {
   package init(
     descriptor: Int32, beat: @escaping @Sendable () -> WorkerEvent
   ) throws(WorkerError) {
+    // An agent that is gone must be an error of write(2), not the death of the process.
+    signal(SIGPIPE, SIG_IGN)
     var ends: [Int32] = [0, 0]
     guard unsafe pipe(&ends) == 0 else { throw WorkerError(.channel, "no pipe to wake the writer") }
     (wakeRead, wakeWrite) = (ends[0], ends[1])
@@ -62,7 +64,9 @@ package final class Outbox: Sendable {
     let isWaiting = state.withLock { state in
       if state.isClosed { return false }
       let wasEmpty = state.control.isEmpty && state.data.isEmpty
-      if case .chunk = event { state.data.append(message) } else if Self.followsData(event) {
+      if case .chunk = event {
+        state.data.append(message)
+      } else if Self.followsData(event) {
         state.data.append(message)
       } else {
         state.control.append(message)
@@ -151,7 +155,9 @@ package final class Outbox: Sendable {
         unsafe Darwin.write(descriptor, bytes.baseAddress, bytes.count)
         #endif
       }
-      if count > 0 { done += count } else if errno != EINTR {
+      if count > 0 {
+        done += count
+      } else if errno != EINTR {
         throw WorkerError(.channel, "writing gave error \(errno)")
       }
     }

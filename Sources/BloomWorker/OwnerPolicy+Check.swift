@@ -18,10 +18,12 @@ extension OwnerPolicy {
         .unsupported, "the owner of this machine does not serve pictures or sound")
     }
     let phrases = refusedPhrases.map { $0.lowercased() }.filter { !$0.isEmpty }
-    if !phrases.isEmpty, Self.texts(request.body).contains(where: { text in
-      let lower = text.lowercased()
-      return phrases.contains { lower.contains($0) }
-    }) {
+    if !phrases.isEmpty,
+      Self.texts(request.body).contains(where: { text in
+        let lower = text.lowercased()
+        return phrases.contains { lower.contains($0) }
+      })
+    {
       return SealedFailure(
         .unsupported, "the owner of this machine does not serve requests with this content")
     }

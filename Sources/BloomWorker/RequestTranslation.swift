@@ -130,7 +130,9 @@ struct SealedFailure: Error, Equatable, Sendable {
 
   init(_ error: SealedError) { self.error = error }
 
-  static func invalid(_ message: String) -> SealedFailure { SealedFailure(.invalidRequest, message) }
+  static func invalid(_ message: String) -> SealedFailure {
+    SealedFailure(.invalidRequest, message)
+  }
 }
 
 extension SealedFailure {

@@ -1,6 +1,7 @@
 internal import BloomBase
 internal import BloomCrypto
 package import BloomEngine
+internal import BloomHPKE
 package import BloomModels
 internal import BloomPlatform
 package import BloomWire
@@ -20,7 +21,8 @@ package enum WorkerProgram: Sendable {
   /// Loads a model from open files; the engine is whichever the program links.
   package typealias Loader =
     @Sendable (
-      _ order: WorkerOrder, _ manifest: ModelManifest, _ progress: @escaping @Sendable (Float) -> Bool
+      _ order: WorkerOrder, _ manifest: ModelManifest,
+      _ progress: @escaping @Sendable (Float) -> Bool
     ) async throws(EngineError) -> any BloomEngine
 
   /// The descriptor on which an agent starts its workers.
@@ -69,16 +71,18 @@ package enum WorkerProgram: Sendable {
     let engine = try await load(order, manifest) { part in
       let permille = Int(min(max(part, 0), 1) * 1_000)
       // The agent that is gone wants no model: stop loading.
-      return (try? Outbox.write(
-        LengthFraming.framed(WorkerEvent.progress(permille: permille).encoded), to: descriptor))
+      return
+        (try? Outbox.write(
+          LengthFraming.framed(WorkerEvent.progress(permille: permille).encoded), to: descriptor))
         != nil
     }
     for file in order.descriptors { close(file) }
     // Libraries read their settings at the first use: that must be before files are closed.
     _ = try SoftwareKEMKey.generate(.p256)
     _ = try SoftwareKEMKey.generate(.x25519)
-    var inForce = try ProcessHardening.finish(begun)
+    // Empty until the keys are made; the filter would refuse memfd_secret(2).
     let arena = try SecretArena()
+    var inForce = try ProcessHardening.finish(begun)
     inForce.facts.insert(.lockedKeys)
     if arena.protection == .secret { inForce.facts.insert(.secretKeys) }
     try ProcessHardening.require(

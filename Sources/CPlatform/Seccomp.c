@@ -68,6 +68,10 @@ static const struct row table[] = {
     {SYS_epoll_ctl, always, 0, 0},
     {SYS_epoll_pwait, always, 0, 0},
     {SYS_eventfd2, always, 0, 0},
+    {SYS_pipe2, always, 0, 0},
+#ifdef SYS_pipe
+    {SYS_pipe, always, 0, 0},
+#endif
     {SYS_timerfd_create, always, 0, 0},
     {SYS_timerfd_settime, always, 0, 0},
 #ifdef SYS_poll

@@ -19,7 +19,7 @@ uint64_t mix(uint64_t v) {  // SplitMix64's mixer (Steele, Lea, Flood, 2014)
   return v ^ (v >> 31);
 }
 
-// The same function as BloomEngine's CounterRandom; a test compares them.
+// The same mixing as CounterRandom in BloomEngine.
 uint64_t counter_bits(const draw_state &s) {
   uint64_t v = mix(s.seed + 0x9e3779b97f4a7c15ull);
   v = mix(v ^ s.choice * 0xd1b54a32d192ed03ull);

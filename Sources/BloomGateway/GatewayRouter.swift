@@ -1,0 +1,34 @@
+internal import BloomAPI
+package import BloomBase
+package import BloomClient
+internal import BloomHTTP
+package import BloomNet
+
+/// Everything the gateway answers, in one place.
+package enum GatewayRouter: Sendable {
+  /// Makes the router of a gateway.
+  ///
+  /// - Parameters:
+  ///   - service: Gives the answers.
+  ///   - access: Who may ask; in front of every path, unknown ones included.
+  ///   - metrics: What `/metrics` prints; the gateway adds its own.
+  ///   - time: Clocks.
+  /// - Returns: The router behind the access rule.
+  package static func make(
+    service: any InferenceService, access: LocalAccess, metrics: MetricsRegistry,
+    time: any TimeSource
+  ) -> any HTTPResponder {
+    let service = MeteredService(service, metrics: metrics, time: time)
+    var router = Router { _ in
+      let error = APIError(
+        status: 404, type: "invalid_request_error", code: "unknown_url",
+        message: "Unknown request URL; docs/api.md lists the endpoints.")
+      return .json(error.openAIBody, status: .notFound)
+    }
+    OpenAIRoutes(service: service, time: time).add(to: &router)
+    AnthropicRoutes(service: service).add(to: &router)
+    OllamaRoutes(service: service, time: time).add(to: &router)
+    ServiceRoutes(service: service, metrics: metrics).add(to: &router)
+    return router.behind(access)
+  }
+}

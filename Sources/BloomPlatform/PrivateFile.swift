@@ -1,0 +1,95 @@
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
+/// Small files that only this user may read: keys, tokens, settings.
+package enum PrivateFile: Sendable {
+  /// Why a file could not be written or read.
+  package struct Failure: Error, Sendable, CustomStringConvertible {
+    /// The path and the system's words.
+    package let description: String
+  }
+
+  /// Replaces a file at once: written beside it with mode 0600, synced, renamed.
+  package static func write(_ bytes: [UInt8], to path: String) throws(Failure) {
+    let partial = "\(path).partial-\(getpid())"
+    let file = unsafe open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw failure(path) }
+    var offset = 0
+    while offset < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes { raw in
+        unsafe systemWrite(file, raw.baseAddress?.advanced(by: offset), raw.count - offset)
+      }
+      guard count > 0 else {
+        let failure = failure(path)
+        close(file)
+        unsafe unlink(partial)
+        throw failure
+      }
+      offset += count
+    }
+    let isSynced = fsync(file) == 0
+    close(file)
+    guard isSynced, unsafe rename(partial, path) == 0 else {
+      let failure = failure(path)
+      unsafe unlink(partial)
+      throw failure
+    }
+  }
+
+  /// The bytes of a file; `nil` when there is none.
+  ///
+  /// - Parameter limitBytes: Longer files are an error.
+  package static func read(_ path: String, limitBytes: Int = 1 << 20) throws(Failure) -> [UInt8]? {
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else {
+      if errno == ENOENT { return nil }
+      throw failure(path)
+    }
+    defer { close(file) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 16_384)
+    while true {
+      let count = systemRead(file, &chunk, chunk.count)
+      if count == 0 { return bytes }
+      guard count > 0 else { throw failure(path) }
+      bytes.append(contentsOf: chunk[..<count])
+      guard bytes.count <= limitBytes else {
+        throw Failure(description: "\(path) is longer than \(limitBytes) bytes")
+      }
+    }
+  }
+
+  /// Makes a folder and those above it, mode 0700; existing ones stay as they are.
+  package static func makeFolder(_ path: String) throws(Failure) {
+    for end in path.indices.dropFirst() where path[end] == "/" {
+      unsafe mkdir(String(path[..<end]), 0o700)
+    }
+    if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw failure(path) }
+  }
+
+  private static func failure(_ path: String) -> Failure {
+    let reason = unsafe strerror(errno).map { unsafe String(cString: $0) } ?? "unknown error"
+    return Failure(description: "\(path): \(reason)")
+  }
+
+  private static func systemWrite(
+    _ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int
+  ) -> Int {
+    #if canImport(Glibc)
+    unsafe Glibc.write(file, bytes, count)
+    #else
+    unsafe Darwin.write(file, bytes, count)
+    #endif
+  }
+
+  private static func systemRead(_ file: Int32, _ bytes: inout [UInt8], _ count: Int) -> Int {
+    #if canImport(Glibc)
+    unsafe Glibc.read(file, &bytes, count)
+    #else
+    unsafe Darwin.read(file, &bytes, count)
+    #endif
+  }
+}

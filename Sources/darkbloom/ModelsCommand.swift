@@ -1,0 +1,69 @@
+internal import BloomBase
+internal import BloomModels
+
+/// `darkbloom models`: the model files on this machine.
+struct ModelsCommand {
+  static let spec = CommandSpec(
+    "models", "list, add, verify and remove model files",
+    subcommands: [
+      CommandSpec(
+        "list", "models in the store", options: [CommandContext.models, .json]),
+      CommandSpec(
+        "add", "add a GGUF file",
+        options: [
+          CommandContext.models,
+          OptionSpec("name", value: "NAME", "the name for clients, the file's own unless given"),
+          OptionSpec("in-place", "link to the file instead of copying it"),
+        ],
+        arguments: [ArgumentSpec("FILE", "a GGUF file")]),
+      CommandSpec(
+        "verify", "check every byte of a model against its manifest",
+        options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")]),
+      CommandSpec(
+        "rm", "remove a model's files",
+        options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")]),
+    ])
+
+  private let context: CommandContext
+
+  init(_ context: CommandContext) { self.context = context }
+
+  func run() async throws -> ExitCode {
+    let store = try ModelStore(root: context.modelFolder)
+    let name = context.command.arguments.first ?? ""
+    switch context.command.path.last {
+    case "list": try list(store)
+    case "add":
+      let manifest = try await store.add(
+        name, name: context.command.value("name"), inPlace: context.command.has("in-place"))
+      print("added \(manifest.name) (\(manifest.id))")
+    case "verify":
+      try await store.verify(try store.manifest(named: name))
+      print("every byte of \(name) is as its manifest says")
+    case "rm":
+      let freed = try store.remove(try store.manifest(named: name).id)
+      print("removed \(name), \(freed / 1_048_576) MiB freed")
+    default: throw UsageError("choose one of list, add, verify, rm")
+    }
+    return .done
+  }
+
+  private func list(_ store: ModelStore) throws {
+    let manifests = try store.list()
+    if context.command.has("json") {
+      let items = manifests.map {
+        "{\"name\":\"\($0.name)\",\"id\":\"\($0.id.digest.hex)\",\"bytes\":\($0.weightBytes),"
+          + "\"context_tokens\":\($0.contextTokens)}"
+      }
+      print("[" + items.joined(separator: ",") + "]")
+    } else if manifests.isEmpty {
+      print("no models yet; add one with: darkbloom models add FILE.gguf")
+    } else {
+      for manifest in manifests {
+        print(
+          "\(manifest.name)\t\(manifest.weightBytes / 1_048_576) MiB\t"
+            + "context \(manifest.contextTokens)\t\(manifest.licence)")
+      }
+    }
+  }
+}

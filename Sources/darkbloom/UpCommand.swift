@@ -1,0 +1,179 @@
+internal import BloomBase
+internal import BloomHTTP
+internal import BloomModels
+internal import BloomNet
+internal import BloomPlatform
+internal import BloomWire
+
+/// `darkbloom up`: coordinator, node and gateway on this machine, as processes of their own.
+struct UpCommand {
+  static let spec = CommandSpec(
+    "up", "run the whole network on this machine",
+    discussion: """
+      Starts a coordinator, a node with its workers and a gateway, each as its own process, with the \
+      bundled small model or any GGUF file, and stops them on Ctrl-C.
+      """,
+    options: [
+      CommandContext.data, CommandContext.models, CommandContext.logLevel, GatewayCommand.port,
+      OptionSpec(
+        "model", value: "FILE", "a GGUF file to serve instead of the bundled model", repeats: true),
+      OptionSpec("threads", value: "N", "compute threads of each worker"),
+    ],
+    examples: [
+      .init("darkbloom up", "with the bundled model"),
+      .init("darkbloom up --model ~/models/qwen3-8b.gguf", "with a better one"),
+    ])
+
+  private let context: CommandContext
+
+  init(_ context: CommandContext) { self.context = context }
+
+  func run() async throws -> ExitCode {
+    let shutdown = ShutdownSignal()
+    try await shutdown.run { try await start() }
+    return .done
+  }
+
+  private func start() async throws {
+    let data = "\(context.dataFolder)/up"
+    for folder in ["coordinator", "node", "gateway", "catalog"] {
+      try PrivateFile.makeFolder("\(data)/\(folder)")
+    }
+    say("preparing models")
+    let models = try await prepareModels(data)
+    let port = try context.command.integer("port", in: 1...65_535) ?? 8642
+    try? await Task.sleep(for: .zero)  // a cancelled start ends here
+
+    let network = "\(data)/coordinator/local.json"
+    try PrivateFile.write([], to: network)
+    var children = Children()
+    do {
+      say("starting the coordinator")
+      try await children.start(
+        "coordinator", "darkbloom-coordinator",
+        [
+          "serve", "--local", "--data", "\(data)/coordinator", "--listen", "127.0.0.1:0",
+          "--catalog", "\(data)/catalog",
+        ])
+      try await waitForFile(network, children)
+      say("starting the node: it loads the model and locks itself down")
+      var node = ["node", "run", "--data", "\(data)/node", "--network", network]
+      node += ["--models", context.modelFolder] + models.flatMap { ["--model", $0.name] }
+      if let threads = try context.command.integer("threads", in: 1...256) {
+        node += ["--threads", "\(threads)"]
+      }
+      try await children.start("node", "darkbloom", node + logging)
+      say("starting the gateway")
+      try await children.start(
+        "gateway", "darkbloom",
+        ["gateway", "--data", data, "--network", network, "--port", "\(port)"] + logging)
+      let token = try await waitUntilReady(port, data, models.count, children)
+      announce(port, token, models)
+      try await children.waitForFirstExit()
+    } catch {
+      await children.stop()
+      throw error
+    }
+    await children.stop()
+  }
+
+  private var logging: [String] {
+    context.command.value("log-level").map { ["--log-level", $0] } ?? []
+  }
+
+  private func say(_ text: String) { ProcessEnvironment.complain("· \(text)") }
+
+  // MARK: Models
+
+  private func prepareModels(_ data: String) async throws -> [ModelManifest] {
+    let store = try ModelStore(root: context.modelFolder)
+    var files = context.command.all("model")
+    if files.isEmpty {
+      guard let folder = context.environment["DARKBLOOM_BUNDLED_MODELS"] ?? bundledFolder else {
+        throw UsageError(
+          "the bundled model is not here; run `make deps` once, or name one: "
+            + "darkbloom up --model FILE.gguf")
+      }
+      files = ["smollm2-135m-instruct-q8_0.gguf", "minilm-l6-v2-f16.gguf"].map {
+        "\(folder)/\($0)"
+      }
+    }
+    var manifests: [ModelManifest] = []
+    for file in files {
+      let manifest = try await store.add(file, inPlace: true)
+      try PrivateFile.write(
+        manifest.encoded, to: "\(data)/catalog/\(manifest.id.digest.hex).manifest")
+      manifests.append(manifest)
+    }
+    return manifests
+  }
+
+  /// Where the set-up script puts the bundled models.
+  private var bundledFolder: String? {
+    let folder = "\(context.folders.cache)/engine/current/share/models"
+    return (try? PrivateFile.read("\(folder)/SHA256SUMS")) != nil ? folder : nil
+  }
+
+  // MARK: Waiting
+
+  private func waitForFile(_ path: String, _ children: Children) async throws {
+    for _ in 0..<600 {
+      if let bytes = try PrivateFile.read(path), !bytes.isEmpty { return }
+      try children.check()
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    throw UsageError("the coordinator did not start within 30 s; see its messages above")
+  }
+
+  /// Ready means that a request would succeed: every model is listed by the gateway.
+  private func waitUntilReady(
+    _ port: Int, _ data: String, _ count: Int, _ children: Children
+  ) async throws -> String {
+    let client = HTTPClient()
+    for _ in 0..<2400 {
+      try children.check()
+      if let token = try PrivateFile.read("\(data)/gateway-token"), !token.isEmpty {
+        let text = String(decoding: token, as: UTF8.self)
+        var request = try ClientRequest.get("http://127.0.0.1:\(port)/v1/models")
+        request.headers.add(.authorization, try HTTPFieldValue("Bearer " + text))
+        // Not listening yet, or no machine yet: asked again until the time is up.
+        if let response = try? await client.send(request, timeout: .seconds(5)),
+          response.status == .ok,
+          let body = try? await response.body.collect(upTo: 1 << 20),
+          let list = (try? JSONValue(decoding: body))?["data"]?.items, list.count >= count
+        {
+          client.close()
+          return text
+        }
+      }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    throw UsageError("the network was not ready within 4 minutes; see the messages above")
+  }
+
+  private func announce(_ port: Int, _ token: String, _ models: [ModelManifest]) {
+    let chat = models.first { $0.kind == .chat }?.name ?? models.first?.name ?? ""
+    let isBundled = context.command.all("model").isEmpty
+    print(
+      """
+      darkbloom is up: http://localhost:\(port)/v1
+
+        curl http://localhost:\(port)/v1/chat/completions \\
+          -H 'authorization: Bearer \(token)' -H 'content-type: application/json' \\
+          -d '{"model":"\(chat)","messages":[{"role":"user","content":"Hello!"}]}'
+
+        from openai import OpenAI
+        client = OpenAI(base_url="http://localhost:\(port)/v1", api_key="\(token)")
+        print(client.chat.completions.create(model="\(chat)", messages=[
+            {"role": "user", "content": "Hello!"}]).choices[0].message.content)
+
+      """)
+    if isBundled {
+      print(
+        "The bundled model is small and only shows that everything works; "
+          + "a better one: darkbloom up --model FILE.gguf")
+    }
+    print("Ctrl-C stops everything.")
+    ProcessEnvironment.flush()
+  }
+}
