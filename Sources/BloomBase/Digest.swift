@@ -19,6 +19,24 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
     unsafe self.init(writing: { (memory) in unsafe memory.copyBytes(from: bytes) })
   }
 
+  /// Creates a digest from exactly 32 bytes; `nil` for any other count.
+  ///
+  /// Not generic, so that other modules get it compiled for bytes.
+  public init?(_ bytes: Span<UInt8>) {
+    guard bytes.count == Self.byteCount else { return nil }
+    var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    for index in 0..<8 {
+      words.0 = words.0 << 8 | UInt64(bytes[index])
+      words.1 = words.1 << 8 | UInt64(bytes[index + 8])
+      words.2 = words.2 << 8 | UInt64(bytes[index + 16])
+      words.3 = words.3 << 8 | UInt64(bytes[index + 24])
+    }
+    self.words = words
+  }
+
+  /// Creates a digest from exactly 32 bytes; `nil` for any other count.
+  public init?(_ bytes: [UInt8]) { self.init(bytes.span) }
+
   /// Lets a closure write the 32 bytes, first byte first, without an array between.
   public init(writing body: (UnsafeMutableRawBufferPointer) -> Void) {
     var raw: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
@@ -33,8 +51,15 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   /// The 32 bytes, first byte first.
   public var bytes: [UInt8] {
+<<<<<<< HEAD
     let raw = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
     return unsafe withUnsafeBytes(of: raw) { (memory) in unsafe [UInt8](memory) }
+=======
+    var result: [UInt8] = []
+    result.reserveCapacity(Self.byteCount)
+    withBytes { bytes in for index in bytes.indices { result.append(bytes[index]) } }
+    return result
+>>>>>>> h-ledger2
   }
 
   /// Lends the 32 bytes for the length of a call, without an array between.

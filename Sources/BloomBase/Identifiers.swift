@@ -77,6 +77,19 @@ public struct AnswerID: Hashable, Sendable, CustomStringConvertible {
   private let low: UInt64
 
   /// Reads 16 bytes; `nil` for any other count.
+  ///
+  /// Not generic, so that other modules get it compiled for bytes.
+  public init?(_ bytes: [UInt8]) {
+    guard bytes.count == Self.byteCount else { return nil }
+    var words: (UInt64, UInt64) = (0, 0)
+    for index in 0..<8 {
+      words.0 = words.0 << 8 | UInt64(bytes[index])
+      words.1 = words.1 << 8 | UInt64(bytes[index + 8])
+    }
+    (high, low) = words
+  }
+
+  /// Reads 16 bytes; `nil` for any other count.
   public init?(_ bytes: some Collection<UInt8>) {
     guard bytes.count == Self.byteCount else { return nil }
     high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }

@@ -45,7 +45,9 @@ package struct PackedWriter: Sendable {
   }
 
   /// A digest: 32 bytes.
-  package mutating func put(_ value: Digest) { bytes.append(contentsOf: value.bytes) }
+  package mutating func put(_ value: Digest) {
+    value.withBytes { digest in for index in digest.indices { bytes.append(digest[index]) } }
+  }
 
   /// A value that may be missing.
   package mutating func put<Value>(_ value: Value?, _ body: (inout PackedWriter, Value) -> Void) {
@@ -102,7 +104,7 @@ package struct PackedReader {
   package mutating func int() throws(PackedError) -> Int { Int(try int64()) }
 
   /// A truth value.
-  package mutating func bool() throws(PackedError) -> Bool { try raw(1)[0] != 0 }
+  package mutating func bool() throws(PackedError) -> Bool { bytes[try range(1).lowerBound] != 0 }
 
   /// Money.
   package mutating func micros() throws(PackedError) -> Micros { Micros(try int64()) }
@@ -115,12 +117,13 @@ package struct PackedReader {
 
   /// A text with its count.
   package mutating func text() throws(PackedError) -> String {
-    String(decoding: try array(), as: UTF8.self)
+    String(decoding: bytes[try range(try int())], as: UTF8.self)
   }
 
   /// A digest.
   package mutating func digest() throws(PackedError) -> Digest {
-    guard let digest = Digest(try raw(Digest.byteCount)) else { throw PackedError() }
+    let range = try range(Digest.byteCount)
+    guard let digest = Digest(bytes.span.extracting(range)) else { throw PackedError() }
     return digest
   }
 
@@ -157,8 +160,13 @@ package struct PackedReader {
   }
 
   private mutating func raw(_ count: Int) throws(PackedError) -> [UInt8] {
+    Array(bytes[try range(count)])
+  }
+
+  /// Where the next bytes are; they count as read.
+  private mutating func range(_ count: Int) throws(PackedError) -> Range<Int> {
     guard count >= 0, count <= bytes.count - offset else { throw PackedError() }
     defer { offset += count }
-    return Array(bytes[offset..<(offset + count)])
+    return offset..<(offset + count)
   }
 }

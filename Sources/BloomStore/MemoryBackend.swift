@@ -77,10 +77,23 @@ package final class MemoryBackend: StoreBackend {
   package func entries(
     of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
   ) async throws -> [Entry] {
+    Array(entries(of: account, in: period, after: sequence).prefix(limit))
+  }
+
+  package func movements(
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
+  ) async throws -> [Entry] {
+    let entries = entries(of: account, in: period, after: sequence)
+    return Array(entries.filter { $0.kind != .settle }.prefix(limit))
+  }
+
+  private func entries(
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64
+  ) -> [Entry] {
     state.withLock { state in
-      let entries = (state.index[account] ?? []).map { [entries = state.entries] in entries[$0] }
-      return Array(
-        entries.filter { $0.sequence > sequence && period.contains($0.time) }.prefix(limit))
+      (state.index[account] ?? []).map { state.entries[$0] }.filter {
+        $0.kind != .reserve && $0.sequence > sequence && period.contains($0.time)
+      }
     }
   }
 

@@ -6,7 +6,8 @@ internal import BloomPlatform
 ///
 /// Runs on a thread of its own. `synchronous=FULL` syncs the log at each commit, so that nothing
 /// acknowledged is lost with the power (sqlite.org/pragma.html#pragma_synchronous). Readers have a
-/// connection and a thread of their own: a statement never waits for a commit.
+/// connection and a thread of their own, and so have checkpoints: neither waits for a commit, nor
+/// a commit for them.
 package actor SQLiteBackend: StoreBackend {
   package nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
@@ -15,6 +16,9 @@ package actor SQLiteBackend: StoreBackend {
   private nonisolated let executor: ThreadExecutor
   private let path: String
   private let reader: SQLiteReader
+  private let checkpointer: SQLiteCheckpointer
+  private var checkpoint: Task<Void, Never>?
+  private var isCheckpointDone = false
   private var connection: SQLiteConnection?
   private var writer: Int64 = 0
 
@@ -25,6 +29,7 @@ package actor SQLiteBackend: StoreBackend {
     self.path = path
     executor = ThreadExecutor(name: "sqlite-write")
     reader = SQLiteReader(path: path)
+    checkpointer = SQLiteCheckpointer(path: path)
   }
 
   /// The newest schema this program knows.
@@ -49,6 +54,30 @@ package actor SQLiteBackend: StoreBackend {
       try? connection.execute("ROLLBACK")
       throw error
     }
+    keepLogShort(connection)
+  }
+
+  /// Has the log copied into the file beside the commits, then ends it.
+  ///
+  /// The log begins anew only when all of it was copied, which never happens while groups follow
+  /// one another. So after the long copy beside them the writer itself copies the few pages that
+  /// came meanwhile.
+  private func keepLogShort(_ connection: SQLiteConnection) {
+    if isCheckpointDone {
+      isCheckpointDone = false
+      // What was committed is safe in the log; a failed copy is tried again with the next one.
+      try? connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    } else if checkpoint == nil, connection.walPages >= SQLiteSchema.walPages {
+      checkpoint = Task { [checkpointer, weak self] in
+        await checkpointer.run()
+        await self?.finishCheckpoint()
+      }
+    }
+  }
+
+  private func finishCheckpoint() {
+    checkpoint = nil
+    isCheckpointDone = true
   }
 
   package nonisolated func entries(after sequence: Int64, limit: Int) async throws -> [Entry] {
@@ -60,6 +89,14 @@ package actor SQLiteBackend: StoreBackend {
   ) async throws -> [Entry] {
     try await reader.read {
       try $0.entries(of: account, in: period, after: sequence, limit: limit)
+    }
+  }
+
+  package nonisolated func movements(
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
+  ) async throws -> [Entry] {
+    try await reader.read {
+      try $0.movements(of: account, in: period, after: sequence, limit: limit)
     }
   }
 
@@ -94,8 +131,10 @@ package actor SQLiteBackend: StoreBackend {
   package func backUp(to target: String) throws { try open().backUp(to: target) }
 
   package func close() async {
-    connection = nil
+    await checkpoint?.value
+    await checkpointer.close()
     await reader.close()
+    connection = nil
   }
 
   deinit { executor.stop() }
@@ -106,6 +145,7 @@ package actor SQLiteBackend: StoreBackend {
     try opened.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536")
     // On macOS fsync leaves data in the drive's cache; elsewhere this changes nothing.
     try opened.execute("PRAGMA fullfsync=1; PRAGMA checkpoint_fullfsync=1")
+    opened.countWALPages()
     try migrate(opened)
     connection = opened
     return opened
@@ -155,6 +195,32 @@ actor SQLiteReader {
     let opened = try connection ?? SQLiteConnection(path: path, readOnly: true)
     connection = opened
     return try body(SQLiteQueries(opened))
+  }
+
+  func close() { connection = nil }
+}
+
+/// Copies the write-ahead log into the file beside the writer, on a connection and a thread of its
+/// own.
+actor SQLiteCheckpointer {
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  private nonisolated let executor = ThreadExecutor(name: "sqlite-copy")
+  private let path: String
+  private var connection: SQLiteConnection?
+
+  init(path: String) { self.path = path }
+
+  deinit { executor.stop() }
+
+  /// Never fails: what was committed is safe in the log, which is copied later instead.
+  func run() {
+    guard let opened = try? connection ?? SQLiteConnection(path: path) else { return }
+    connection = opened
+    try? opened.execute("PRAGMA fullfsync=1; PRAGMA checkpoint_fullfsync=1")
+    try? opened.execute("PRAGMA wal_checkpoint(PASSIVE)")
   }
 
   func close() { connection = nil }

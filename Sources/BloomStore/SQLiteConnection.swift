@@ -8,6 +8,8 @@ internal import CSQLite
 final class SQLiteConnection {
   private let handle: OpaquePointer
   private var statements: [String: SQLiteStatement] = [:]
+  /// Written by the log's hook, on the connection's own thread.
+  private let walPageCount: UnsafeMutablePointer<Int32>
 
   /// Opens or creates a file; sqlite.org/c3ref/open.html.
   init(path: String, readOnly: Bool = false) throws {
@@ -18,6 +20,8 @@ final class SQLiteConnection {
     let code = unsafe sqlite3_open_v2(path, &handle, flags, nil)
     guard let opened = unsafe handle else { throw StoreError(.unavailable, "sqlite3_open_v2") }
     unsafe self.handle = opened
+    unsafe walPageCount = .allocate(capacity: 1)
+    unsafe walPageCount.initialize(to: 0)
     if code != SQLITE_OK { throw Self.error(code, "sqlite3_open_v2") }
     unsafe sqlite3_busy_timeout(opened, 5000)
   }
@@ -25,6 +29,24 @@ final class SQLiteConnection {
   deinit {
     statements = [:]
     unsafe sqlite3_close_v2(handle)
+    unsafe walPageCount.deallocate()
+  }
+
+  /// Pages in the write-ahead log after this connection's last commit.
+  ///
+  /// Counted once ``countWALPages()`` was called.
+  var walPages: Int32 { unsafe walPageCount.pointee }
+
+  /// Counts the log's pages from now on, which also ends checkpoints within commits.
+  ///
+  /// sqlite.org/c3ref/wal_hook.html: the hook takes the place of the automatic checkpoint.
+  func countWALPages() {
+    _ = unsafe sqlite3_wal_hook(
+      handle,
+      { context, _, _, pages in
+        unsafe context?.assumingMemoryBound(to: Int32.self).pointee = pages
+        return SQLITE_OK
+      }, walPageCount)
   }
 
   /// Runs statements without parameters and results.

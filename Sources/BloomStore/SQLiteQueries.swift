@@ -11,20 +11,41 @@ struct SQLiteQueries {
 
   /// Writes changes within the caller's transaction.
   func write(_ changes: StoreChanges) throws {
+    try write(changes.ledger.entries)
+    try writeState(changes.ledger)
+    try writeUsage(changes.ledger.usage)
+    for (key, record) in changes.records { try write(key, record) }
+  }
+
+  private func write(_ entries: [Entry]) throws {
+    guard !entries.isEmpty else { return }
     let entry = try connection.prepare("INSERT INTO entries VALUES(?, ?, ?, ?, ?)")
-    let index = try connection.prepare("INSERT INTO account_entries VALUES(?, ?)")
-    for value in changes.ledger.entries {
+    let tail = try connection.prepare("INSERT INTO account_tail VALUES(?, ?)")
+    let movement = try connection.prepare("INSERT INTO account_movements VALUES(?2, ?1)")
+    for value in entries {
       try entry.run([
         .integer(value.sequence), .integer(value.time.seconds),
         .integer(Int64(value.kind.rawValue)), .text(value.reference), .blob(value.packed),
       ])
+      // A reservation changes nothing of what the account has; no statement shows it.
+      guard value.kind != .reserve else { continue }
+      let index = value.kind == .settle ? tail : movement
       for account in value.accounts {
-        try index.run([.text(account.rawValue), .integer(value.sequence)])
+        try index.run([.integer(value.sequence), .text(account.rawValue)])
       }
     }
-    try writeState(changes.ledger)
-    try writeUsage(changes.ledger.usage)
-    for (key, record) in changes.records { try write(key, record) }
+    let count = try connection.integer("SELECT max(rowid) FROM account_tail") ?? 0
+    if count >= SQLiteSchema.tailRows { try sortTail() }
+  }
+
+  private func sortTail() throws {
+    try connection.prepare(
+      """
+      INSERT INTO account_entries SELECT account, sequence FROM account_tail
+      ORDER BY account, sequence
+      """
+    ).run([])
+    try connection.prepare("DELETE FROM account_tail").run([])
   }
 
   private func writeState(_ changes: ChangeSet) throws {
@@ -131,13 +152,15 @@ struct SQLiteQueries {
     try rows("SELECT body FROM prices ORDER BY version") {
       snapshot.ledger.prices.append(try PriceVersion(packed: $0.blob(0)))
     }
-    let keys = SQLiteValue.integer(now.seconds - LedgerLimits.keySeconds)
-    let closed = SQLiteValue.integer(now.seconds - LedgerLimits.closedAnswerSeconds)
+    let first = try firstSequence(from: now + -LedgerLimits.closedAnswerSeconds)
+    let keys = now + -LedgerLimits.keySeconds
     snapshot.ledger.recent = try entries(
       """
-      SELECT * FROM entries WHERE time >= ?1
-      UNION SELECT * FROM entries WHERE time >= ?2 AND kind NOT IN (3, 4) ORDER BY 1
-      """, [closed, keys])
+      SELECT * FROM entries
+      WHERE time >= ? AND kind NOT IN (3, 4) AND sequence < ? ORDER BY time, sequence
+      """, [.integer(keys.seconds), .integer(first)])
+    snapshot.ledger.recent += try entries(
+      "SELECT * FROM entries WHERE sequence >= ? ORDER BY sequence", [.integer(first)])
     let kinds = RecordKind.allCases.filter(\.isCached).map { "\($0.rawValue)" }
     snapshot.records = try records(
       "SELECT * FROM records WHERE kind IN (\(kinds.joined(separator: ",")))", [])
@@ -153,31 +176,76 @@ struct SQLiteQueries {
   func entries(
     of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
   ) throws -> [Entry] {
-    // Times never go back, so a period is a range of numbers.
-    let first = try firstSequence(from: period.lowerBound)
-    let end = try firstSequence(from: period.upperBound)
-    return try entries(
+    try entries(
       """
-      SELECT e.* FROM account_entries a JOIN entries e ON e.sequence = a.sequence
-      WHERE a.account = ? AND a.sequence >= ? AND a.sequence < ? ORDER BY a.sequence LIMIT ?
-      """,
-      [
-        .text(account.rawValue), .integer(max(first, sequence + 1)), .integer(end),
-        .integer(Int64(limit)),
-      ])
+      SELECT sequence FROM account_entries WHERE account = ?1 AND sequence >= ?2 AND sequence < ?3
+      UNION ALL SELECT sequence FROM account_movements
+        WHERE account = ?1 AND sequence >= ?2 AND sequence < ?3
+      UNION ALL SELECT sequence FROM account_tail
+        WHERE account = ?1 AND sequence >= ?2 AND sequence < ?3
+      ORDER BY sequence LIMIT ?4
+      """, of: account, in: period, after: sequence, limit: limit)
   }
 
+  func movements(
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
+  ) throws -> [Entry] {
+    try entries(
+      """
+      SELECT sequence FROM account_movements
+      WHERE account = ?1 AND sequence >= ?2 AND sequence < ?3 ORDER BY sequence LIMIT ?4
+      """, of: account, in: period, after: sequence, limit: limit)
+  }
+
+  /// Entries whose numbers a statement selects: by account, first and end number, and count.
+  private func entries(
+    _ selection: String, of account: AccountID, in period: Range<UnixTime>,
+    after sequence: Int64, limit: Int
+  ) throws -> [Entry] {
+    // Times never go back, so a period is a range of numbers.
+    let first = max(try firstSequence(from: period.lowerBound), sequence + 1)
+    let end = try firstSequence(from: period.upperBound)
+    var numbers: [Int64] = []
+    try connection.prepare(selection).rows([
+      .text(account.rawValue), .integer(first), .integer(end), .integer(Int64(limit)),
+    ]) { numbers.append($0.integer(0)) }
+    let statement = try connection.prepare("SELECT * FROM entries WHERE sequence = ?")
+    var result: [Entry] = []
+    result.reserveCapacity(numbers.count)
+    for number in numbers {
+      try statement.rows([.integer(number)]) { result.append(try entry($0)) }
+    }
+    return result
+  }
+
+  /// The first entry's number of a time or later; beyond the last when there is none.
+  ///
+  /// Numbers have no gaps and times never go back, so halving needs no index on time.
   private func firstSequence(from time: UnixTime) throws -> Int64 {
-    var found = Int64.max
-    try connection.prepare(
-      "SELECT sequence FROM entries WHERE time >= ? ORDER BY time, sequence LIMIT 1"
-    ).rows([.integer(time.seconds)]) { found = $0.integer(0) }
-    return found
+    let statement = try connection.prepare("SELECT time FROM entries WHERE sequence = ?")
+    var low: Int64 = 1
+    var high = (try connection.integer("SELECT max(sequence) FROM entries") ?? 0) + 1
+    while low < high {
+      let middle = low + (high - low) / 2
+      var isEarlier = false
+      try statement.rows([.integer(middle)]) { isEarlier = $0.integer(0) < time.seconds }
+      if isEarlier { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   func usage(of account: AccountID, days: ClosedRange<Int32>) throws -> [UsageKey: Usage] {
     var result: [UsageKey: Usage] = [:]
-    try connection.prepare("SELECT * FROM usage WHERE account = ? AND day BETWEEN ? AND ?").rows([
+    // Steps from one day that has rows to the next: the key begins with the day.
+    try connection.prepare(
+      """
+      WITH RECURSIVE days(day) AS (SELECT min(day) FROM usage WHERE day >= ?2
+        UNION ALL SELECT (SELECT min(day) FROM usage WHERE day > days.day) FROM days
+        WHERE days.day < ?3)
+      SELECT usage.* FROM days CROSS JOIN usage
+      WHERE days.day <= ?3 AND usage.day = days.day AND usage.account = ?1
+      """
+    ).rows([
       .text(account.rawValue), .integer(Int64(days.lowerBound)),
       .integer(Int64(days.upperBound)),
     ]) { row in
@@ -229,14 +297,15 @@ struct SQLiteQueries {
 
   private func entries(_ sql: String, _ values: [SQLiteValue]) throws -> [Entry] {
     var result: [Entry] = []
-    try connection.prepare(sql).rows(values) { row in
-      result.append(
-        try Entry(
-          sequence: row.integer(0), time: UnixTime(row.integer(1)),
-          kind: UInt8(truncatingIfNeeded: row.integer(2)), reference: row.text(3),
-          packed: row.blob(4)))
-    }
+    try connection.prepare(sql).rows(values) { result.append(try entry($0)) }
     return result
+  }
+
+  private func entry(_ row: SQLiteRow) throws -> Entry {
+    try Entry(
+      sequence: row.integer(0), time: UnixTime(row.integer(1)),
+      kind: UInt8(truncatingIfNeeded: row.integer(2)), reference: row.text(3),
+      packed: row.blob(4))
   }
 
   private func records(_ sql: String, _ values: [SQLiteValue]) throws -> [Record] {

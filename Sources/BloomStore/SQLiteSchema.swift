@@ -32,6 +32,37 @@ enum SQLiteSchema {
       expires INTEGER, body BLOB NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
     CREATE INDEX records_by_group ON records(kind, grp, id);
     CREATE INDEX records_by_expiry ON records(expires) WHERE expires IS NOT NULL;
+    """,
+    // Every page a group changes is written to the log whole. So what every settlement adds goes
+    // to the end of a table, and is sorted by account a few thousand rows at a time; usage is
+    // sorted by day first, so that a day's rows lie together. docs/decisions/ledger-pages.md
     """
+    DROP INDEX entries_by_time;
+    CREATE TABLE account_tail(sequence INTEGER NOT NULL, account TEXT NOT NULL);
+    CREATE TABLE account_movements(account TEXT NOT NULL, sequence INTEGER NOT NULL,
+      PRIMARY KEY(account, sequence)) WITHOUT ROWID;
+    INSERT INTO account_movements SELECT a.account, a.sequence FROM account_entries a
+      JOIN entries e ON e.sequence = a.sequence WHERE e.kind NOT IN (3, 4);
+    DELETE FROM account_entries
+      WHERE sequence IN (SELECT sequence FROM entries WHERE kind <> 4);
+    CREATE TABLE usage_by_day(account TEXT NOT NULL, day INTEGER NOT NULL, role INTEGER NOT NULL,
+      node BLOB NOT NULL, model BLOB NOT NULL, answers INTEGER NOT NULL,
+      prompt INTEGER NOT NULL, completion INTEGER NOT NULL, replayed INTEGER NOT NULL,
+      gross INTEGER NOT NULL, fee INTEGER NOT NULL, replay_paid INTEGER NOT NULL,
+      PRIMARY KEY(day, account, role, node, model)) WITHOUT ROWID;
+    INSERT INTO usage_by_day SELECT * FROM usage;
+    DROP TABLE usage;
+    ALTER TABLE usage_by_day RENAME TO usage;
+    """,
   ]
+
+  /// Rows of `account_tail` that are sorted into `account_entries` together.
+  ///
+  /// A statement reads the tail whole, which takes a millisecond.
+  static let tailRows: Int64 = 16384
+
+  /// Pages of the write-ahead log after which it is copied into the file: 32 MiB.
+  ///
+  /// Pages that change with every group are copied once for many groups.
+  static let walPages: Int32 = 8192
 }

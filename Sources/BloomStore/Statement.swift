@@ -153,14 +153,17 @@ extension LedgerStore {
   /// - Parameters:
   ///   - account: Whose.
   ///   - period: From and until, the end excluded.
+  ///   - sequence: The last entry of the page before; 0 for the first page.
   ///   - limit: Entries at most; the earliest are kept.
   /// - Returns: The statement of what is durable.
   /// - Throws: ``StoreError`` when the backend cannot be read.
   package func statement(
-    of account: AccountID, in period: Range<UnixTime>, limit: Int = 100_000
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64 = 0,
+    limit: Int = 100_000
   ) async throws -> Statement {
     Statement(
-      account, try await backend.entries(of: account, in: period, after: 0, limit: limit))
+      account,
+      try await backend.entries(of: account, in: period, after: sequence, limit: limit))
   }
 
   /// Questions a settled line; the owner's share is held until it is resolved.

@@ -40,7 +40,13 @@ package protocol StoreBackend: Sendable {
   /// Entries numbered above `sequence`, in order.
   func entries(after sequence: Int64, limit: Int) async throws -> [Entry]
   /// An account's entries in a half-open range of time and numbered above `sequence`, in order.
+  ///
+  /// Reservations are left out: they change nothing of what the account has.
   func entries(
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
+  ) async throws -> [Entry]
+  /// Those of an account's entries that are neither reservations nor settlements.
+  func movements(
     of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
   ) async throws -> [Entry]
   /// An account's usage of some days.

@@ -54,6 +54,14 @@ package actor PostgresBackend: StoreBackend {
     }
   }
 
+  package nonisolated func movements(
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
+  ) async throws -> [Entry] {
+    try await reader.read {
+      try $0.movements(of: account, in: period, after: sequence, limit: limit)
+    }
+  }
+
   package nonisolated func usage(
     of account: AccountID, days: ClosedRange<Int32>
   ) async throws -> [UsageKey: Usage] {

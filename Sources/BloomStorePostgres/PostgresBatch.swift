@@ -20,17 +20,24 @@ struct PostgresBatch {
   mutating func add(entries: [Entry]) throws {
     guard !entries.isEmpty else { return }
     var columns = (0..<5).map { _ in PostgresArray() }
-    var accounts = PostgresArray()
-    var numbers = PostgresArray()
+    var settled = (accounts: PostgresArray(), numbers: PostgresArray())
+    var moved = settled
     for entry in entries {
       columns[0].add(entry.sequence)
       columns[1].add(entry.time.seconds)
       columns[2].add(Int64(entry.kind.rawValue))
       columns[3].add(entry.reference)
       columns[4].add(entry.packed)
+      // A reservation changes nothing of what the account has; no statement shows it.
+      guard entry.kind != .reserve else { continue }
       for account in entry.accounts {
-        accounts.add(account.rawValue)
-        numbers.add(entry.sequence)
+        if entry.kind == .settle {
+          settled.accounts.add(account.rawValue)
+          settled.numbers.add(entry.sequence)
+        } else {
+          moved.accounts.add(account.rawValue)
+          moved.numbers.add(entry.sequence)
+        }
       }
     }
     try add(
@@ -40,7 +47,10 @@ struct PostgresBatch {
       """, columns.map(\.value))
     try add(
       "INSERT INTO account_entries SELECT * FROM unnest($1::text[], $2::bigint[])",
-      [accounts.value, numbers.value])
+      [settled.accounts.value, settled.numbers.value])
+    try add(
+      "INSERT INTO account_movements SELECT * FROM unnest($1::text[], $2::bigint[])",
+      [moved.accounts.value, moved.numbers.value])
   }
 
   mutating func add(state changes: ChangeSet) throws {

@@ -79,13 +79,39 @@ struct PostgresQueries {
   func entries(
     of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
   ) throws -> [Entry] {
+    try entries(
+      """
+      (SELECT sequence FROM account_entries
+        WHERE account = $1 AND sequence >= $2::bigint AND sequence < $3::bigint
+        ORDER BY sequence LIMIT $4::bigint)
+      UNION ALL
+      (SELECT sequence FROM account_movements
+        WHERE account = $1 AND sequence >= $2::bigint AND sequence < $3::bigint
+        ORDER BY sequence LIMIT $4::bigint)
+      """, of: account, in: period, after: sequence, limit: limit)
+  }
+
+  func movements(
+    of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
+  ) throws -> [Entry] {
+    try entries(
+      """
+      SELECT sequence FROM account_movements
+      WHERE account = $1 AND sequence >= $2::bigint AND sequence < $3::bigint
+      """, of: account, in: period, after: sequence, limit: limit)
+  }
+
+  /// Entries whose numbers a statement selects: by account, first and end number, and count.
+  private func entries(
+    _ selection: String, of account: AccountID, in period: Range<UnixTime>,
+    after sequence: Int64, limit: Int
+  ) throws -> [Entry] {
     // Times never go back, so a period is a range of numbers.
     let first = try firstSequence(from: period.lowerBound)
     let end = try firstSequence(from: period.upperBound)
     return try entries(
       """
-      SELECT e.* FROM account_entries a JOIN entries e ON e.sequence = a.sequence
-      WHERE a.account = $1 AND a.sequence >= $2::bigint AND a.sequence < $3::bigint
+      SELECT e.* FROM (\(selection)) a JOIN entries e ON e.sequence = a.sequence
       ORDER BY a.sequence LIMIT $4::bigint
       """,
       [
@@ -104,7 +130,13 @@ struct PostgresQueries {
 
   func usage(of account: AccountID, days: ClosedRange<Int32>) throws -> [UsageKey: Usage] {
     let rows = try query(
-      "SELECT * FROM usage WHERE account = $1 AND day BETWEEN $2::bigint AND $3::bigint",
+      """
+      WITH RECURSIVE days(day) AS (SELECT min(day) FROM usage WHERE day >= $2::bigint
+        UNION ALL SELECT (SELECT min(day) FROM usage WHERE day > days.day) FROM days
+        WHERE days.day < $3::bigint)
+      SELECT usage.* FROM days JOIN usage ON usage.day = days.day AND usage.account = $1
+      WHERE days.day <= $3::bigint
+      """,
       [
         .text(account.rawValue), .integer(Int64(days.lowerBound)),
         .integer(Int64(days.upperBound)),

@@ -30,6 +30,16 @@ enum PostgresSchema {
       expires BIGINT, body BYTEA NOT NULL, PRIMARY KEY(kind, id));
     CREATE INDEX records_by_group ON records(kind, grp, id);
     CREATE INDEX records_by_expiry ON records(expires) WHERE expires IS NOT NULL;
+    """,
     """
+    CREATE TABLE account_movements(account TEXT NOT NULL, sequence BIGINT NOT NULL,
+      PRIMARY KEY(account, sequence));
+    INSERT INTO account_movements SELECT a.account, a.sequence FROM account_entries a
+      JOIN entries e ON e.sequence = a.sequence WHERE e.kind NOT IN (3, 4);
+    DELETE FROM account_entries
+      WHERE sequence IN (SELECT sequence FROM entries WHERE kind <> 4);
+    ALTER TABLE usage DROP CONSTRAINT usage_pkey,
+      ADD PRIMARY KEY(day, account, role, node, model);
+    """,
   ]
 }

@@ -1,8 +1,10 @@
 // Settles answers until it is killed, and says on standard output which are durable.
-// Arguments: database file, seed. The crash test reads what it said and verifies the file.
+// Arguments: database, seed. The database is a file, or `postgres:` and libpq's settings.
+// The crash test reads what it said and verifies the database.
 internal import BloomBase
 internal import BloomLedger
 internal import BloomStore
+internal import BloomStorePostgres
 
 #if canImport(Glibc)
 internal import Glibc
@@ -23,9 +25,13 @@ func account(_ name: String) -> AccountID {
 
 let arguments = CommandLine.arguments
 guard arguments.count == 3, let seed = UInt64(arguments[2]) else {
-  fatalError("usage: ledger-crash FILE SEED")
+  fatalError("usage: ledger-crash FILE|postgres:SETTINGS SEED")
 }
-let store = try await LedgerStore.open(SQLiteBackend(path: arguments[1]), clock: SystemTime())
+let place = arguments[1]
+let backend: any StoreBackend =
+  place.hasPrefix("postgres:")
+  ? PostgresBackend(String(place.dropFirst("postgres:".count))) : SQLiteBackend(path: place)
+let store = try await LedgerStore.open(backend, clock: SystemTime())
 let model = ModelID(Digest.zero)
 try await store.apply(
   .changePrice(

@@ -1,6 +1,8 @@
 import BloomBase
 import BloomLedger
 import BloomStore
+import BloomStorePostgres
+import BloomTestSupport
 import Testing
 
 #if canImport(Glibc)
@@ -9,43 +11,80 @@ import Glibc
 import Darwin
 #endif
 
-/// Kills a settling process at random points and reads what is left.
+/// Kills a settling process, or its database server, at random points and reads what is left.
 @Suite(.serialized) struct CrashTests {
   static let isDeep = unsafe getenv("DARKBLOOM_DEEP") != nil
 
   @Test func `a killed process loses nothing acknowledged and pays nothing twice`() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder("crash")
     let path = folder.path + "/ledger.sqlite"
-    var generator = SeededGenerator(seed: 7)
-    var acknowledged: [AnswerID: (sequence: Int64, paid: Int64)] = [:]
+    var witness = Witness(seed: 7)
     for round in 0..<(Self.isDeep ? 3000 : 30) {
       let log = folder.path + "/log"
       unsafe unlink(log)
-      let child = try Child.start(
-        "ledger-crash", [path, "\(round + 1)"], output: log)
-      usleep(UInt32(20_000 + generator.next() % 120_000))
+      let child = try ChildProcess.start(
+        product: "ledger-crash", [path, "\(round + 1)"], output: log)
+      witness.pause()
       child.kill()
-      for line in readLines(log) {
-        #expect(!line.hasPrefix("error"), "\(line)")
-        let words = line.split(separator: " ")
-        guard words.count == 3, let bytes = Hex.decode(words[0]), let id = AnswerID(bytes),
-          let sequence = Int64(words[1]), let paid = Int64(words[2])
-        else { continue }
-        #expect(acknowledged[id] == nil)
-        acknowledged[id] = (sequence, paid)
-      }
+      witness.read(log, mayFail: false)
       // Reading all entries of thousands of rounds each time would take hours.
       if Self.isDeep, round % 100 != 99 { continue }
-      try await check(path, acknowledged)
+      try await witness.check(SQLiteBackend(path: path))
     }
-    #expect(acknowledged.count > 100, "the child hardly ran")
-    try await check(path, acknowledged)
+    #expect(witness.acknowledged.count > 100, "the child hardly ran")
+    try await witness.check(SQLiteBackend(path: path))
   }
 
-  private func check(
-    _ path: String, _ acknowledged: [AnswerID: (sequence: Int64, paid: Int64)]
-  ) async throws {
-    let backend = SQLiteBackend(path: path)
+  @Test func `a killed client or server loses nothing acknowledged on postgresql`() async throws {
+    let server = try PrivatePostgres()
+    let folder = try TemporaryFolder("crash")
+    var witness = Witness(seed: 8)
+    for round in 0..<(Self.isDeep ? 1000 : 8) {
+      let log = folder.path + "/log"
+      unsafe unlink(log)
+      let child = try ChildProcess.start(
+        product: "ledger-crash", ["postgres:\(server.settings)", "\(round + 1)"], output: log)
+      witness.pause()
+      let killsServer = round % 4 == 3
+      if killsServer {
+        try server.kill()
+        // It says that the server is gone and ends itself; what it began meanwhile may be kept.
+        child.wait()
+        try server.start()
+      } else {
+        child.kill()
+      }
+      witness.read(log, mayFail: killsServer)
+      if Self.isDeep, round % 50 != 49 { continue }
+      try await witness.check(PostgresBackend(server.settings))
+    }
+    #expect(witness.acknowledged.count > 100, "the child hardly ran")
+    try await witness.check(PostgresBackend(server.settings))
+  }
+}
+
+/// What children said was durable.
+private struct Witness {
+  private(set) var acknowledged: [AnswerID: (sequence: Int64, paid: Int64)] = [:]
+  private var generator: SeededGenerator
+
+  init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
+
+  mutating func pause() { usleep(UInt32(20_000 + generator.next() % 120_000)) }
+
+  mutating func read(_ log: String, mayFail: Bool) {
+    for line in readLines(log) {
+      #expect(mayFail || !line.hasPrefix("error"), "\(line)")
+      let words = line.split(separator: " ")
+      guard words.count == 3, let bytes = Hex.decode(words[0]), let id = AnswerID(bytes),
+        let sequence = Int64(words[1]), let paid = Int64(words[2])
+      else { continue }
+      #expect(acknowledged[id] == nil)
+      acknowledged[id] = (sequence, paid)
+    }
+  }
+
+  func check(_ backend: some StoreBackend) async throws {
     let audit = try await backend.verify()
     #expect(audit.findings == [])
     var settled: [AnswerID: Entry] = [:]

@@ -1,6 +1,7 @@
 import BloomBase
 import BloomLedger
 import BloomStore
+import BloomTestSupport
 import Testing
 
 @Suite struct StoreTests {
@@ -81,7 +82,7 @@ import Testing
     await store.close()
     // The version is a 4-byte number at offset 60 of the file (sqlite.org/fileformat.html §1.3).
     let script = "printf '\\000\\000\\000\\377' | dd of=\(path) bs=1 seek=60 conv=notrunc"
-    #expect(Child.run(["/bin/sh", "-c", script]) == 0)
+    #expect(ChildProcess.run(["/bin/sh", "-c", script]) == 0)
     await #expect(throws: StoreError.self) {
       try await LedgerStore.open(SQLiteBackend(path: path), clock: TestClock())
     }

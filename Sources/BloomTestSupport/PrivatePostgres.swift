@@ -1,0 +1,78 @@
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
+/// A PostgreSQL server of one's own on a Unix socket, stopped and removed with its owner.
+///
+/// Needs the programs of the package `postgresql`. As root it runs as the user `postgres`, since
+/// the server refuses root.
+package final class PrivatePostgres: Sendable {
+  private let folder: TemporaryFolder
+  private let programs: String
+
+  /// Makes and starts a server with its default settings.
+  ///
+  /// - Throws: ``TestSupportError`` when PostgreSQL is not installed or does not start.
+  package init() throws(TestSupportError) {
+    folder = try TemporaryFolder("postgres")
+    let installed =
+      ["17", "16", "15", "14"].map { "/usr/lib/postgresql/\($0)/bin" }
+      + ["/opt/homebrew/bin", "/usr/local/bin", "/usr/bin"]
+    guard let programs = installed.first(where: { unsafe access("\($0)/initdb", X_OK) == 0 })
+    else { throw TestSupportError("no PostgreSQL here: install the package postgresql") }
+    self.programs = programs
+    if getuid() == 0, ChildProcess.run(["/bin/chown", "postgres", folder.path]) != 0 {
+      throw TestSupportError("the user postgres is missing: install the package postgresql")
+    }
+    try run("\(programs)/initdb -D \(folder.path)/data -U bloom -A trust --no-sync")
+    try start()
+  }
+
+  deinit {
+    // What is left of a server that does not stop is removed with its folder.
+    try? run("\(programs)/pg_ctl -D \(folder.path)/data -m immediate stop")
+  }
+
+  /// How to connect, in the form of libpq.
+  package var settings: String { "host=\(folder.path) user=bloom dbname=postgres" }
+
+  /// Ends all of the server's processes at whatever instruction they are (SIGKILL).
+  ///
+  /// - Throws: ``TestSupportError`` when it does not run.
+  package func kill() throws(TestSupportError) {
+    // The postmaster first: it would restart what dies before it. Its lock files go too: where
+    // nobody collects orphans the killed process looks alive to the next server.
+    try run(
+      """
+      read pid < \(folder.path)/data/postmaster.pid &&
+      { children=$(pgrep -P $pid || cat /proc/$pid/task/$pid/children) 2>/dev/null
+        kill -9 $pid $children; rm \(folder.path)/data/postmaster.pid \(folder.path)/.s.PGSQL.*; }
+      """)
+  }
+
+  /// Starts the server; after ``kill()`` it recovers from its log first.
+  ///
+  /// - Throws: ``TestSupportError`` when it does not start.
+  package func start() throws(TestSupportError) {
+    // Processes that were just killed may hold the shared memory a moment longer.
+    try run(
+      """
+      for attempt in 1 2 3 4 5; do
+        \(programs)/pg_ctl -D \(folder.path)/data -w -l \(folder.path)/log \
+          -o "-k \(folder.path) -c listen_addresses=''" start && exit 0
+        sleep 0.2
+      done
+      exit 1
+      """)
+  }
+
+  private func run(_ script: String) throws(TestSupportError) {
+    let command =
+      getuid() == 0 ? ["/bin/su", "postgres", "-c", script] : ["/bin/sh", "-c", script]
+    guard ChildProcess.run(command) == 0 else {
+      throw TestSupportError("a program of PostgreSQL failed; see \(folder.path)/log")
+    }
+  }
+}
