@@ -180,11 +180,11 @@ package struct AnswerStateMachine: ~Copyable {
   ) -> [Effect] {
     guard case .running = state, let index = parts.firstIndex(where: { $0.number == number })
     else { return [] }
+    let part = parts.remove(at: index)
     guard isRetriable else { return close(.refused(code: code)) }
     // Nobody took it: trying again at once would only turn a refusal into a storm.
-    guard let node = parts[index].node else { return noCandidates(number, now: now) }
+    guard let node = part.node else { return noCandidates(number, now: now) }
     avoided.insert(node)
-    parts.remove(at: index)
     if !parts.isEmpty { return [] }
     return startPart(now: now)
   }

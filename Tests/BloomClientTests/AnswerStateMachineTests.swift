@@ -123,7 +123,9 @@ import Testing
       func apply(_ effects: [AnswerStateMachine.Effect]) {
         for effect in effects {
           switch effect {
-          case .startPart(let part, let resume, _): cursors[part] = resume[0].tokens.count
+          case .startPart(let part, let resume, _):
+            cursors[part] = resume[0].tokens.count
+            apply(answer.partAccepted(part, by: a, now: at(time)))
           case .cancelPart(let part): if Bool.random(using: &generator) { cursors[part] = nil }
           case .deliver, .finish: break
           case .fail(let failure): Issue.record("seed \(seed): \(failure)")
