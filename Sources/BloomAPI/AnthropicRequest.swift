@@ -19,10 +19,7 @@ package enum AnthropicRequest: Sendable {
     let (thinking, showsThinking) = try thinking(root, maxTokens: maxTokens)
     body += thinking
     body += try output(root, hasEffort: thinking.contains { $0.name == "reasoning_effort" })
-    for name in ["metadata", "cache_control", "context_management"] {
-      if let field = try root.top(name) { _ = try field.members() }
-    }
-    if let tier = try root.top("service_tier") { _ = try tier.choice(["auto", "standard_only"]) }
+    try checkIgnored(root)
     let request = InferenceRequest(
       kind: .chat, model: model, body: .object(body),
       isStreaming: try root.top("stream")?.bool() ?? false, maxTokens: maxTokens)
@@ -38,7 +35,18 @@ package enum AnthropicRequest: Sendable {
     let model = try ChatRequest.model(root)
     _ = try prompt(root)
     _ = try thinking(root, maxTokens: Int(APILimits.outputTokens))
+    _ = try output(root, hasEffort: true)
+    try checkIgnored(root)
     return model
+  }
+
+  /// Types of what has no effect.
+  private static func checkIgnored(_ root: Field) throws(APIError) {
+    for name in ["metadata", "diagnostics", "cache_control", "context_management"] {
+      if let field = try root.top(name) { _ = try field.members() }
+    }
+    if let speed = try root.top("speed") { _ = try speed.choice(["standard", "fast"]) }
+    if let tier = try root.top("service_tier") { _ = try tier.choice(["auto", "standard_only"]) }
   }
 
   /// Everything that becomes part of the prompt.
@@ -132,9 +140,11 @@ package enum AnthropicRequest: Sendable {
     let isShown = try thinking.optional("display").map { field throws(APIError) in
       try field.choice(["summarized", "omitted"]) == "summarized"
     }
-    switch try thinking.required("type").choice(["enabled", "disabled", "adaptive"]) {
+    switch try thinking.required("type").choice([
+      "enabled", "disabled", "adaptive", "between_tools",
+    ]) {
     case "disabled": return (off, false)
-    case "adaptive": return ([], isShown ?? true)
+    case "adaptive", "between_tools": return ([], isShown ?? true)
     default:
       let budget = try thinking.required("budget_tokens").integer(1...APILimits.outputTokens)
       guard budget < maxTokens else {
@@ -151,9 +161,8 @@ package enum AnthropicRequest: Sendable {
     guard let output = try root.top("output_config") else { return [] }
     var members: [JSONValue.Member] = []
     if let effort = try output.optional("effort") {
-      let word = try effort.choice(["low", "medium", "high", "xhigh", "max"])
-      let level = word == "max" ? "xhigh" : word
-      if !hasEffort { members.append(.init("reasoning_effort", .string(level))) }
+      _ = try effort.choice(["low", "medium", "high", "xhigh", "max"])
+      if !hasEffort { members.append(.init("reasoning_effort", effort.value)) }
     }
     if let format = try output.optional("format") {
       _ = try format.required("type").choice(["json_schema"])

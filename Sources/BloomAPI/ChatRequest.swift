@@ -38,15 +38,24 @@ package enum ChatRequest: Sendable {
     } else if try root.top("top_logprobs") != nil {
       throw .invalid("top_logprobs", "'top_logprobs' needs 'logprobs' to be true.")
     }
-    for name in ["user", "safety_identifier", "service_tier", "verbosity"] {
-      if let field = try root.top(name) { _ = try field.string() }
-    }
-    if let store = try root.top("store") { _ = try store.bool() }
-    if let metadata = try root.top("metadata") { _ = try metadata.members() }
+    try checkIgnored(root)
     return InferenceRequest(
       kind: .chat, model: model, body: .object(body), isStreaming: shared.isStreaming,
       includesUsage: shared.includesUsage, choices: shared.choices, maxTokens: shared.maxTokens,
       seed: shared.seed, cacheKey: shared.cacheKey)
+  }
+
+  /// Types of what has no effect.
+  private static func checkIgnored(_ root: Field) throws(APIError) {
+    for name in [
+      "user", "safety_identifier", "service_tier", "verbosity", "prompt_cache_retention",
+    ] {
+      if let field = try root.top(name) { _ = try field.string() }
+    }
+    if let store = try root.top("store") { _ = try store.bool() }
+    for name in ["metadata", "prompt_cache_options"] {
+      if let field = try root.top(name) { _ = try field.members() }
+    }
   }
 
   static func model(_ root: Field) throws(APIError) -> String {
@@ -64,7 +73,7 @@ package enum ChatRequest: Sendable {
   }
 
   /// OpenAI's words for how long a model may reason.
-  static let efforts = ["none", "minimal", "low", "medium", "high", "xhigh"]
+  static let efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
   /// The member that holds an answer to a schema.
   static func schemaFormat(name: JSONValue, schema: JSONValue) -> JSONValue.Member {

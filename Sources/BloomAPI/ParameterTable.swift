@@ -61,6 +61,9 @@ package struct ParameterTable: Sendable {
 
   private static let textOnly = "needs a model that takes more than text"
   private static let nothingStored = "nothing is stored anywhere"
+  private static let nothingLeaves = "is not offered: nothing leaves the sealed machine"
+  private static let noServerTools = "is not offered: no tool runs on the server"
+  private static let cacheIsTheirs = "machines keep prefixes as long as their memory allows"
 
   /// `POST /v1/chat/completions`.
   package static let chat = ParameterTable(
@@ -80,11 +83,14 @@ package struct ParameterTable: Sendable {
       ("metadata", .ignored(nothingStored)), ("store", .ignored(nothingStored)),
       ("service_tier", .ignored("there is one tier of service")),
       ("verbosity", .ignored("open models have no such control")),
+      ("prompt_cache_options", .ignored(cacheIsTheirs)),
+      ("prompt_cache_retention", .ignored(cacheIsTheirs)),
       ("functions", .refused("is deprecated; use 'tools'")),
       ("function_call", .refused("is deprecated; use 'tool_choice'")),
       ("audio", .refused(textOnly)), ("modalities", .refused(textOnly)),
       ("prediction", .refused("is not offered")),
-      ("web_search_options", .refused("is not offered: nothing leaves the sealed machine")),
+      ("moderation", .refused(nothingLeaves)),
+      ("web_search_options", .refused(nothingLeaves)),
     ])
 
   /// `POST /v1/completions`.
@@ -123,7 +129,8 @@ package struct ParameterTable: Sendable {
       ("user", .ignored("no account below the API key is known")),
       ("safety_identifier", .ignored("no account below the API key is known")),
       ("metadata", .honoured), ("store", .ignored(nothingStored)),
-      ("prompt_cache_retention", .ignored("machines keep prefixes as long as memory allows")),
+      ("prompt_cache_options", .ignored(cacheIsTheirs)),
+      ("prompt_cache_retention", .ignored(cacheIsTheirs)),
       ("include", .honoured),
       ("truncation", .ignored("a prompt is never shortened unasked")),
       ("service_tier", .ignored("there is one tier of service")),
@@ -131,7 +138,11 @@ package struct ParameterTable: Sendable {
       ("previous_response_id", .refused("is not offered: nothing is stored; send the whole input")),
       ("conversation", .refused("is not offered: nothing is stored; send the whole input")),
       ("prompt", .refused("is not offered: nothing is stored; send 'instructions'")),
-      ("max_tool_calls", .refused("is not offered: no tool runs on the server")),
+      ("max_tool_calls", .refused(noServerTools)),
+      ("background_options", .refused("is not offered, as 'background' is not")),
+      ("context_management", .refused("is not offered: shorten the input yourself")),
+      ("moderation", .refused(nothingLeaves)), ("access_programs", .refused("is not offered")),
+      ("image", .refused(textOnly)),
     ])
 
   /// `POST /v1/messages`.
@@ -144,11 +155,12 @@ package struct ParameterTable: Sendable {
       ("tools", .honoured), ("tool_choice", .honoured), ("thinking", .honoured),
       ("output_config", .honoured), ("metadata", .ignored(nothingStored)),
       ("service_tier", .ignored("there is one tier of service")),
+      ("speed", .ignored("there is one tier of service")),
+      ("diagnostics", .ignored(nothingStored)),
       ("cache_control", .ignored("prefixes are reused without being asked")),
       ("context_management", .ignored("a prompt is never edited unasked")),
       ("inference_geo", .refused("is not offered; `darkbloom policy` places requests")),
-      ("container", .refused("is not offered: no tool runs on the server")),
-      ("mcp_servers", .refused("is not offered: no tool runs on the server")),
+      ("container", .refused(noServerTools)), ("mcp_servers", .refused(noServerTools)),
     ])
 
   /// `POST /v1/messages/count_tokens`.
@@ -159,7 +171,10 @@ package struct ParameterTable: Sendable {
       + " an answer has the exact count.",
     parameters: [
       ("model", .honoured), ("messages", .honoured), ("system", .honoured), ("tools", .honoured),
-      ("tool_choice", .honoured), ("thinking", .honoured),
+      ("tool_choice", .honoured), ("thinking", .honoured), ("output_config", .honoured),
+      ("output_format", .refused("is deprecated; use 'output_config'")),
+      ("speed", .ignored("there is one tier of service")),
+      ("cache_control", .ignored("prefixes are reused without being asked")),
     ])
 
   /// `POST /api/chat`, Ollama.

@@ -168,7 +168,9 @@ package enum ResponsesRequest: Sendable {
       if let field = try root.top(name) { _ = try field.string() }
     }
     if let store = try root.top("store") { _ = try store.bool() }
-    if let options = try root.top("stream_options") { _ = try options.members() }
+    for name in ["stream_options", "prompt_cache_options"] {
+      if let options = try root.top(name) { _ = try options.members() }
+    }
     if let truncation = try root.top("truncation") {
       _ = try truncation.choice(["auto", "disabled"])
     }

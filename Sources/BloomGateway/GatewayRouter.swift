@@ -29,6 +29,22 @@ package enum GatewayRouter: Sendable {
     AnthropicRoutes(service: service).add(to: &router)
     OllamaRoutes(service: service, time: time).add(to: &router)
     ServiceRoutes(service: service, metrics: metrics).add(to: &router)
-    return router.behind(access)
+    return router.behind(access, ModelNames())
+  }
+}
+
+/// Clients escape the slashes of a model's name; the router takes no escaped slash anywhere.
+private struct ModelNames: Middleware {
+  func handle(_ request: Request, next: any HTTPResponder) async throws -> Response {
+    guard request.path.hasPrefix("/v1/models/"), request.path.utf8.contains(0x25) else {
+      return try await next.respond(to: request)
+    }
+    var request = request
+    var path = request.path
+    for escape in ["%2F", "%2f"] {
+      path = path.split(separator: escape, omittingEmptySubsequences: false).joined(separator: "/")
+    }
+    request.head.target = try RequestTarget(origin: path)
+    return try await next.respond(to: request)
   }
 }

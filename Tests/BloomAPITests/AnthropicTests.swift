@@ -66,7 +66,7 @@ import Testing
     #expect(thinking.showsThinking)
     #expect(thinking.request.body["reasoning_tokens"]?.integer == 8)
     let effort = try read(hi + #","thinking":{"type":"adaptive"},"output_config":{"effort":"max"}"#)
-    #expect(effort.body["reasoning_effort"] == .string("xhigh"))
+    #expect(effort.body["reasoning_effort"] == .string("max"))
     #expect(
       refused(hi + #","thinking":{"type":"enabled","budget_tokens":9}"#)?.parameter
         == "thinking.budget_tokens")
