@@ -48,7 +48,8 @@ package actor Hub {
   /// Creates a hub without links.
   package init(
     loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
-    directory: Directory, leafLog: LeafLog? = nil, log: Log, limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
+    directory: Directory, leafLog: LeafLog? = nil, log: Log,
+    limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
     self.loop = loop
     self.time = time
@@ -174,7 +175,8 @@ package actor Hub {
     guard !isTicking else { return }
     isTicking = true
     Task(executorPreference: loop) { [weak self, loop] in
-      while let hub = self, await hub.tick() { try? await loop.sleep(for: .milliseconds(50)) }  // cancelled never
+      // Nobody cancels this task, so the sleep does not fail.
+      while let hub = self, await hub.tick() { try? await loop.sleep(for: .milliseconds(50)) }
     }
   }
 
