@@ -7,6 +7,15 @@ import Testing
 @testable import BloomNode
 
 @Suite(.serialized) struct NodeServiceTests {
+  /// An owner of whom the test decides.
+  final class ScriptedOwner: OwnerSensor {
+    private let idle = Locked<Duration>(.seconds(3_600))
+    func touch() { idle.withLock { $0 = .zero } }
+    func leave() { idle.withLock { $0 = .seconds(3_600) } }
+    func inputIdle() -> Duration? { idle.withLock { $0 } }
+    func read(into snapshot: inout OwnerSnapshot) {}
+  }
+
   @Test func `a private answer goes from client to worker and back, and is paid`() async throws {
     try await withNetwork { network in
       try await network.until("open") { $0["link"]?.string == "open" }
@@ -76,6 +85,73 @@ import Testing
       try await network.node.value
       asking.cancel()
       _ = await asking.result
+    }
+  }
+
+  @Test func `a coordinator that is gone is found again, and the receipt it missed reaches it`()
+    async throws
+  {
+    var script = ScriptedEngine.Script()
+    script.answerTokens = 2_000
+    script.timePerToken = .milliseconds(10)
+    try await withNetwork(script: script) { network in
+      try await network.untilServed()
+      let asking = Task { try await network.ask(maxTokens: 2_000) }
+      try await network.until("working") { $0["models"]?.items?.first?["active"]?.integer == 1 }
+      try await Task.sleep(for: .milliseconds(300))
+      await network.coordinator.stop()
+      try await network.until("stopped, with a receipt to keep") {
+        $0["link"]?.string != "open" && $0["models"]?.items?.first?["active"]?.integer == 0
+          && $0["unconfirmed_receipts"]?.integer == 1
+      }
+      try await network.coordinator.start()
+      try await network.until("open again and acknowledged") {
+        $0["link"]?.string == "open" && $0["unconfirmed_receipts"]?.integer == 0
+      }
+      asking.cancel()
+      _ = await asking.result
+    }
+  }
+
+  @Test func `the owner's return stops the answer and frees the weights`() async throws {
+    var script = ScriptedEngine.Script()
+    script.answerTokens = 5_000
+    script.timePerToken = .milliseconds(5)
+    let owner = ScriptedOwner()
+    try await withNetwork(
+      script: script, configure: { $0.owner = OwnerSettings() }, sensor: owner
+    ) { network in
+      try await network.untilServed()
+      let asking = Task { try await network.ask(maxTokens: 4_000) }
+      try await network.until("working") { $0["models"]?.items?.first?["active"]?.integer == 1 }
+      owner.touch()
+      try await network.until("away") {
+        $0["level"]?.string == "away" && $0["reason"]?.string == "owner_active"
+          && $0["models"]?.items?.first?["state"]?.string == "stored"
+          && $0["requests"]?["handed_back"]?.integer == 1
+      }
+      asking.cancel()
+      _ = await asking.result
+      owner.leave()
+      try await network.until("back") { $0["models"]?.items?.first?["state"]?.string == "loaded" }
+    }
+  }
+
+  @Test func `the doctor finds what is wrong and does not call a paused node well`() async throws {
+    try await withNetwork { network in
+      try await network.until("open") { $0["link"]?.string == "open" }
+      let doctor = NodeDoctor(configuration: network.settings)
+      let findings = await doctor.examine()
+      let faults = findings.filter { $0.state == .fault }.map(\.name)
+      // Neither the worker's program nor the model's file exists in this test.
+      #expect(faults == ["worker", "model scripted:1"])
+      #expect(findings.allSatisfy { $0.state == .ok || $0.fix != nil })
+      #expect(findings.last?.text == "serves")
+      _ = try await NodeConsoleClient(socket: "\(network.folder.path)/s").ask(.pause)
+      #expect(await doctor.examine().last?.state == .warning)
+      await network.coordinator.stop()
+      let gone = await doctor.examine()
+      #expect(gone.contains { $0.name == "coordinator" && $0.state == .fault })
     }
   }
 

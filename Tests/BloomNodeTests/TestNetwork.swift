@@ -142,6 +142,26 @@ private struct InProcessChannel: WorkerChannel {
   }
 }
 
+/// A coordinator that can go and come back; its store stays.
+actor TestCoordinator {
+  private let make: @Sendable () -> CoordinatorService
+  private var running: Task<Void, any Error>?
+
+  init(_ make: @escaping @Sendable () -> CoordinatorService) { self.make = make }
+
+  func start() async throws {
+    let service = make()
+    running = Task { try await service.run() }
+    _ = try await service.server.boundAddresses()
+  }
+
+  func stop() async {
+    running?.cancel()
+    _ = await running?.result
+    running = nil
+  }
+}
+
 /// A coordinator, a node and a client in one process; sockets and processes apart, all is real.
 struct TestNetwork: Sendable {
   let memory: MemoryNetwork
@@ -150,6 +170,8 @@ struct TestNetwork: Sendable {
   let client: PrivateInference
   let model: NodeModel
   let node: Task<Void, any Error>
+  let coordinator: TestCoordinator
+  let settings: NodeService.Configuration
   let folder: TemporaryFolder
 
   /// The agent's status through its local socket.
@@ -222,6 +244,8 @@ struct TestNetwork: Sendable {
 /// Runs a body against a fresh network.
 func withNetwork(
   script: ScriptedEngine.Script = ScriptedEngine.Script(),
+  configure: (inout NodeService.Configuration) -> Void = { _ in },
+  sensor: (any OwnerSensor)? = nil,
   _ body: @Sendable (TestNetwork) async throws -> Void
 ) async throws {
   let memory = MemoryNetwork()
@@ -237,21 +261,24 @@ func withNetwork(
   let logKey = try SigningKey.generate(.ed25519)
   let recent = RecentLog()
   let log = Log("test", sink: recent)
-  let coordinator = CoordinatorService(
-    configuration: CoordinatorService.Configuration(
-      listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner"),
-      publishEvery: .milliseconds(100)),
-    store: store, logKey: logKey, catalog: [model.id: model.manifest.encoded], log: log)
-  let serving = Task { try await coordinator.run() }
-  _ = try await coordinator.server.boundAddresses()
+  let coordinator = TestCoordinator {
+    CoordinatorService(
+      configuration: CoordinatorService.Configuration(
+        listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner"),
+        publishEvery: .milliseconds(100)),
+      store: store, logKey: logKey, catalog: [model.id: model.manifest.encoded], log: log)
+  }
+  try await coordinator.start()
   let folder = try TemporaryFolder()
   var settings = NodeService.Configuration(
     dataFolder: "\(folder.path)/data", coordinators: ["http://coordinator"], models: [model])
   settings.consoleSocket = "\(folder.path)/s"
   settings.client.memory = memory
   settings.drainTime = .seconds(2)
+  configure(&settings)
   let launcher = InProcessLauncher(script)
-  let service = NodeService(configuration: settings, log: log, launcher: launcher)
+  let service = NodeService(
+    configuration: settings, log: log, launcher: launcher, sensor: sensor)
   let node = Task { try await service.run() }
   var web = HTTPClient.Configuration()
   web.memory = memory
@@ -267,7 +294,7 @@ func withNetwork(
     memory: memory, store: store, launcher: launcher,
     client: PrivateInference(
       configuration: options, network: view, coordinator: access, time: SystemTime()),
-    model: model, node: node, folder: folder)
+    model: model, node: node, coordinator: coordinator, settings: settings, folder: folder)
   var failure: (any Error)?
   do {
     try await body(network)
@@ -277,7 +304,6 @@ func withNetwork(
   }
   node.cancel()
   _ = await node.result
-  serving.cancel()
-  _ = await serving.result
+  await coordinator.stop()
   if let failure { throw failure }
 }
