@@ -239,9 +239,9 @@ func withNetwork(
   let log = Log("test", sink: recent)
   let coordinator = CoordinatorService(
     configuration: CoordinatorService.Configuration(
-      listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner"),
-      publishEvery: .milliseconds(100)),
-    store: store, logKey: logKey, catalog: [model.id: model.manifest.encoded], log: log)
+      listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner")),
+    store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [model.manifest.encoded]),
+    log: log)
   let serving = Task { try await coordinator.run() }
   _ = try await coordinator.server.boundAddresses()
   let folder = try TemporaryFolder()
