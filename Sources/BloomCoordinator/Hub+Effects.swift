@@ -237,6 +237,7 @@ extension Hub {
 
   private func take(_ capacity: Capacity, _ session: NodeSession) {
     guard let node = session.node else { return }
+    session.capacity = capacity
     let reports =
       capacity.closed != nil
       ? []

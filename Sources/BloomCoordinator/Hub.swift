@@ -40,6 +40,10 @@ package actor Hub {
   package var relayCount: Int { relays.count }
   /// Proven nodes.
   package var nodeCount: Int { sessionOfNode.count }
+  /// Proven nodes that take work.
+  package var readyNodeCount: Int {
+    sessions.values.count { $0.node != nil && $0.capacity.map { $0.closed == nil } ?? false }
+  }
 
   /// The loop's serial executor: no lock, and no thread hop from a connection of the same loop.
   nonisolated package var unownedExecutor: UnownedSerialExecutor {

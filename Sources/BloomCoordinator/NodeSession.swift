@@ -16,6 +16,7 @@ final class NodeSession {
   /// Streams that the node has not ended, also of clients that left: their receipts are checked too.
   var streams: [StreamID: Relay] = [:]
   var models: [ModelPresence] = []
+  var capacity: Capacity?
 
   init(id: SessionID, outbox: TwoLaneQueue, machine: CoordinatorLinkMachine, now: Instant) {
     self.id = id
