@@ -68,7 +68,8 @@ package struct CoordinatorService: Sendable {
   ///   - loops: Where connections live.
   package init(
     configuration: Configuration, store: LedgerStore, logKey: SigningKey,
-    leaves: [Digest] = [], leafLog: LeafLog? = nil, catalog: ManifestCatalog, log: Log, time: any TimeSource = SystemTime(),
+    leaves: [Digest] = [], leafLog: LeafLog? = nil, catalog: ManifestCatalog, log: Log,
+    time: any TimeSource = SystemTime(),
     loops: EventLoopGroup = .shared
   ) {
     self.configuration = configuration

@@ -53,7 +53,8 @@ package actor Hub {
   /// Creates a hub without links.
   package init(
     loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
-    directory: Directory, leafLog: LeafLog? = nil, log: Log, limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
+    directory: Directory, leafLog: LeafLog? = nil, log: Log,
+    limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
     self.loop = loop
     self.time = time

@@ -162,7 +162,8 @@ actor FakeNode {
       while !stopped.contains(stream) { try await Task.sleep(for: .milliseconds(2)) }
     }
     var output: [UInt8] = []
-    let last = try sealer.finish(counts(stopped.contains(stream) ? .cancelled : .stop), into: &output)
+    let last = try sealer.finish(
+      counts(stopped.contains(stream) ? .cancelled : .stop), into: &output)
     give(stream, output)
     var bytes = last.encoded
     if behaviour == .forged { bytes[bytes.count - 1] ^= 1 }
