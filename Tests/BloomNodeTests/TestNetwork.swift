@@ -264,9 +264,9 @@ func withNetwork(
   let coordinator = TestCoordinator {
     CoordinatorService(
       configuration: CoordinatorService.Configuration(
-        listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner"),
-        publishEvery: .milliseconds(100)),
-      store: store, logKey: logKey, catalog: [model.id: model.manifest.encoded], log: log)
+        listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner")),
+      store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [model.manifest.encoded]),
+      log: log)
   }
   try await coordinator.start()
   let folder = try TemporaryFolder()
