@@ -2,11 +2,11 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-AREA ?= net seal engine schedule ledger path
+AREA ?= net seal engine schedule ledger
 SEEDS ?= 1000
 SECONDS_EACH ?= 60
 
-.PHONY: help deps run build test check check-deep fmt lint bench sim fuzz lab clean
+.PHONY: help deps run build test check check-deep fmt lint bench sim fuzz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14

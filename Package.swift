@@ -1,8 +1,7 @@
 // swift-tools-version: 6.3
-import Foundation
 import PackageDescription
 
-// House settings: docs/CONTRIBUTING.md explains each. One list for every Swift target.
+// House settings: CONTRIBUTING.md explains them. One list for every Swift target.
 let house: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
   .treatAllWarnings(as: .error),
@@ -118,33 +117,15 @@ let targets: [Target] = [
   tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
-  tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomCoordinator"]),
+  tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),
   tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
   tests("TidyTests", []),
   tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomHTTP", "BloomNet"]),
 ]
 
-// While the parts are being built a target exists once its folder does.
-let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-func exists(_ target: Target) -> Bool {
-  let folder = target.isTest ? "Tests" : "Sources"
-  return FileManager.default.fileExists(
-    atPath: root.appendingPathComponent("\(folder)/\(target.name)").path)
-}
-let present = targets.filter(exists)
-let names = Set(present.map(\.name))
-for target in present {
-  target.dependencies.removeAll { dependency in
-    switch dependency {
-    case .byNameItem(let name, _): return !names.contains(name)
-    default: return false
-    }
-  }
-}
-
 let package = Package(
   name: "darkbloom",
   platforms: [.macOS("15.0")],
-  targets: present,
+  targets: targets,
   cxxLanguageStandard: .cxx17
 )

@@ -4,7 +4,9 @@ internal import Glibc
 internal import Darwin
 #endif
 
-/// A point of a monotonic clock, in nanoseconds from an arbitrary start. Pure code takes it as input.
+/// A point of a monotonic clock, in nanoseconds from an arbitrary start.
+///
+/// Pure code takes it as input.
 public struct Instant: Hashable, Sendable, Comparable {
   /// Nanoseconds since the clock's start.
   public let nanoseconds: UInt64

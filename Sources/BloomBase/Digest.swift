@@ -1,4 +1,6 @@
-/// A SHA-256 digest, 32 bytes. Public data: equality is not constant-time.
+/// A SHA-256 digest, 32 bytes.
+///
+/// Public data: equality is not constant-time.
 public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
   /// The number of bytes of every digest.
   public static let byteCount = 32
@@ -68,7 +70,9 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
   /// The first eight hexadecimal digits, for people.
   public var description: String { String(hex.prefix(8)) }
 
-  /// Whether all bytes are equal. Not constant-time.
+  /// Whether all bytes are equal.
+  ///
+  /// Not constant-time.
   public static func == (a: Digest, b: Digest) -> Bool { a.words == b.words }
 
   /// Orders digests as their bytes are ordered.

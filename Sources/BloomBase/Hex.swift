@@ -12,7 +12,9 @@ public enum Hex: Sendable {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// The bytes; `nil` when the count is odd or a character is not a digit. Accepts both cases.
+  /// The bytes; `nil` when the count is odd or a character is not a digit.
+  ///
+  /// Accepts both cases.
   public static func decode(_ text: some StringProtocol) -> [UInt8]? {
     let utf8 = Array(text.utf8)
     guard utf8.count.isMultiple(of: 2) else { return nil }

@@ -1,4 +1,6 @@
-/// Money: whole millionths of the network's unit of account. Never a `Double`.
+/// Money: whole millionths of the network's unit of account.
+///
+/// Never a `Double`.
 ///
 /// Arithmetic traps on overflow: ±9.2 × 10^12 units.
 public struct Micros: Hashable, Sendable, Comparable, AdditiveArithmetic, CustomStringConvertible {

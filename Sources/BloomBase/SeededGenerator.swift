@@ -1,4 +1,6 @@
-/// A reproducible generator: SplitMix64 (Steele, Lea, Flood, 2014). Not for secrets.
+/// A reproducible generator: SplitMix64 (Steele, Lea, Flood, 2014).
+///
+/// Not for secrets.
 ///
 /// The same seed gives the same sequence on every platform, so a failing seed is a test.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {

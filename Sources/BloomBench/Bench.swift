@@ -18,7 +18,9 @@ public struct BenchRow: Sendable {
   public let ratio: Double?
   /// The figure in words, for example `<= 1.2 x nginx`.
   public let target: String?
-  /// Whether the target is met; `nil` without a target. A row whose peer did not run is `false`.
+  /// Whether the target is met; `nil` without a target.
+  ///
+  /// A row whose peer did not run is `false`.
   public let holds: Bool?
 
   /// Creates a row.
@@ -42,6 +44,7 @@ public enum BenchReport: Sendable {
   ///
   /// - Parameters:
   ///   - area: Names the file, for example `net`.
+  ///   - rows: In the order of the table.
   ///   - folder: Made if missing; `.build/bench` in the repository.
   public static func finish(area: String, rows: [BenchRow], folder: String = ".build/bench") {
     for row in rows {

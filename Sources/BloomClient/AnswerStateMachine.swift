@@ -28,13 +28,19 @@ package enum AnswerFailure: Hashable, Sendable {
 
 /// How long each wait of an answer is.
 package struct AnswerTimeouts: Hashable, Sendable {
-  /// Silence of a working part after which a second part starts beside it. 350 ms.
+  /// Silence of a working part after which a second part starts beside it.
+  ///
+  /// 350 ms.
   package var suspect: Duration
-  /// Silence after which a part is given up. 2 s.
+  /// Silence after which a part is given up.
+  ///
+  /// 2 s.
   package var dead: Duration
   /// Time without any new token after which a part that still beats is doubted.
   package var noToken: Duration
-  /// Time within which some machine must have been found once none is working. 2 s.
+  /// Time within which some machine must have been found once none is working.
+  ///
+  /// 2 s.
   package var recovery: Duration
   /// The whole answer.
   package var total: Duration

@@ -3,7 +3,9 @@ internal import BloomHTTP
 package import BloomNet
 package import BloomWire
 
-/// The coordinator's HTTP interface as a client uses it. It checks nothing; callers do.
+/// The coordinator's HTTP interface as a client uses it.
+///
+/// It checks nothing; callers do.
 package struct CoordinatorClient: Sendable {
   /// What the coordinator answered instead of an answer.
   package struct Refusal: PublicError, Equatable {
@@ -33,6 +35,8 @@ package struct CoordinatorClient: Sendable {
   /// The newest directory answer.
   ///
   /// - Parameter earlier: The size of the log that this device knows, 0 for none.
+  /// - Returns: Its bytes, unchecked.
+  /// - Throws: When the coordinator is out of reach or refuses.
   package func directory(earlier: UInt64) async throws -> [UInt8] {
     try await get("/v1/directory?from=\(earlier)", limit: 16 << 20)
   }

@@ -98,6 +98,7 @@ package struct DirectoryVerifier: Sendable {
   ///   - known: What this device saw before; `nil` at first.
   ///   - now: Wall clock.
   /// - Returns: The snapshot, and what to remember.
+  /// - Throws: What is wrong with the answer.
   package func snapshot(
     _ bytes: [UInt8], known: KnownLog?, now: UnixTime
   ) throws -> (DirectorySnapshot, KnownLog) {

@@ -67,6 +67,7 @@ package struct GuardSet: Sendable {
   ///   - preferred: The machine with this conversation's warm prefix cache.
   ///   - avoided: Machines that just failed; left out unless nobody else is there.
   ///   - generator: A secure one in production.
+  /// - Returns: At most `count` machines, none twice.
   package func envelope(
     _ count: Int, preferring preferred: NodeID?, avoiding avoided: Set<NodeID>,
     using generator: inout some RandomNumberGenerator

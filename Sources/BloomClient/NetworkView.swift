@@ -70,6 +70,7 @@ package actor NetworkView {
   ///   - preferred: The machine with a warm cache.
   ///   - avoided: Machines that just failed.
   /// - Returns: Targets with keys that are offered now; empty when nobody fits.
+  /// - Throws: When the directory is too old and cannot be refreshed.
   package func draw(
     _ count: Int, model: ModelID, preferring preferred: NodeID?, avoiding avoided: Set<NodeID>
   ) async throws -> [SealTarget] {

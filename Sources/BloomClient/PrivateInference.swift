@@ -162,7 +162,9 @@ struct SealedAnswer: RunningAnswer {
   }
 }
 
-/// Which machine last served a conversation: its prefix cache is warm. Bounded, oldest first.
+/// Which machine last served a conversation: its prefix cache is warm.
+///
+/// Bounded, oldest first.
 struct WarmMachines {
   private var nodes: [Digest: NodeID] = [:]
   private var order: [Digest] = []

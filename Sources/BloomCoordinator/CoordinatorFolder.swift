@@ -61,7 +61,8 @@ package struct CoordinatorFolder: Sendable {
       throw Problem.alreadyInitialised
     }
     let key = try SigningKey.generate(.ed25519)
-    let settings = "// Settings of this coordinator; flags and DARKBLOOM_… variables win.\n{\n"
+    let settings =
+      "// Settings of this coordinator; flags and DARKBLOOM_… variables win.\n{\n"
       + "  // The log's name, part of every checkpoint: it cannot change.\n"
       + "  origin: \"\(origin)\",\n}\n"
     try folder.replace(Self.settingsName, with: Array(settings.utf8))

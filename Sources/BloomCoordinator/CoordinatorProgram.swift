@@ -79,7 +79,8 @@ package enum CoordinatorProgram: Sendable {
     print("account  \(admin)")
     print("API key  \(apiKey)")
     print("The API key is shown only now. Keep a copy of log.key: clients trust no other.")
-    print("To join, after `serve`:  darkbloom join https://HOST --origin \(origin) --key \(public_)")
+    print(
+      "To join, after `serve`:  darkbloom join https://HOST --origin \(origin) --key \(public_)")
   }
 
   static func check(origin: String) throws {
@@ -117,7 +118,8 @@ package enum CoordinatorProgram: Sendable {
     let leaves = try await leafLog.load()
     let store = try await folder.openStore()
     let apiKey = isLocal ? try await localKey(folder, store) : nil
-    let catalog = ManifestCatalog(folder: try settings.catalog.map { try PrivateFolder(making: $0) })
+    let catalog = ManifestCatalog(
+      folder: try settings.catalog.map { try PrivateFolder(making: $0) })
     catalog.reload()
     var configuration = CoordinatorService.Configuration(
       listen: settings.listen, tls: settings.tls, origin: settings.origin,

@@ -49,7 +49,7 @@ extension Hub {
         head: relay.request.prefix.forwarded(to: candidate), body: relay.request.body,
         now: time.now())
     else { return handle(.refused(dispatch.request, dispatch.node, isBusy: true)) }
-    session.streams[stream] = dispatch.request
+    session.streams[stream] = relay
     session.heardAt = max(session.heardAt, time.now())
     relay.attempts.append(
       Relay.Attempt(
@@ -78,7 +78,9 @@ extension Hub {
   func finishWhenSettled(_ relay: Relay) {
     guard relay.isEnded, relay.settling == 0 else { return }
     relay.sink.finish()
+    guard relays[relay.id] === relay else { return }
     relays[relay.id] = nil
+    books.ended(relay.id.answer, now: time.now())
   }
 
   func attempt(_ id: RequestID, _ node: NodeID) -> Relay.Attempt? {
@@ -115,23 +117,23 @@ extension Hub {
       relay.sink.push(.accepted(node: attempt.node), attempt: attempt.number)
       handle(.accepted(relay.id, attempt.node))
     case .refused(let stream, let reason, _):
-      guard let id = session.streams.removeValue(forKey: stream), let node = session.node else {
+      guard let relay = session.streams.removeValue(forKey: stream), let node = session.node else {
         return
       }
-      handle(.refused(id, node, isBusy: reason == .busy || reason == .queueFull))
+      handle(.refused(relay.id, node, isBusy: reason == .busy || reason == .queueFull))
     case .bytes(let stream, let bytes): forward(bytes, stream, session)
     case .receipt(let stream, let receipt): note(receipt, stream, session)
     case .done(let stream, let receipt): settle(receipt, stream, session)
     case .handedBack(let stream, _):
-      guard let id = session.streams.removeValue(forKey: stream), let node = session.node else {
+      guard let relay = session.streams.removeValue(forKey: stream), let node = session.node else {
         return
       }
-      failedParts.insert(id)
-      handle(.handedBack(id, node))
+      failedParts.insert(relay.id)
+      handle(.handedBack(relay.id, node))
     case .suspected:
       session.isSuspect = true
       guard let node = session.node else { return }
-      for id in session.streams.values { failedParts.insert(id) }
+      for relay in session.streams.values { failedParts.insert(relay.id) }
       handle(.nodeSuspected(node))
     case .recovered:
       session.isSuspect = false
@@ -149,8 +151,8 @@ extension Hub {
     lost(session)
   }
 
-  private func find(_ stream: StreamID, _ session: NodeSession) -> (Relay, Int)? {
-    guard let id = session.streams[stream], let relay = relays[id],
+  func find(_ stream: StreamID, _ session: NodeSession) -> (Relay, Int)? {
+    guard let relay = session.streams[stream],
       let index = relay.attempts.lastIndex(where: {
         $0.session == session.id && $0.stream == stream
       })
@@ -172,6 +174,9 @@ extension Hub {
       session.streams[stream] = nil
       perform(session.machine.cancel(stream, .malformed), of: session)
       return handle(.finished(relay.id, relay.attempts[index].node, nil))
+    }
+    guard !relay.isEnded else {
+      return perform(session.machine.consumed(stream, byteCount: bytes.count), of: session)
     }
     relay.attempts[index].sealedByteCount += bytes.count
     relay.sink.push(sealed: bytes, attempt: relay.attempts[index].number)
@@ -232,6 +237,7 @@ extension Hub {
 
   private func take(_ capacity: Capacity, _ session: NodeSession) {
     guard let node = session.node else { return }
+    session.capacity = capacity
     let reports =
       capacity.closed != nil
       ? []

@@ -20,45 +20,50 @@ extension Hub {
 
   /// A running receipt: the ledger keeps the last valid one of each part.
   func note(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
-    guard let id = session.streams[stream],
-      let facts = appraise(receipt, of: stream, session)
+    guard let relay = session.streams[stream],
+      let (facts, _) = appraise(receipt, of: stream, session)
     else { return }
-    handle(.progressed(id, facts.node, tokens: facts.completionTokens))
+    handle(.progressed(relay.id, facts.node, tokens: facts.completionTokens))
     _ = try? store.submit(.receipt(facts))  // a stale one changes nothing
   }
 
   /// A last receipt: paid once, acknowledged when it is durable.
   func settle(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
     let digest = SHA256.digest(receipt)
-    let facts = appraise(receipt, of: stream, session)
-    let id = session.streams.removeValue(forKey: stream)
-    guard let facts else {
-      if let id, let node = session.node { handle(.finished(id, node, nil)) }
+    let appraised = appraise(receipt, of: stream, session)
+    let relay = session.streams.removeValue(forKey: stream)
+    guard let (facts, isComplete) = appraised else {
+      if let relay, let node = session.node { handle(.finished(relay.id, node, nil)) }
       // It will not get better: the agent may forget it.
       return perform(session.machine.stored(receipt: digest), of: session)
     }
-    let relay = id.flatMap { relays[$0] }
+    // Another part that still runs has its own receipt to come.
+    let isAlone = books.living(facts.answer) <= (relay?.isEnded == false ? 1 : 0)
+    let closes = isComplete && isAlone
     relay?.settling += 1
-    if let id {
+    if let relay {
       // A part that did not bring the answer to its end counts as failed: the next may begin.
-      if facts.isFinal == false { failedParts.insert(id) }
+      if !isComplete { failedParts.insert(relay.id) }
       handle(
         .finished(
-          id, facts.node,
+          relay.id, facts.node,
           WorkSummary(
             promptTokens: facts.basePromptTokens, completionTokens: facts.completionTokens)))
     }
-    Task { await self.book(facts, digest, relay?.id, session.id) }
+    Task { await self.book(facts, closes, digest, relay, session.id) }
   }
 
   private func book(
-    _ facts: ReceiptFacts, _ digest: Digest, _ id: RequestID?, _ sessionID: SessionID
+    _ facts: ReceiptFacts, _ closes: Bool, _ digest: Digest, _ relay: Relay?,
+    _ sessionID: SessionID
   ) async {
     var cost: Micros?
     var isDurable = true
     do {
-      switch try await store.apply(facts.isFinal ? .settle(facts) : .receipt(facts)) {
-      case .settled(_, let paid, _), .alreadySettled(_, let paid): cost = paid
+      switch try await store.apply(closes ? .settle(facts) : .receipt(facts)) {
+      case .settled(_, let paid, _), .alreadySettled(_, let paid):
+        cost = paid
+        books.closed(facts.answer)
       case .noted(let paid): cost = paid
       case .reserved, .partAdmitted, .unchanged, .posted, .version: break
       }
@@ -72,7 +77,7 @@ extension Hub {
     if isDurable, let session = sessions[sessionID] {
       perform(session.machine.stored(receipt: digest), of: session)
     }
-    guard let id, let relay = relays[id] else { return }
+    guard let relay else { return }
     if let cost {
       relay.sink.push(
         .settled(receipt: digest, cost: cost), attempt: relay.attempts.last?.number ?? 0)
@@ -88,15 +93,11 @@ extension Hub {
   /// Checks a receipt against what was forwarded; one of an earlier link by its signature alone.
   private func appraise(
     _ bytes: [UInt8], of stream: StreamID, _ session: NodeSession
-  ) -> ReceiptFacts? {
+  ) -> (facts: ReceiptFacts, isComplete: Bool)? {
     guard let record = session.record, let owner = record.profile.owner else { return nil }
     do {
       let receipt: Receipt
-      if let id = session.streams[stream], let relay = relays[id],
-        let index = relay.attempts.lastIndex(where: {
-          $0.session == session.id && $0.stream == stream
-        })
-      {
+      if let (relay, index) = find(stream, session) {
         receipt = try relay.attempts[index].chain.receive(bytes)
       } else {
         let claims = try Receipt(unverified: bytes).claims
@@ -106,11 +107,19 @@ extension Hub {
         else { return nil }
         receipt = try Receipt(verifying: bytes, key: keys.receiptKey)
       }
-      return facts(of: receipt, owner)
+      return (facts(of: receipt, owner), Self.isComplete(receipt.claims.finish))
     } catch {
       log.warning("receipt refused", ["reason": .error(error)])
       if let node = session.node { handle(.nodeDisputed(node)) }
       return nil
+    }
+  }
+
+  /// Whether a part brought its answer to the end: nobody needs another.
+  private static func isComplete(_ finish: FinishReason?) -> Bool {
+    switch finish {
+    case .stop, .length, .toolCalls: true
+    case .cancelled, .handback, .failed, nil: false
     }
   }
 

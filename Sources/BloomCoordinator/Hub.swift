@@ -30,6 +30,7 @@ package actor Hub {
   var publishAllowance = PublishAllowance()
   var isPublishing = false
   var failedParts = FailedParts()
+  var books = OpenBooks()
   private var nextSession: UInt64 = 1
   private var isTicking = false
   /// Whether no new work is taken.
@@ -39,6 +40,10 @@ package actor Hub {
   package var relayCount: Int { relays.count }
   /// Proven nodes.
   package var nodeCount: Int { sessionOfNode.count }
+  /// Proven nodes that take work.
+  package var readyNodeCount: Int {
+    sessions.values.count { $0.node != nil && $0.capacity.map { $0.closed == nil } ?? false }
+  }
 
   /// The loop's serial executor: no lock, and no thread hop from a connection of the same loop.
   nonisolated package var unownedExecutor: UnownedSerialExecutor {
@@ -48,7 +53,8 @@ package actor Hub {
   /// Creates a hub without links.
   package init(
     loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
-    directory: Directory, leafLog: LeafLog? = nil, log: Log, limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
+    directory: Directory, leafLog: LeafLog? = nil, log: Log,
+    limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
     self.loop = loop
     self.time = time
@@ -104,7 +110,7 @@ package actor Hub {
     sessionOfNode[node] = nil
     directory.remove(node)
     directoryChanged()
-    for request in session.streams.values { failedParts.insert(request) }
+    for relay in session.streams.values { failedParts.insert(relay.id) }
     session.streams = [:]
     handle(.nodeLeft(node))
   }
@@ -126,10 +132,11 @@ package actor Hub {
     _ = try store.submit(
       id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request)))
     relays[id] = relay
+    books.began(id.answer)
     handle(.requestArrived(request.work))
     if let refusal = relay.refusal {
       relays[id] = nil
-      if id.part == 0 { closeBooks(id.answer) }
+      books.ended(id.answer, now: time.now())
       throw refusal
     }
     return relay.sink
@@ -144,7 +151,8 @@ package actor Hub {
 
   /// The gateway's connection took sealed bytes: the node may send as many more.
   package func consumed(_ id: RequestID, byteCount: Int) {
-    guard byteCount > 0, let relay = relays[id], let stream = relay.attempts.last,
+    guard byteCount > 0, let relay = relays[id],
+      let stream = relay.attempts.last(where: { $0.sealedByteCount > 0 }),
       let session = sessions[stream.session]
     else { return }
     perform(session.machine.consumed(stream.stream, byteCount: byteCount), of: session)
@@ -174,7 +182,8 @@ package actor Hub {
     guard !isTicking else { return }
     isTicking = true
     Task(executorPreference: loop) { [weak self, loop] in
-      while let hub = self, await hub.tick() { try? await loop.sleep(for: .milliseconds(50)) }  // cancelled never
+      // Nobody cancels this task, so the sleep does not fail.
+      while let hub = self, await hub.tick() { try? await loop.sleep(for: .milliseconds(50)) }
     }
   }
 
@@ -187,7 +196,8 @@ package actor Hub {
     }
     if let due = scheduler.nextDeadline, due <= now { handle(.tick) }
     sayAlive(now)
-    isTicking = !sessions.isEmpty || !relays.isEmpty
+    for answer in books.takeDue(now: now) { closeBooks(answer) }
+    isTicking = !sessions.isEmpty || !relays.isEmpty || !books.isEmpty
     return isTicking
   }
 

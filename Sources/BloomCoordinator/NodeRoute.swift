@@ -19,16 +19,21 @@ struct NodeRoute: Sendable {
       guard let id = await hub.connected(outbox: outbox, exporter: exporter, nonce: nonce) else {
         return await socket.close(.goingAway, "draining")
       }
+      // A pong may take long: nothing else waits for it.
+      let pings = TwoLaneQueue(byteLimit: 1024)
       await withTaskGroup(of: Void.self) { group in
         group.addTask {
-          await write(outbox, to: socket, id)
+          await write(outbox, to: socket, pings)
           await socket.close()
         }
+        group.addTask { await ping(pings, socket, id) }
         group.addTask {
           await read(socket, id)
           outbox.finish(dropping: true)
         }
         await group.next()
+        outbox.finish(dropping: true)
+        pings.finish(dropping: true)
         group.cancelAll()
       }
       await hub.disconnected(id)
@@ -46,15 +51,23 @@ struct NodeRoute: Sendable {
     }
   }
 
-  private func write(_ outbox: TwoLaneQueue, to socket: WebSocket, _ id: SessionID) async {
+  private func ping(_ pings: TwoLaneQueue, _ socket: WebSocket, _ id: SessionID) async {
+    while !(await pings.next()).isEmpty {
+      // Without a pong the machine's own deadline ends the link.
+      if (try? await socket.ping()) != nil { await hub.heard(id) }
+    }
+  }
+
+  private func write(
+    _ outbox: TwoLaneQueue, to socket: WebSocket, _ pings: TwoLaneQueue
+  ) async {
     while true {
       let batch = await outbox.next()
       if batch.isEmpty { return }
       for message in batch {
         do {
           if message.isEmpty {
-            _ = try await socket.ping()
-            await hub.heard(id)
+            pings.push([0], isControl: true)
           } else {
             try await socket.send(message)
           }

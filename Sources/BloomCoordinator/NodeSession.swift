@@ -13,8 +13,10 @@ final class NodeSession {
   var record: AppraisedRecord?
   var heardAt: Instant
   var isSuspect = false
-  var streams: [StreamID: RequestID] = [:]
+  /// Streams that the node has not ended, also of clients that left: their receipts are checked too.
+  var streams: [StreamID: Relay] = [:]
   var models: [ModelPresence] = []
+  var capacity: Capacity?
 
   init(id: SessionID, outbox: TwoLaneQueue, machine: CoordinatorLinkMachine, now: Instant) {
     self.id = id

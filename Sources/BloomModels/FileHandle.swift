@@ -6,7 +6,9 @@ internal import Glibc
 internal import Darwin
 #endif
 
-/// An open file that closes itself. Calls block: use it from a thread of one's own.
+/// An open file that closes itself.
+///
+/// Calls block: use it from a thread of one's own.
 struct FileHandle: ~Copyable {
   let descriptor: Int32
 
@@ -65,7 +67,9 @@ struct FileHandle: ~Copyable {
     }
   }
 
-  /// Waits until the bytes are on the disk. fsync(2).
+  /// Waits until the bytes are on the disk.
+  ///
+  /// fsync(2).
   func synchronize() throws(ModelsError) {
     guard fsync(descriptor) == 0 else { throw FileHandle.failure("flush", "") }
   }

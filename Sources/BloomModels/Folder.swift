@@ -87,7 +87,9 @@ enum Folder: Sendable {
     return unsafe lstat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFLNK
   }
 
-  /// The path without links and relative parts. realpath(3).
+  /// The path without links and relative parts.
+  ///
+  /// realpath(3).
   static func absolute(_ path: String) throws(ModelsError) -> String {
     guard let resolved = unsafe realpath(path, nil) else { throw FileHandle.failure("find", path) }
     defer { unsafe free(resolved) }

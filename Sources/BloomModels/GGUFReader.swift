@@ -32,6 +32,7 @@ public struct GGUFReader: Sendable {
   /// - Parameters:
   ///   - bytes: The file's first bytes, all of it or up to ``Limits/headerBytes``.
   ///   - fileBytes: The whole file's size, which tensors must lie within.
+  /// - Returns: What the header says.
   /// - Throws: ``ModelsError`` `badHeader`.
   public static func header(_ bytes: [UInt8], fileBytes: UInt64) throws(ModelsError) -> GGUFHeader {
     var reader = GGUFReader(bytes: bytes, fileBytes: fileBytes)

@@ -2,7 +2,9 @@ public import BloomBase
 internal import BloomCrypto
 internal import BloomWire
 
-/// What a model is: its files by digest and what they need. Its own digest is the ``ModelID``.
+/// What a model is: its files by digest and what they need.
+///
+/// Its own digest is the ``ModelID``.
 ///
 /// Encoded as deterministic CBOR, so equal manifests have equal bytes on every machine.
 public struct ModelManifest: Equatable, Sendable {

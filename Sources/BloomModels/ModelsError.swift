@@ -1,6 +1,8 @@
 public import BloomBase
 
-/// Why a model file or the store was refused. Names files and counts, never their content.
+/// Why a model file or the store was refused.
+///
+/// Names files and counts, never their content.
 public struct ModelsError: PublicError, Equatable {
   /// The closed set of reasons.
   public enum Code: String, Sendable {

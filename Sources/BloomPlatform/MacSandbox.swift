@@ -2,7 +2,9 @@
 internal import CPlatform
 internal import Darwin
 
-/// The system's sandbox for the worker. Not compiled by CI, which runs on Linux.
+/// The system's sandbox for the worker.
+///
+/// Not compiled by CI, which runs on Linux.
 ///
 /// `sandbox_init` has been deprecated for years and is still what browsers use: there is no public
 /// replacement for a command-line process. Metal needs IOKit user clients and its compiler service.

@@ -41,7 +41,11 @@ package enum PrivateFile: Sendable {
 
   /// The bytes of a file; `nil` when there is none.
   ///
-  /// - Parameter limitBytes: Longer files are an error.
+  /// - Parameters:
+  ///   - path: The file.
+  ///   - limitBytes: Longer files are an error.
+  /// - Returns: All of it.
+  /// - Throws: ``Failure`` when the file is there and cannot be read.
   package static func read(_ path: String, limitBytes: Int = 1 << 20) throws(Failure) -> [UInt8]? {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else {

@@ -8,7 +8,9 @@ internal import Darwin
 
 /// What a program gets from and gives back to the system it runs in.
 public enum ProcessEnvironment: Sendable {
-  /// The environment variables; names that occur twice keep their last value. environ(7).
+  /// The environment variables; names that occur twice keep their last value.
+  ///
+  /// environ(7).
   public static var current: [String: String] {
     var result: [String: String] = [:]
     #if canImport(Glibc)
@@ -41,7 +43,9 @@ public enum ProcessEnvironment: Sendable {
     #endif
   }
 
-  /// The folder of the running program, where its companions lie. proc(5).
+  /// The folder of the running program, where its companions lie.
+  ///
+  /// proc(5).
   public static var programFolder: String {
     var buffer = [CChar](repeating: 0, count: 4096)
     #if canImport(Glibc)

@@ -18,7 +18,9 @@ package struct LengthFraming: Sendable {
     buffer.append(contentsOf: bytes)
   }
 
-  /// The next whole message; `nil` until more bytes come. Throws `tooLarge` beyond the limit.
+  /// The next whole message; `nil` until more bytes come.
+  ///
+  /// Throws `tooLarge` beyond the limit.
   package mutating func next() throws(WireError) -> [UInt8]? {
     guard buffer.count - start >= 4 else { return nil }
     let length = buffer[start..<start + 4].reduce(0) { $0 << 8 | Int($1) }

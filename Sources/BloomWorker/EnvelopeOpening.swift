@@ -2,13 +2,16 @@ package import BloomBase
 package import BloomRecords
 package import BloomWire
 
-/// The worker's keys: makes, uses and wipes them. The one seam between computing and cryptography.
+/// The worker's keys: makes, uses and wipes them.
+///
+/// The one seam between computing and cryptography.
 ///
 /// Safe from any thread.
 package protocol WorkerKeyring: Sendable {
   /// Makes the keys of a new epoch.
   ///
   /// - Parameter madeAt: The wall clock, for the agent's statement.
+  /// - Returns: The public halves.
   /// - Throws: ``WorkerError`` `unprotected` when there is no protected memory for them.
   func makeEpoch(madeAt: UnixTime) throws(WorkerError) -> [WorkerKey]
 
@@ -24,6 +27,7 @@ package protocol WorkerKeyring: Sendable {
   ///   - envelope: All of its bytes.
   ///   - evidence: The digest of the evidence that vouches for the key.
   ///   - now: For the key's age and the receipts.
+  /// - Returns: The request and the sealing of its answer.
   /// - Throws: ``OpeningFailure`` before anything was computed.
   func open(
     _ envelope: [UInt8], evidence: Digest, now: UnixTime
@@ -54,7 +58,9 @@ package struct PartCounts: Equatable, Sendable {
   package var mode: ContinuationMode
 }
 
-/// One opened request and the sealing of its answer. One task at a time.
+/// One opened request and the sealing of its answer.
+///
+/// One task at a time.
 package protocol OpenedExchange: AnyObject, Sendable {
   /// The request in the clear, or the error that only its sender may see.
   var content: Result<CanonicalRequest, SealedError> { get }

@@ -1,6 +1,8 @@
 package import BloomBase
 
-/// Which keys are offered and accepted when. Pure: it knows names and times, never secrets.
+/// Which keys are offered and accepted when.
+///
+/// Pure: it knows names and times, never secrets.
 ///
 /// An epoch is offered for an hour and accepted for ten minutes more, so that a seized machine
 /// gives up at most 70 minutes. A key is used only after the agent says that evidence vouches

@@ -41,6 +41,7 @@ package final class Outbox: Sendable {
   /// - Parameters:
   ///   - descriptor: The agent's; stays the caller's.
   ///   - beat: The next sign of life; called from the writing thread, must be quick.
+  /// - Throws: ``WorkerError`` when the system gives no pipe.
   package init(
     descriptor: Int32, beat: @escaping @Sendable () -> WorkerEvent
   ) throws(WorkerError) {
@@ -58,7 +59,9 @@ package final class Outbox: Sendable {
     close(wakeWrite)
   }
 
-  /// Adds an event; safe from any thread, never waits. Events after ``finish()`` are dropped.
+  /// Adds an event; safe from any thread, never waits.
+  ///
+  /// Events after ``finish()`` are dropped.
   package func send(_ event: WorkerEvent) {
     let message = LengthFraming.framed(event.encoded)
     let isWaiting = state.withLock { state in

@@ -11,6 +11,7 @@ enum RequestTranslation: Sendable {
   ///   - scope: Names the key epoch: prefix caches are never shared across epochs.
   ///   - tokenClass: The most tokens of the whole answer, from the routing.
   ///   - deadline: When the request is given up.
+  /// - Returns: The engine's form of it.
   /// - Throws: ``SealedFailure`` naming the parameter.
   static func engineRequest(
     _ request: CanonicalRequest, scope: KeyID, tokenClass: TokenClass, deadline: Instant?

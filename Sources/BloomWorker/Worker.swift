@@ -60,6 +60,7 @@ package actor Worker {
   ///   - engine: Loaded.
   ///   - keyring: Makes and uses keys.
   ///   - time: The clocks.
+  /// - Throws: ``WorkerError`` when the system gives no pipe.
   package init(
     descriptor: Int32, facts: Facts, policy: OwnerPolicy, engine: any BloomEngine,
     keyring: any WorkerKeyring, time: any TimeSource
@@ -291,8 +292,10 @@ extension Worker {
     }
   }
 
-  /// Policy, translation and the engine's queue. A full queue is an outer refusal, so that the
-  /// coordinator tries another machine; every other error is the user's alone, inside the seal.
+  /// Policy, translation and the engine's queue.
+  ///
+  /// A full queue is an outer refusal, so that the coordinator tries another machine; every other
+  /// error is the user's alone, inside the seal.
   private func submit(
     _ exchange: any OpenedExchange
   ) throws(OpeningFailure) -> Result<(EngineRequest, EngineStream), SealedFailure> {

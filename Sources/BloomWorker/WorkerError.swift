@@ -1,6 +1,8 @@
 internal import BloomBase
 
-/// Why a worker ends or cannot start. Holds no content.
+/// Why a worker ends or cannot start.
+///
+/// Holds no content.
 package struct WorkerError: PublicError, Equatable {
   /// The closed set of reasons.
   package enum Code: String, Sendable {

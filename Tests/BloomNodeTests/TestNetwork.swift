@@ -265,7 +265,8 @@ func withNetwork(
     CoordinatorService(
       configuration: CoordinatorService.Configuration(
         listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner")),
-      store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [model.manifest.encoded]), log: log)
+      store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [model.manifest.encoded]),
+      log: log)
   }
   try await coordinator.start()
   let folder = try TemporaryFolder()

@@ -63,7 +63,6 @@ struct PackageLayout {
       guard let name = names.first else { continue }
       let isTest = kind == "tests"
       let folder = "\(isTest ? "Tests" : "Sources")/\(name)"
-      guard FileManager.default.fileExists(atPath: "\(Self.root)/\(folder)") else { continue }
       targets.append(
         Target(
           name: name, isTest: isTest,

@@ -115,6 +115,18 @@ import Foundation
     }
   }
 
+  @Test func `every folder of code is a target`() throws {
+    for (folder, isTest) in [("Sources", false), ("Tests", true)] {
+      let names = Set(layout.targets.filter { $0.isTest == isTest }.map(\.name))
+      let base = "\(PackageLayout.root)/\(folder)"
+      for path in try FileManager.default.subpathsOfDirectory(atPath: base)
+      where path.hasSuffix(".swift") {
+        let owner = path.split(separator: "/").first.map(String.init) ?? ""
+        #expect(names.contains(owner), "Package.swift does not list \(folder)/\(owner)")
+      }
+    }
+  }
+
   @Test func `no program links full Foundation`() {
     for target in layout.targets where !target.isTest {
       for file in target.files {
@@ -129,7 +141,9 @@ import Foundation
   }
 
   @Test func `no unfinished work and no huge file is checked in`() throws {
-    let marks = ["TO" + "DO", "FIX" + "ME", "not impl" + "emented"]
+    let marks = [
+      "TO" + "DO", "FIX" + "ME", "not impl" + "emented", "<<<" + "<<<< ", ">>>" + ">>>> ",
+    ]
     for target in layout.targets {
       for file in target.files {
         for (number, line) in file.lines.enumerated() {

@@ -1,0 +1,55 @@
+internal import BloomBase
+internal import BloomLedger
+internal import BloomStore
+
+/// Which answers may still go on: their money is released when no further part can come.
+///
+/// A part that was cancelled or lost does not end an answer: the gateway may go on elsewhere, and
+/// two parts may run at once. So an answer is closed when its last part has ended for a while.
+struct OpenBooks {
+  private struct Book {
+    var living = 0
+    var closeAt: Instant?
+  }
+
+  /// From the end of the last part to the closing: longer than a gateway waits before the next.
+  private static let linger = Duration.seconds(60)
+  private var books: [AnswerID: Book] = [:]
+  private var sweptAt = Instant(nanoseconds: 0)
+
+  var isEmpty: Bool { books.isEmpty }
+
+  /// Parts of an answer that run now.
+  func living(_ answer: AnswerID) -> Int { books[answer]?.living ?? 0 }
+
+  mutating func began(_ answer: AnswerID) {
+    books[answer, default: Book()].living += 1
+    books[answer]?.closeAt = nil
+  }
+
+  mutating func ended(_ answer: AnswerID, now: Instant) {
+    guard let living = books[answer]?.living else { return }
+    books[answer]?.living = max(0, living - 1)
+    if living <= 1 { books[answer]?.closeAt = now + Self.linger }
+  }
+
+  /// The answer was closed by its last receipt.
+  mutating func closed(_ answer: AnswerID) { books[answer]?.closeAt = nil }
+
+  /// Answers whose time is over, at most once a second.
+  mutating func takeDue(now: Instant) -> [AnswerID] {
+    guard now - sweptAt >= .seconds(1) else { return [] }
+    sweptAt = now
+    var due: [AnswerID] = []
+    for (answer, book) in books where book.living == 0 {
+      guard let closeAt = book.closeAt else {
+        books[answer] = nil
+        continue
+      }
+      guard closeAt <= now else { continue }
+      due.append(answer)
+      books[answer] = nil
+    }
+    return due
+  }
+}
