@@ -11,9 +11,6 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
   }
 
   /// Creates a digest from exactly 32 bytes; `nil` for any other count.
-  public init?(_ bytes: [UInt8]) { self.init(bytes[...]) }
-
-  /// Creates a digest from exactly 32 bytes; `nil` for any other count.
   public init?(_ bytes: ArraySlice<UInt8>) {
     guard bytes.count == Self.byteCount else { return nil }
     unsafe self.init(writing: { (memory) in unsafe memory.copyBytes(from: bytes) })
@@ -51,15 +48,8 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   /// The 32 bytes, first byte first.
   public var bytes: [UInt8] {
-<<<<<<< HEAD
     let raw = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
     return unsafe withUnsafeBytes(of: raw) { (memory) in unsafe [UInt8](memory) }
-=======
-    var result: [UInt8] = []
-    result.reserveCapacity(Self.byteCount)
-    withBytes { bytes in for index in bytes.indices { result.append(bytes[index]) } }
-    return result
->>>>>>> h-ledger2
   }
 
   /// Lends the 32 bytes for the length of a call, without an array between.
