@@ -118,8 +118,8 @@ import Testing
     let time = SettableTime()
     let keys = AccessKeys(
       [
-        AccessKey(name: try #require(ShortName("ann")), token: "a-1", requestsPerMinute: 2),
-        AccessKey(name: try #require(ShortName("bob")), token: "b-1"),
+        AccessKey(name: ShortName("ann"), token: "a-1", requestsPerMinute: 2),
+        AccessKey(name: ShortName("bob"), token: "b-1"),
       ], time: time)
     #expect(keys.admit("c-1") == .unknown)
     #expect(keys.admit("") == .unknown)
@@ -138,7 +138,7 @@ import Testing
 
   @Test func `a limited key is told when to come back`() async throws {
     let keys = AccessKeys(
-      [AccessKey(name: try #require(ShortName("ann")), token: "a-1", requestsPerMinute: 1)],
+      [AccessKey(name: ShortName("ann"), token: "a-1", requestsPerMinute: 1)],
       time: FixedTime())
     let access = LocalAccess(hosts: ["Gate.lan"], keys: keys)
     let fields: [(HTTPFieldName, HTTPFieldValue)] = [
