@@ -17,18 +17,22 @@ enum GatewayErrors {
     try await answer(body) { $0.ollamaBody }
   }
 
+  /// The response of an error whose body is written already.
+  static func response(_ error: APIError, _ body: [UInt8]) -> Response {
+    var response = Response.json(body, status: HTTPStatus(error.status) ?? .internalServerError)
+    if let seconds = error.retryAfterSeconds {
+      response.headers.add(.retryAfter, HTTPFieldValue(seconds))
+    }
+    return response
+  }
+
   private static func answer(
     _ body: () async throws -> Response, _ encode: (APIError) -> [UInt8]
   ) async throws -> Response {
     do {
       return try await body()
     } catch let error as APIError {
-      var response = Response.json(
-        encode(error), status: HTTPStatus(error.status) ?? .internalServerError)
-      if let seconds = error.retryAfterSeconds {
-        response.headers.add(.retryAfter, HTTPFieldValue(seconds))
-      }
-      return response
+      return response(error, encode(error))
     } catch let error as NetError where error.code == .tooLarge {
       let error = APIError(
         status: 413, type: "invalid_request_error", code: "request_too_large",

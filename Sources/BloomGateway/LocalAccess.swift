@@ -1,5 +1,5 @@
-internal import BloomBase
 internal import BloomAPI
+internal import BloomBase
 internal import BloomHTTP
 package import BloomNet
 
@@ -11,18 +11,31 @@ package import BloomNet
 package struct LocalAccess: Middleware {
   private let hosts: Set<String>
   private let origins: Set<String>
-  private let token: String?
+  private let keys: AccessKeys?
 
-  /// Creates the rule.
+  /// Creates the rule of a device: one token, without limits.
   ///
   /// - Parameters:
   ///   - hosts: Host names without port that requests may name; loopback names always may.
   ///   - origins: Origins of web pages that may use the gateway, for example a local console.
   ///   - token: Bearer token that every request must carry; `nil` to need none.
   package init(hosts: Set<String> = [], origins: Set<String> = [], token: String?) {
-    self.hosts = hosts.union(["localhost", "127.0.0.1", "[::1]", "::1"])
+    self.init(
+      hosts: hosts, origins: origins,
+      keys: token.map { AccessKeys([AccessKey(name: nil, token: $0)], time: SystemTime()) })
+  }
+
+  /// Creates the rule of an organisation's gateway: a key for each of its people or programs.
+  ///
+  /// - Parameters:
+  ///   - hosts: Host names without port that requests may name; loopback names always may.
+  ///   - origins: Origins of web pages that may use the gateway.
+  ///   - keys: The keys, one of which every request must carry; `nil` to need none.
+  package init(hosts: Set<String> = [], origins: Set<String> = [], keys: AccessKeys?) {
+    self.hosts = Set(hosts.map { $0.lowercased() })
+      .union(["localhost", "127.0.0.1", "[::1]", "::1"])
     self.origins = origins
-    self.token = token
+    self.keys = keys
   }
 
   /// Refuses what may not come in, and answers CORS preflights of allowed origins.
@@ -31,21 +44,29 @@ package struct LocalAccess: Middleware {
   ) async throws -> Response {
     guard let host = request.headers[.host].map({ Self.name(of: $0) }), hosts.contains(host) else {
       return refusal(
-        403, "host_not_allowed", "This gateway does not answer for that host name.")
+        request, 403, "host_not_allowed", "This gateway does not answer for that host name.")
     }
     let origin = request.headers[.origin]
     if let origin, !origins.contains(origin) {
       return refusal(
-        403, "origin_not_allowed",
-        "Web pages may not use this gateway; allow the origin in gateway.json5.")
+        request, 403, "origin_not_allowed",
+        "Web pages may not use this gateway unless its configuration allows their origin.")
     }
-    if request.method == .options, origin != nil {
-      return preflight(request, origin)
-    }
-    if let token, !isOpen(request.path), !Self.isBearer(request, token) {
-      return refusal(
-        401, "invalid_api_key",
-        "Incorrect API key provided; `darkbloom env` prints the one of this device.")
+    if request.method == .options, origin != nil { return preflight(request, origin) }
+    if let keys, !isOpen(request.path) {
+      switch keys.admit(Self.token(of: request)) {
+      case .allowed: break
+      case .unknown:
+        return withCORS(
+          refusal(
+            request, 401, "invalid_api_key",
+            "Incorrect API key provided; `darkbloom env` prints the one of this device."), origin)
+      case .limited(let seconds):
+        return withCORS(
+          refusal(
+            request, 429, "rate_limit_exceeded", "This key's requests of a minute are used up.",
+            retryAfterSeconds: seconds), origin)
+      }
     }
     return withCORS(try await next.respond(to: request), origin)
   }
@@ -54,16 +75,11 @@ package struct LocalAccess: Middleware {
     ["/health", "/livez", "/readyz", "/metrics"].contains(path)
   }
 
-  private static func isBearer(_ request: Request, _ token: String) -> Bool {
-    let given =
-      request.headers[.authorization].flatMap { value in
-        value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : nil
-      } ?? request.headers["x-api-key"] ?? ""
-    // Constant time: the token is a secret of this device.
-    let a = Array(given.utf8)
-    let b = Array(token.utf8)
-    guard a.count == b.count else { return false }
-    return zip(a, b).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+  private static func token(of request: Request) -> String {
+    let bearer = request.headers[.authorization].flatMap { value in
+      value.hasPrefix("Bearer ") ? String(value.dropFirst(7)) : nil
+    }
+    return bearer ?? request.headers["x-api-key"] ?? ""
   }
 
   private static func name(of host: String) -> String {
@@ -71,10 +87,19 @@ package struct LocalAccess: Middleware {
     return String(host.prefix { $0 != ":" }).lowercased()
   }
 
-  private func refusal(_ status: Int, _ code: String, _ message: String) -> Response {
+  /// A refusal in the shape of the API that was asked.
+  private func refusal(
+    _ request: Request, _ status: Int, _ code: String, _ message: String,
+    retryAfterSeconds: Int? = nil
+  ) -> Response {
     let error = APIError(
-      status: status, type: "invalid_request_error", code: code, message: message)
-    return .json(error.openAIBody, status: HTTPStatus(status) ?? .forbidden)
+      status: status, type: "invalid_request_error", code: code, message: message,
+      retryAfterSeconds: retryAfterSeconds)
+    let body =
+      request.path.hasPrefix("/v1/messages")
+      ? error.anthropicBody
+      : request.path.hasPrefix("/api/") ? error.ollamaBody : error.openAIBody
+    return GatewayErrors.response(error, body)
   }
 
   /// What an allowed page may send: it is trusted as programs of this device are.

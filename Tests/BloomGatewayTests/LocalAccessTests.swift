@@ -97,4 +97,65 @@ import Testing
     #expect(
       try await ask(access, [(.host, "localhost")], .get, "/metrics/x").status == .unauthorized)
   }
+
+  @Test(arguments: [
+    ("/v1/models", #"{"error":{"message":"#), ("/v1/messages", #"{"type":"error","error":"#),
+    ("/api/chat", #"{"error":"Incorrect"#),
+  ])
+  func `refusals have the shape of the API that was asked`(
+    _ path: String, _ start: String
+  ) async throws {
+    let access = LocalAccess(token: Self.secret)
+    let response = try await ask(access, [(.host, "localhost")], .post, path)
+    guard case .bytes(let body) = response.body else {
+      Issue.record("no body")
+      return
+    }
+    #expect(String(decoding: body, as: UTF8.self).hasPrefix(start))
+  }
+
+  @Test func `each key of an organisation has its own limit, which fills evenly`() throws {
+    let time = SettableTime()
+    let keys = AccessKeys(
+      [
+        AccessKey(name: ShortName("ann"), token: "a-1", requestsPerMinute: 2),
+        AccessKey(name: ShortName("bob"), token: "b-1"),
+      ], time: time)
+    #expect(keys.admit("c-1") == .unknown)
+    #expect(keys.admit("") == .unknown)
+    #expect([keys.admit("a-1"), keys.admit("a-1")] == [.allowed, .allowed])
+    #expect(keys.admit("a-1") == .limited(retryAfterSeconds: 30))
+    for _ in 0..<100 { #expect(keys.admit("b-1") == .allowed) }
+    time.advance(seconds: 29)
+    #expect(keys.admit("a-1") == .limited(retryAfterSeconds: 1))
+    time.advance(seconds: 2)
+    #expect(keys.admit("a-1") == .allowed)
+    #expect(keys.admit("a-1") == .limited(retryAfterSeconds: 29))
+    time.advance(seconds: 3600)
+    #expect([keys.admit("a-1"), keys.admit("a-1")] == [.allowed, .allowed])
+    #expect(keys.admit("a-1") == .limited(retryAfterSeconds: 30))
+  }
+
+  @Test func `a limited key is told when to come back`() async throws {
+    let keys = AccessKeys(
+      [AccessKey(name: ShortName("ann"), token: "a-1", requestsPerMinute: 1)],
+      time: FixedTime())
+    let access = LocalAccess(hosts: ["Gate.lan"], keys: keys)
+    let fields: [(HTTPFieldName, HTTPFieldValue)] = [
+      (.host, "gate.lan"), (.authorization, "Bearer a-1"),
+    ]
+    #expect(try await ask(access, fields).status == .ok)
+    let limited = try await ask(access, fields)
+    #expect(limited.status.code == 429)
+    #expect(limited.headers[.retryAfter] == "60")
+  }
+}
+
+/// A clock that stands still until it is told.
+private final class SettableTime: TimeSource {
+  private let seconds = Locked<UInt64>(0)
+
+  func advance(seconds more: UInt64) { seconds.withLock { $0 += more } }
+  func now() -> Instant { Instant(nanoseconds: seconds.withLock { $0 } * 1_000_000_000) }
+  func unixTime() -> UnixTime { UnixTime(Int64(seconds.withLock { $0 })) }
 }
