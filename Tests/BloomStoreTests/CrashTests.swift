@@ -19,7 +19,7 @@ import Darwin
     let folder = try TemporaryFolder("crash")
     let path = folder.path + "/ledger.sqlite"
     var witness = Witness(seed: 7)
-    for round in 0..<(Self.isDeep ? 3000 : 30) {
+    for round in 0..<(Self.isDeep ? 3000 : 20) {
       let log = folder.path + "/log"
       unsafe unlink(log)
       let child = try ChildProcess.start(
@@ -39,13 +39,13 @@ import Darwin
     let server = try PrivatePostgres()
     let folder = try TemporaryFolder("crash")
     var witness = Witness(seed: 8)
-    for round in 0..<(Self.isDeep ? 1000 : 8) {
+    for round in 0..<(Self.isDeep ? 1000 : 6) {
       let log = folder.path + "/log"
       unsafe unlink(log)
       let child = try ChildProcess.start(
         product: "ledger-crash", ["postgres:\(server.settings)", "\(round + 1)"], output: log)
       witness.pause()
-      let killsServer = round % 4 == 3
+      let killsServer = round % 3 == 2
       if killsServer {
         try server.kill()
         // It says that the server is gone and ends itself; what it began meanwhile may be kept.

@@ -126,7 +126,7 @@ import Testing
     PRAGMA user_version = 1;
     """
 
-  @Test func `enough settlements to sort the index many times are all in the statement`()
+  @Test func `settlements sorted by account and not yet sorted are all in a statement`()
     async throws
   {
     let folder = try TemporaryFolder("store")
