@@ -55,7 +55,7 @@ let targets: [Target] = [
   library("BloomWire", ["BloomBase"]),
   library("BloomCrypto", ["BloomBase", "BloomWire", "COpenSSL"]),
   library("BloomRecords", ["BloomBase", "BloomWire", "BloomCrypto"]),
-  library("BloomHPKE", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords"]),
+  library("BloomHPKE", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "COpenSSL"]),
   library("BloomSeal", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE"]),
   library("BloomOpen", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE"]),
   library("BloomSchedule", ["BloomBase"]),
@@ -77,7 +77,7 @@ let targets: [Target] = [
   library("BloomGateway", ["BloomBase", "BloomPlatform", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
   library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
   library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
-  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomOpen", "BloomModels", "BloomEngine", "BloomAPI"]),
+  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomOpen", "BloomModels", "BloomEngine", "BloomAPI"]),
 
   // Layer 5: programs.
   program("darkbloom", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomModels", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway", "BloomNode"]),
@@ -89,7 +89,7 @@ let targets: [Target] = [
   library("BloomSim", ["BloomBase", "BloomWire", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore"]),
   program("bloom-sim", ["BloomBase", "BloomSim"]),
   program("bench-net", ["BloomBench", "BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
-  program("bench-seal", ["BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
+  program("bench-seal", ["BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "COpenSSL"]),
   program("bench-engine", ["BloomBench", "BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
   program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
   program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
@@ -103,7 +103,7 @@ let targets: [Target] = [
   tests("BloomBaseTests", ["BloomBase"]),
   tests("BloomPlatformTests", ["BloomBase", "BloomPlatform"]),
   tests("BloomWireTests", ["BloomBase", "BloomWire"]),
-  tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto"]),
+  tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomHPKE"]),
   tests("BloomSealTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
   tests("BloomScheduleTests", ["BloomBase", "BloomSchedule"]),
   tests("BloomLinkTests", ["BloomBase", "BloomWire", "BloomLink"]),
@@ -117,10 +117,11 @@ let targets: [Target] = [
   tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
   tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
+  tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomCoordinator"]),
-  tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHTTP", "BloomNet", "BloomNode"]),
+  tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
   tests("TidyTests", []),
-  tests("EndToEndTests", ["BloomBase", "BloomPlatform"]),
+  tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomHTTP", "BloomNet"]),
 ]
 
 // While the parts are being built a target exists once its folder does.

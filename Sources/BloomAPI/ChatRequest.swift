@@ -4,7 +4,6 @@ internal import BloomWire
 package enum ChatRequest: Sendable {
   /// Checks every parameter and gives the neutral request.
   ///
-  /// - Parameter bytes: The body, at most ``APILimits/bodyBytes``.
   /// - Throws: A 400 that names the parameter.
   package static func parse(_ bytes: [UInt8]) throws(APIError) -> InferenceRequest {
     let root = try parseBody(bytes)
@@ -21,10 +20,10 @@ package enum ChatRequest: Sendable {
     body += shared.members
     body += try ToolParameters.members(root)
     if let format = try root.top("response_format") {
-      body.append(.init("response_format", try responseFormat(format)))
+      body.append(try responseFormat(format))
     }
     if let effort = try root.top("reasoning_effort") {
-      _ = try effort.choice(["none", "minimal", "low", "medium", "high", "xhigh"])
+      _ = try effort.choice(efforts)
       body.append(.init("reasoning_effort", effort.value))
     }
     if let arguments = try root.top("chat_template_kwargs") {
@@ -39,15 +38,24 @@ package enum ChatRequest: Sendable {
     } else if try root.top("top_logprobs") != nil {
       throw .invalid("top_logprobs", "'top_logprobs' needs 'logprobs' to be true.")
     }
-    for name in ["user", "safety_identifier", "service_tier", "verbosity"] {
-      if let field = try root.top(name) { _ = try field.string() }
-    }
-    if let store = try root.top("store") { _ = try store.bool() }
-    if let metadata = try root.top("metadata") { _ = try metadata.members() }
+    try checkIgnored(root)
     return InferenceRequest(
       kind: .chat, model: model, body: .object(body), isStreaming: shared.isStreaming,
       includesUsage: shared.includesUsage, choices: shared.choices, maxTokens: shared.maxTokens,
       seed: shared.seed, cacheKey: shared.cacheKey)
+  }
+
+  /// Types of what has no effect.
+  private static func checkIgnored(_ root: Field) throws(APIError) {
+    for name in [
+      "user", "safety_identifier", "service_tier", "verbosity", "prompt_cache_retention",
+    ] {
+      if let field = try root.top(name) { _ = try field.string() }
+    }
+    if let store = try root.top("store") { _ = try store.bool() }
+    for name in ["metadata", "prompt_cache_options"] {
+      if let field = try root.top(name) { _ = try field.members() }
+    }
   }
 
   static func model(_ root: Field) throws(APIError) -> String {
@@ -64,19 +72,31 @@ package enum ChatRequest: Sendable {
       name, "Missing required parameter: '\(name)'.", code: "missing_required_parameter")
   }
 
-  private static func responseFormat(_ field: Field) throws(APIError) -> JSONValue {
+  /// OpenAI's words for how long a model may reason.
+  static let efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+  /// The member that holds an answer to a schema.
+  static func schemaFormat(name: JSONValue, schema: JSONValue) -> JSONValue.Member {
+    .init(
+      "response_format",
+      .members([
+        "type": .string("json_schema"),
+        "json_schema": .members(["name": name, "schema": schema]),
+      ]))
+  }
+
+  private static func responseFormat(_ field: Field) throws(APIError) -> JSONValue.Member {
     let type = try field.required("type").choice(["text", "json_object", "json_schema"])
-    guard type == "json_schema" else { return .members(["type": .string(type)]) }
+    guard type == "json_schema" else {
+      return .init("response_format", .members(["type": .string(type)]))
+    }
     let format = try field.required("json_schema")
     let name = try format.required("name")
     try ToolParameters.checkName(name)
     let schema = try format.required("schema")
     _ = try schema.members()
     if let strict = try format.optional("strict") { _ = try strict.bool() }
-    return .members([
-      "type": .string(type),
-      "json_schema": .members(["name": name.value, "schema": schema.value]),
-    ])
+    return schemaFormat(name: name.value, schema: schema.value)
   }
 }
 

@@ -5,19 +5,28 @@ internal import BloomWire
 package struct CompletionStream: StreamRenderer {
   private let header: AnswerHeader
   private let includesUsage: Bool
+  private let choices: Int
+  private let echo: String?
 
-  /// Creates a renderer.
-  package init(header: AnswerHeader, includesUsage: Bool) {
+  /// Creates a renderer; `echo` is the prompt, when it is to come before each choice.
+  package init(header: AnswerHeader, choices: Int, includesUsage: Bool, echo: String? = nil) {
     self.header = header
+    self.choices = choices
     self.includesUsage = includesUsage
+    self.echo = echo
   }
 
-  /// Nothing: text completions have no opening chunk.
-  package mutating func begin() -> [APIEvent] { [] }
+  /// The prompt of each choice when it is wanted; there is no other opening chunk.
+  package mutating func begin() -> [APIEvent] {
+    guard let echo else { return [] }
+    return (0..<choices).flatMap { render(AnswerDelta(choice: $0, content: echo)) }
+  }
 
   /// One chunk with text, finish reason or both.
   package mutating func render(_ delta: AnswerDelta) -> [APIEvent] {
-    guard delta.content != nil || delta.finishReason != nil else { return [] }
+    guard delta.content != nil || delta.finishReason != nil || !delta.logprobs.isEmpty else {
+      return []
+    }
     var writer = JSONWriter(capacity: 256)
     writer.object { object in
       CompletionAnswer.writeHead(header, to: &object)
@@ -26,6 +35,10 @@ package struct CompletionStream: StreamRenderer {
         CompletionAnswer.write(
           delta.choice, text: delta.content ?? "", logprobs: delta.logprobs,
           finishReason: delta.finishReason, to: &$0)
+      }
+      if includesUsage {
+        object.key("usage")
+        object.null()
       }
     }
     return [APIEvent(data: writer.bytes)]
@@ -53,7 +66,8 @@ package struct CompletionStream: StreamRenderer {
 package enum CompletionAnswer: Sendable {
   /// Writes the answer of a client that did not ask for a stream.
   package static func body(
-    header: AnswerHeader, choices: [AnswerCollector.Choice], usage: AnswerUsage
+    header: AnswerHeader, choices: [AnswerCollector.Choice], usage: AnswerUsage,
+    echo: String? = nil
   ) -> [UInt8] {
     var writer = JSONWriter(capacity: 512)
     writer.object { object in
@@ -62,7 +76,7 @@ package enum CompletionAnswer: Sendable {
       object.array { list in
         for (index, choice) in choices.enumerated() {
           write(
-            index, text: choice.content, logprobs: choice.logprobs,
+            index, text: (echo ?? "") + choice.content, logprobs: choice.logprobs,
             finishReason: choice.finishReason ?? .stop, to: &list)
         }
       }

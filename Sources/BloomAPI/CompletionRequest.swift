@@ -2,29 +2,44 @@ internal import BloomWire
 
 /// Reads `POST /v1/completions`.
 package enum CompletionRequest: Sendable {
-  /// Checks every parameter and gives the neutral request.
+  /// Checks every parameter and gives the neutral request and the text to repeat.
   ///
+  /// - Returns: `echo` is the prompt when the client wants it before the answer.
   /// - Throws: A 400 that names the parameter.
-  package static func parse(_ bytes: [UInt8]) throws(APIError) -> InferenceRequest {
+  package static func parse(
+    _ bytes: [UInt8]
+  ) throws(APIError) -> (request: InferenceRequest, echo: String?) {
     let root = try parseBody(bytes)
     try ParameterTable.completions.check(root)
     let model = try ChatRequest.model(root)
     let shared = try SamplingParameters(root)
     guard let prompt = try root.top("prompt") else { throw ChatRequest.missing("prompt") }
-    var body: [JSONValue.Member] = [.init("prompt", try check(prompt: prompt))]
+    let checked = try check(prompt: prompt)
+    var body: [JSONValue.Member] = [.init("prompt", checked)]
     body += shared.members
     if shared.maxTokens == nil { body.append(.init("max_tokens", .integer(16))) }
     if let count = try root.top("logprobs") {
       body.append(.init("logprobs", .integer(try count.integer(0...5))))
     }
-    if let echo = try root.top("echo"), try echo.bool() {
-      body.append(.init("echo", .bool(true)))
-    }
+    let echo = try echo(root, prompt: checked)
     if let user = try root.top("user") { _ = try user.string() }
-    return InferenceRequest(
+    let request = InferenceRequest(
       kind: .completion, model: model, body: .object(body), isStreaming: shared.isStreaming,
       includesUsage: shared.includesUsage, choices: shared.choices,
       maxTokens: shared.maxTokens ?? 16, seed: shared.seed, cacheKey: shared.cacheKey)
+    return (request, echo)
+  }
+
+  /// The prompt is repeated here, on the device; machines score only what they sample.
+  private static func echo(_ root: Field, prompt: JSONValue) throws(APIError) -> String? {
+    guard let flag = try root.top("echo"), try flag.bool() else { return nil }
+    guard let text = prompt.string else {
+      throw .invalid("echo", "'echo' needs a prompt of text.", code: "unsupported_value")
+    }
+    guard try root.top("logprobs") == nil else {
+      throw .invalid("echo", "'echo' is not offered beside 'logprobs'.", code: "unsupported_value")
+    }
+    return text
   }
 
   /// One text or one list of token ids; a batch of prompts is several requests.

@@ -67,6 +67,10 @@ package enum APILimits: Sendable {
   package static let embeddingInputs = 2048
   /// Tools of one request, as OpenAI.
   package static let tools = 128
+  /// Stop strings of one request, as machines take.
+  package static let stops = 16
+  /// Bytes of one stop string.
+  package static let stopBytes = 256
   /// Messages of one request.
   package static let messages = 10_000
   /// Output tokens that may be asked for; the largest class of the routing header.

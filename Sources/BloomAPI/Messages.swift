@@ -87,9 +87,19 @@ enum Messages {
     try ToolParameters.checkName(name)
     let arguments = try function.required("arguments")
     _ = try arguments.string()
-    return .members([
-      "id": id.value, "type": .string("function"),
-      "function": .members(["name": name.value, "arguments": arguments.value]),
-    ])
+    return ToolParameters.call(
+      id: try id.string(), name: name.value, arguments: arguments.value)
+  }
+
+  /// What the model said in one turn.
+  static func assistant(
+    content: JSONValue, reasoning: String, calls: [JSONValue]
+  ) -> JSONValue {
+    var members: [JSONValue.Member] = [
+      .init("role", .string("assistant")), .init("content", content),
+    ]
+    if !reasoning.isEmpty { members.append(.init("reasoning_content", .string(reasoning))) }
+    if !calls.isEmpty { members.append(.init("tool_calls", .array(calls))) }
+    return .object(members)
   }
 }

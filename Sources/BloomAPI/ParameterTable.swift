@@ -14,6 +14,8 @@ package struct ParameterTable: Sendable {
 
   /// The endpoint's path.
   package let endpoint: String
+  /// What is to be said of the endpoint as a whole.
+  package var note: String?
   /// Parameters in the order of the docs.
   package let parameters: [(name: String, treatment: Treatment)]
 
@@ -59,6 +61,9 @@ package struct ParameterTable: Sendable {
 
   private static let textOnly = "needs a model that takes more than text"
   private static let nothingStored = "nothing is stored anywhere"
+  private static let nothingLeaves = "is not offered: nothing leaves the sealed machine"
+  private static let noServerTools = "is not offered: no tool runs on the server"
+  private static let cacheIsTheirs = "machines keep prefixes as long as their memory allows"
 
   /// `POST /v1/chat/completions`.
   package static let chat = ParameterTable(
@@ -78,11 +83,14 @@ package struct ParameterTable: Sendable {
       ("metadata", .ignored(nothingStored)), ("store", .ignored(nothingStored)),
       ("service_tier", .ignored("there is one tier of service")),
       ("verbosity", .ignored("open models have no such control")),
+      ("prompt_cache_options", .ignored(cacheIsTheirs)),
+      ("prompt_cache_retention", .ignored(cacheIsTheirs)),
       ("functions", .refused("is deprecated; use 'tools'")),
       ("function_call", .refused("is deprecated; use 'tool_choice'")),
       ("audio", .refused(textOnly)), ("modalities", .refused(textOnly)),
       ("prediction", .refused("is not offered")),
-      ("web_search_options", .refused("is not offered: nothing leaves the sealed machine")),
+      ("moderation", .refused(nothingLeaves)),
+      ("web_search_options", .refused(nothingLeaves)),
     ])
 
   /// `POST /v1/completions`.
@@ -121,14 +129,20 @@ package struct ParameterTable: Sendable {
       ("user", .ignored("no account below the API key is known")),
       ("safety_identifier", .ignored("no account below the API key is known")),
       ("metadata", .honoured), ("store", .ignored(nothingStored)),
-      ("include", .ignored("what can be included is sent anyway")),
+      ("prompt_cache_options", .ignored(cacheIsTheirs)),
+      ("prompt_cache_retention", .ignored(cacheIsTheirs)),
+      ("include", .honoured),
       ("truncation", .ignored("a prompt is never shortened unasked")),
       ("service_tier", .ignored("there is one tier of service")),
       ("background", .refused("is not offered: an answer lives as long as its connection")),
       ("previous_response_id", .refused("is not offered: nothing is stored; send the whole input")),
       ("conversation", .refused("is not offered: nothing is stored; send the whole input")),
       ("prompt", .refused("is not offered: nothing is stored; send 'instructions'")),
-      ("max_tool_calls", .refused("is not offered: no tool runs on the server")),
+      ("max_tool_calls", .refused(noServerTools)),
+      ("background_options", .refused("is not offered, as 'background' is not")),
+      ("context_management", .refused("is not offered: shorten the input yourself")),
+      ("moderation", .refused(nothingLeaves)), ("access_programs", .refused("is not offered")),
+      ("image", .refused(textOnly)),
     ])
 
   /// `POST /v1/messages`.
@@ -139,18 +153,28 @@ package struct ParameterTable: Sendable {
       ("max_tokens", .honoured), ("stream", .honoured), ("temperature", .honoured),
       ("top_p", .honoured), ("top_k", .honoured), ("stop_sequences", .honoured),
       ("tools", .honoured), ("tool_choice", .honoured), ("thinking", .honoured),
-      ("metadata", .ignored(nothingStored)),
+      ("output_config", .honoured), ("metadata", .ignored(nothingStored)),
       ("service_tier", .ignored("there is one tier of service")),
-      ("container", .refused("is not offered: no tool runs on the server")),
-      ("mcp_servers", .refused("is not offered: no tool runs on the server")),
+      ("speed", .ignored("there is one tier of service")),
+      ("diagnostics", .ignored(nothingStored)),
+      ("cache_control", .ignored("prefixes are reused without being asked")),
+      ("context_management", .ignored("a prompt is never edited unasked")),
+      ("inference_geo", .refused("is not offered; `darkbloom policy` places requests")),
+      ("container", .refused(noServerTools)), ("mcp_servers", .refused(noServerTools)),
     ])
 
   /// `POST /v1/messages/count_tokens`.
   package static let countTokens = ParameterTable(
     endpoint: "/v1/messages/count_tokens",
+    note: "Checked and then refused with 501 `unsupported`: only the sealed machine has the model's"
+      + " tokenizer, and the network has no kind of job that counts without answering. `usage` of"
+      + " an answer has the exact count.",
     parameters: [
       ("model", .honoured), ("messages", .honoured), ("system", .honoured), ("tools", .honoured),
-      ("tool_choice", .honoured), ("thinking", .honoured),
+      ("tool_choice", .honoured), ("thinking", .honoured), ("output_config", .honoured),
+      ("output_format", .refused("is deprecated; use 'output_config'")),
+      ("speed", .ignored("there is one tier of service")),
+      ("cache_control", .ignored("prefixes are reused without being asked")),
     ])
 
   /// `POST /api/chat`, Ollama.
@@ -159,6 +183,8 @@ package struct ParameterTable: Sendable {
     parameters: [
       ("model", .honoured), ("messages", .honoured), ("stream", .honoured), ("tools", .honoured),
       ("format", .honoured), ("options", .honoured), ("think", .honoured),
+      ("logprobs", .refused("is not offered here; use /v1/chat/completions")),
+      ("top_logprobs", .refused("is not offered here; use /v1/chat/completions")),
       ("keep_alive", .ignored("machines keep their models loaded")),
     ])
 
@@ -169,6 +195,8 @@ package struct ParameterTable: Sendable {
       ("model", .honoured), ("prompt", .honoured), ("system", .honoured), ("stream", .honoured),
       ("format", .honoured), ("options", .honoured), ("think", .honoured), ("raw", .honoured),
       ("keep_alive", .ignored("machines keep their models loaded")),
+      ("logprobs", .refused("is not offered here; use /v1/completions")),
+      ("top_logprobs", .refused("is not offered here; use /v1/completions")),
       ("suffix", .refused("needs a model made for insertion")),
       ("template", .refused("is not offered: templates come with the model")),
       ("context", .refused("is not offered: nothing is stored; use /api/chat")),

@@ -47,40 +47,62 @@ enum ToolParameters {
     let function = try tool.required("function")
     let name = try function.required("name")
     try checkName(name)
+    return (
+      try name.string(),
+      try self.function(
+        name: name, description: try function.optional("description"),
+        parameters: try function.optional("parameters"), strict: try function.optional("strict"))
+    )
+  }
+
+  /// One tool in chat's shape; the name must have been checked.
+  static func function(
+    name: Field, description: Field?, parameters: Field?, strict: Field? = nil
+  ) throws(APIError) -> JSONValue {
     var members: [JSONValue.Member] = [.init("name", name.value)]
-    if let description = try function.optional("description") {
+    if let description {
       _ = try description.string()
       members.append(.init("description", description.value))
     }
-    if let parameters = try function.optional("parameters") {
+    if let parameters {
       _ = try parameters.members()
       members.append(.init("parameters", parameters.value))
     } else {
       members.append(
         .init("parameters", .members(["type": .string("object"), "properties": .object([])])))
     }
-    if let strict = try function.optional("strict") { _ = try strict.bool() }
-    return (
-      try name.string(),
-      .members(["type": .string("function"), "function": .object(members)])
-    )
+    if let strict { _ = try strict.bool() }
+    return .members(["type": .string("function"), "function": .object(members)])
   }
 
-  private static func check(choice: Field, names: Set<String>) throws(APIError) -> JSONValue {
-    if case .string = choice.value {
-      let word = try choice.choice(["none", "auto", "required"])
-      guard word != "required" || !names.isEmpty else {
-        throw .invalid("tool_choice", "'tool_choice' is only allowed when 'tools' are specified.")
-      }
-      return choice.value
-    }
-    _ = try choice.required("type").choice(["function"])
-    let name = try choice.required("function").required("name")
+  /// One call in chat's shape.
+  static func call(id: String, name: JSONValue, arguments: JSONValue) -> JSONValue {
+    .members([
+      "id": .string(id), "type": .string("function"),
+      "function": .members(["name": name, "arguments": arguments]),
+    ])
+  }
+
+  /// A choice of one function, in chat's shape.
+  static func choice(of name: Field, names: Set<String>) throws(APIError) -> JSONValue {
     guard names.contains(try name.string()) else {
       throw .invalid("tool_choice", "'tool_choice' names a function that 'tools' does not have.")
     }
-    return .members([
-      "type": .string("function"), "function": .members(["name": name.value]),
-    ])
+    return .members(["type": .string("function"), "function": .members(["name": name.value])])
+  }
+
+  /// A choice by word.
+  static func check(word: Field, names: Set<String>) throws(APIError) -> JSONValue {
+    let text = try word.choice(["none", "auto", "required"])
+    guard text != "required" || !names.isEmpty else {
+      throw .invalid("tool_choice", "'tool_choice' is only allowed when 'tools' are specified.")
+    }
+    return word.value
+  }
+
+  private static func check(choice: Field, names: Set<String>) throws(APIError) -> JSONValue {
+    if case .string = choice.value { return try check(word: choice, names: names) }
+    _ = try choice.required("type").choice(["function"])
+    return try self.choice(of: try choice.required("function").required("name"), names: names)
   }
 }

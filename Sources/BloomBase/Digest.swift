@@ -7,17 +7,13 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   /// Creates a digest from exactly 32 bytes; `nil` for any other count.
   public init?(_ bytes: some Collection<UInt8>) {
+    self.init(Array(bytes)[...])
+  }
+
+  /// Creates a digest from exactly 32 bytes; `nil` for any other count.
+  public init?(_ bytes: ArraySlice<UInt8>) {
     guard bytes.count == Self.byteCount else { return nil }
-    var words: [UInt64] = []
-    var word: UInt64 = 0
-    for (index, byte) in bytes.enumerated() {
-      word = word << 8 | UInt64(byte)
-      if index % 8 == 7 {
-        words.append(word)
-        word = 0
-      }
-    }
-    self.words = (words[0], words[1], words[2], words[3])
+    unsafe self.init(writing: { (memory) in unsafe memory.copyBytes(from: bytes) })
   }
 
   /// Creates a digest from exactly 32 bytes; `nil` for any other count.
@@ -52,10 +48,8 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   /// The 32 bytes, first byte first.
   public var bytes: [UInt8] {
-    var result: [UInt8] = []
-    result.reserveCapacity(Self.byteCount)
-    withBytes { bytes in for index in bytes.indices { result.append(bytes[index]) } }
-    return result
+    let raw = (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian)
+    return unsafe withUnsafeBytes(of: raw) { (memory) in unsafe [UInt8](memory) }
   }
 
   /// Lends the 32 bytes for the length of a call, without an array between.

@@ -14,6 +14,12 @@ public struct NodeID: Hashable, Sendable, Comparable, CustomStringConvertible {
     self.digest = digest
   }
 
+  /// Reads 32 bytes; `nil` for any other count.
+  public init?(_ bytes: ArraySlice<UInt8>) {
+    guard let digest = Digest(bytes) else { return nil }
+    self.digest = digest
+  }
+
   /// The first eight hexadecimal digits, for people.
   public var description: String { "node-\(digest)" }
 

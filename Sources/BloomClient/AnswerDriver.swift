@@ -31,7 +31,6 @@ package actor AnswerDriver: PartEvents {
   private var isOver = false
   private var reader: CheckedContinuation<AnswerOutput?, Never>?
   private var writers: [CheckedContinuation<Void, Never>] = []
-  private var usage = Usage(promptTokens: 0, completionTokens: 0)
   private var partUsage: [Int: Usage] = [:]
   private var deliveredTokens = 0
   private var sealedError: SealedError?
@@ -118,6 +117,7 @@ package actor AnswerDriver: PartEvents {
     case .usage(let counts):
       partUsage[part] = counts
       perform(machine.partAlive(part, now: time.now()))
+      finish()
     case .error(let error): sealedError = error
     case .receipt: perform(machine.partAlive(part, now: time.now()))
     case .embedding(let index, let vector):
@@ -135,10 +135,10 @@ package actor AnswerDriver: PartEvents {
   /// A part is over.
   package func ended(_ part: Int, _ failure: PartFailure?) {
     tasks[part] = nil
+    if isFinishing { return finish() }
     guard let failure else {
       if isTokenless, !isOver {
-        usage = partUsage[part] ?? usage
-        push(.finished(usage))
+        push(.finished(partUsage[part] ?? Usage(promptTokens: 0, completionTokens: 0)))
         return close()
       }
       // A part that ended well without finishing every choice did not do its work.
@@ -182,26 +182,32 @@ package actor AnswerDriver: PartEvents {
       case .cancelPart(let part): tasks.removeValue(forKey: part)?.cancel()
       case .deliver: break
       case .finish:
-        usage = Usage(
-          promptTokens: partUsage.min { $0.key < $1.key }?.value.promptTokens ?? 0,
-          cachedTokens: partUsage.min { $0.key < $1.key }?.value.cachedTokens ?? 0,
-          completionTokens: deliveredTokens,
-          reasoningTokens: partUsage.values.reduce(0) { $0 + $1.reasoningTokens })
         isFinishing = true
+        // A machine that dies between its last token and its counts delays the end by this only.
+        Task(executorPreference: loop) { [loop] in
+          try? await loop.sleep(for: .seconds(1))  // never cancelled
+          await self.finish()
+        }
       case .fail(let failure):
         push(.failed(failure, sealedError))
         close()
       }
     }
-    finishIfReady()
     schedule()
   }
 
-  /// The last part's usage comes after its last token: the answer ends when it is there, or its
-  /// part has ended.
-  private func finishIfReady() {
+  /// The counts of the last part come after its last token: the answer ends when they are there,
+  /// when its part has ended, or a second later.
+  private func finish() {
     guard isFinishing, !isOver else { return }
-    push(.finished(usage))
+    let last = partUsage.max { $0.key < $1.key }?.value
+    push(
+      .finished(
+        Usage(
+          promptTokens: last?.promptTokens ?? 0,
+          cachedTokens: partUsage.min { $0.key < $1.key }?.value.cachedTokens ?? 0,
+          completionTokens: deliveredTokens,
+          reasoningTokens: partUsage.values.reduce(0) { $0 + $1.reasoningTokens })))
     // Parts go on: their last receipt is still to be verified.
     close(cancelling: false)
   }

@@ -91,9 +91,12 @@ package struct AnswerStateMachine: ~Copyable {
   private var state: State = .running
   private var parts: [Part] = []
   private var nextPart = 0
+  private var acceptedParts = 0
   private var avoided: Set<NodeID> = []
   private var startedAt: Instant
+  /// Since when no machine is known to work on the answer.
   private var emptySince: Instant?
+  private var lastTry = Instant(nanoseconds: 0)
   private let partsMax: Int
   private let timeouts: AnswerTimeouts
   /// What the user has, choice by choice.
@@ -103,7 +106,7 @@ package struct AnswerStateMachine: ~Copyable {
   ///
   /// - Parameters:
   ///   - choices: The request's `n`, 1 or more.
-  ///   - partsMax: Sealed requests at most, over all machines.
+  ///   - partsMax: Parts that machines took, at most.
   ///   - timeouts: How long each wait is.
   ///   - now: The driver's time.
   package init(choices: Int, partsMax: Int = 8, timeouts: AnswerTimeouts, now: Instant) {
@@ -118,6 +121,7 @@ package struct AnswerStateMachine: ~Copyable {
 
   /// A machine has taken a part.
   package mutating func partAccepted(_ number: Int, by node: NodeID, now: Instant) -> [Effect] {
+    if parts.contains(where: { $0.number == number && $0.node == nil }) { acceptedParts += 1 }
     update(number) {
       $0.node = node
       $0.lastSign = now
@@ -176,9 +180,11 @@ package struct AnswerStateMachine: ~Copyable {
   ) -> [Effect] {
     guard case .running = state, let index = parts.firstIndex(where: { $0.number == number })
     else { return [] }
-    let part = parts.remove(at: index)
-    if let node = part.node { avoided.insert(node) }
     guard isRetriable else { return close(.refused(code: code)) }
+    // Nobody took it: trying again at once would only turn a refusal into a storm.
+    guard let node = parts[index].node else { return noCandidates(number, now: now) }
+    avoided.insert(node)
+    parts.remove(at: index)
     if !parts.isEmpty { return [] }
     return startPart(now: now)
   }
@@ -198,12 +204,8 @@ package struct AnswerStateMachine: ~Copyable {
   package mutating func tick(now: Instant) -> [Effect] {
     guard case .running = state else { return [] }
     if now - startedAt >= timeouts.total { return close(.timedOut) }
-    if parts.isEmpty {
-      let since = emptySince ?? now
-      emptySince = since
-      if now - since >= timeouts.recovery { return close(.noCandidates) }
-      return startPart(now: now)
-    }
+    if let since = emptySince, now - since >= timeouts.recovery { return close(.noCandidates) }
+    if parts.isEmpty { return startPart(now: now) }
     var effects: [Effect] = []
     for part in parts where now - part.lastSign >= timeouts.dead {
       effects.append(.cancelPart(part.number))
@@ -214,7 +216,7 @@ package struct AnswerStateMachine: ~Copyable {
     guard parts.count == 1, !parts[0].isDoubted else { return effects }
     if now - parts[0].lastSign >= timeouts.suspect || now - parts[0].lastToken >= timeouts.noToken {
       parts[0].isDoubted = true
-      if nextPart < partsMax { effects += startPart(now: now) }
+      if acceptedParts < partsMax { effects += startPart(now: now) }
     }
     return effects
   }
@@ -229,18 +231,20 @@ package struct AnswerStateMachine: ~Copyable {
   /// When ``tick(now:)`` must be called next; `nil` once the answer is closed.
   package var nextDeadline: Instant? {
     guard case .running = state else { return nil }
-    if parts.isEmpty { return (emptySince ?? startedAt) + .milliseconds(100) }
+    let recovery = emptySince.map { [$0 + timeouts.recovery] } ?? []
+    if parts.isEmpty { return ([lastTry + .milliseconds(100)] + recovery).min() }
     let signs = parts.map {
       $0.isDoubted || parts.count > 1 ? $0.lastSign + timeouts.dead : $0.lastSign + timeouts.suspect
     }
     let tokens = parts.filter { !$0.isDoubted }.map { $0.lastToken + timeouts.noToken }
-    return (signs + tokens + [startedAt + timeouts.total]).min()
+    return (signs + tokens + recovery + [startedAt + timeouts.total]).min()
   }
 
   private mutating func startPart(now: Instant) -> [Effect] {
-    guard nextPart < partsMax else { return close(.tooManyParts) }
+    guard acceptedParts < partsMax else { return close(.tooManyParts) }
     let number = nextPart
     nextPart += 1
+    lastTry = now
     // A doubted machine is still working: the second part goes elsewhere.
     let busy = parts.compactMap(\.node)
     parts.append(

@@ -47,7 +47,7 @@ package actor NetworkView {
 
   /// The models that verified machines serve now.
   package func models() async throws -> [Model] {
-    try await refresh(olderThan: .seconds(60))
+    try await refresh(olderThan: .seconds(1))
     return nodes.compactMap { model, nodes in
       manifests[model].map { Model(served: $0, machines: nodes.count) }
     }.sorted { $0.served.name < $1.served.name }

@@ -1,4 +1,4 @@
-package import BloomBase
+internal import BloomBase
 internal import BloomPlatform
 
 /// Receipts of the user's own answers, one file each, so that they can be verified later.

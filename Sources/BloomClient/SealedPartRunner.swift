@@ -14,6 +14,8 @@ package struct SealedPartRunner: PartRunner {
   private let candidates: Int
   private let preferred: NodeID?
   private let keep: @Sendable (KeptReceipt) -> Void
+  /// The number of the next part on the wire: only parts that the coordinator took up count.
+  private let wirePart = Locked(0)
 
   /// A verified last receipt of a part, with what is needed to verify it again later.
   package struct KeptReceipt: Sendable {
@@ -58,26 +60,41 @@ package struct SealedPartRunner: PartRunner {
     part: Int, resume: [ChoiceProgress], avoiding: Set<NodeID>, events: any PartEvents
   ) async {
     do {
-      let sealed = try await seal(part, resume, avoiding)
+      let number = wirePart.withLock { $0 }
+      let sealed = try await seal(number, resume, avoiding)
       guard let sealed else {
         return await events.ended(
           part,
           PartFailure(isRetriable: true, code: "no_machine", isWithoutCandidates: true))
       }
       let body = try await coordinator.send(sealed.envelope)
+      wirePart.withLock { $0 = max($0, number + 1) }
       try await read(body, of: sealed, part, events)
     } catch is CancellationError {
       return
     } catch let refusal as CoordinatorClient.Refusal {
-      if refusal.reason == .staleKey { await network.invalidate() }
-      await events.ended(
-        part,
-        PartFailure(
-          isRetriable: refusal.reason.isRetriable, code: refusal.reason.name,
-          isWithoutCandidates: refusal.reason.isRetriable))
+      await events.ended(part, await failure(of: refusal.reason))
     } catch {
       await events.ended(part, PartFailure(isRetriable: true, code: "connection_lost"))
     }
+  }
+
+  private func failure(of reason: Reason) async -> PartFailure {
+    var isRetriable = reason.isRetriable
+    switch reason {
+    case .staleKey: await network.invalidate()
+    // This device and the coordinator count parts differently, after one of them lost a message.
+    case .replay: wirePart.withLock { $0 += 1 }
+    case .partNotAllowed:
+      isRetriable = wirePart.withLock { number in
+        guard number > 0 else { return false }
+        number -= 1
+        return true
+      }
+    default: break
+    }
+    return PartFailure(
+      isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable)
   }
 
   private func seal(

@@ -1,5 +1,6 @@
 package import BloomBase
 internal import BloomCrypto
+internal import BloomLedger
 package import BloomStore
 
 /// Who may ask: API keys and the accounts behind them.
@@ -31,5 +32,37 @@ package struct Accounts: Sendable {
       account.blockedReason.isEmpty
     else { return nil }
     return key.account
+  }
+
+  /// The account, made with a credit if it is not there yet.
+  ///
+  /// - Parameters:
+  ///   - account: Its identity.
+  ///   - name: As people call it.
+  ///   - credit: Granted once, however often this is called.
+  ///   - now: The time.
+  /// - Throws: `StoreError` or `LedgerError` when it was not kept.
+  package func ensure(
+    _ account: AccountID, name: String, credit: Micros, now: UnixTime
+  ) async throws {
+    if store.get(AccountRecord.self, account.rawValue) == nil {
+      try await store.write([
+        .put(AccountRecord(account: account, name: name, createdAt: now), if: .absent)
+      ])
+    }
+    guard credit > .zero else { return }
+    try await store.apply(.grant(key: "first-credit:\(account)", account, credit))
+  }
+
+  /// Makes a key of an account and keeps its hash.
+  ///
+  /// - Returns: The key; it cannot be shown again.
+  /// - Throws: `StoreError` when it was not kept.
+  package func addKey(
+    for account: AccountID, name: String, now: UnixTime
+  ) async throws -> String {
+    let key = Self.makeKey(for: account, name: name, now: now)
+    try await store.write([.put(key.record, if: .absent)])
+    return key.text
   }
 }

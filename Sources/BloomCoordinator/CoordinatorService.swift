@@ -22,8 +22,8 @@ package struct CoordinatorService: Sendable {
     package var minimumTier: BloomRecords.Tier
     /// The owner of machines that nobody enrolled; `nil` refuses them. For one's own network only.
     package var defaultOwner: AccountID?
-    /// How often the directory is published.
-    package var publishEvery: Duration
+    /// How long answers may go on after the first sign to stop.
+    package var drain: Duration
     /// Bytes of envelopes held at once.
     package var envelopeBytes: Int
 
@@ -31,7 +31,7 @@ package struct CoordinatorService: Sendable {
     package init(
       listen: [HTTPServer.Listen] = [.tcp(port: 8640)], tls: TLSServerConfiguration? = nil,
       origin: String = "darkbloom", minimumTier: BloomRecords.Tier = .software,
-      defaultOwner: AccountID? = nil, publishEvery: Duration = .seconds(60),
+      defaultOwner: AccountID? = nil, drain: Duration = .seconds(30),
       envelopeBytes: Int = 512 << 20
     ) {
       self.listen = listen
@@ -39,14 +39,13 @@ package struct CoordinatorService: Sendable {
       self.origin = origin
       self.minimumTier = minimumTier
       self.defaultOwner = defaultOwner
-      self.publishEvery = publishEvery
+      self.drain = drain
       self.envelopeBytes = envelopeBytes
     }
   }
 
   private let configuration: Configuration
   private let store: LedgerStore
-  private let catalog: [ModelID: [UInt8]]
   private let log: Log
   private let time: any TimeSource
   private let loops: EventLoopGroup
@@ -61,18 +60,19 @@ package struct CoordinatorService: Sendable {
   ///   - configuration: What the operator decided.
   ///   - store: The ledger and the tables, open.
   ///   - logKey: The directory log's Ed25519 key.
+  ///   - leaves: What ``LeafLog/load()`` gave.
+  ///   - leafLog: Where further leaves are kept; `nil` for a log that ends with the process.
   ///   - catalog: Model manifests that clients may fetch by digest.
   ///   - log: Where events go; never content, never addresses.
   ///   - time: The machine's clocks, or a test's.
   ///   - loops: Where connections live.
   package init(
     configuration: Configuration, store: LedgerStore, logKey: SigningKey,
-    catalog: [ModelID: [UInt8]], log: Log, time: any TimeSource = SystemTime(),
+    leaves: [Digest] = [], leafLog: LeafLog? = nil, catalog: ManifestCatalog, log: Log, time: any TimeSource = SystemTime(),
     loops: EventLoopGroup = .shared
   ) {
     self.configuration = configuration
     self.store = store
-    self.catalog = catalog
     self.log = log
     self.time = time
     self.loops = loops
@@ -83,8 +83,8 @@ package struct CoordinatorService: Sendable {
     var random = SecureRandom()
     hub = Hub(
       loop: loops.loops[0], time: time, store: store, appraiser: appraiser,
-      directory: Directory(origin: configuration.origin, signer: logKey), log: log,
-      seed: random.next())
+      directory: Directory(origin: configuration.origin, signer: logKey, leaves: leaves),
+      leafLog: leafLog, log: log, seed: random.next())
     var server = HTTPServer.Configuration()
     server.listen = configuration.listen
     server.tls = configuration.tls
@@ -93,28 +93,38 @@ package struct CoordinatorService: Sendable {
       responder: Self.router(hub, store, catalog, configuration, time))
   }
 
-  /// Serves until cancelled; then tells nodes to come back, drains, and closes the books.
+  /// Serves until cancelled; then drains: running answers end, nodes are told to come back.
+  ///
+  /// - Throws: `NetError` when an address cannot be listened on.
   package func run() async throws {
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await server.run() }
-      group.addTask { try await publish() }
-      group.addTask { try await keepHouse() }
-      defer { group.cancelAll() }
-      try await group.next()
+    await hub.publishDirectory()
+    // Tasks of their own: the caller's cancellation begins the drain, in which both go on.
+    let serving = Task { try await server.run() }
+    let keeping = Task { try await keepHouse() }
+    defer { keeping.cancel() }
+    try await withTaskCancellationHandler {
+      try await serving.value
+    } onCancel: {
+      Task { await drain(serving) }
     }
   }
 
-  /// Publishes the directory: at once while it is small and changing, by the minute when it is not.
-  private func publish() async throws {
-    while true {
-      await hub.publishDirectory()
-      try await loops.loops[0].sleep(for: min(configuration.publishEvery, .seconds(60)))
+  private func drain(_ serving: Task<Void, any Error>) async {
+    await hub.drain()
+    let start = time.now()
+    while await hub.relayCount > 0, time.now() - start < configuration.drain {
+      // Cancelled by nobody.
+      try? await loops.loops[0].sleep(for: .milliseconds(20))
     }
+    await hub.dismiss()
+    serving.cancel()
   }
 
   private func keepHouse() async throws {
     while true {
       try await loops.loops[0].sleep(for: .seconds(30))
+      // Keys expire without anybody saying so, and clients want a snapshot that is not old.
+      await hub.publishDirectory()
       do {
         try await store.closeOverdue()
         try await store.deleteExpired()
@@ -127,7 +137,7 @@ package struct CoordinatorService: Sendable {
   // MARK: Routes
 
   private static func router(
-    _ hub: Hub, _ store: LedgerStore, _ catalog: [ModelID: [UInt8]],
+    _ hub: Hub, _ store: LedgerStore, _ catalog: ManifestCatalog,
     _ configuration: Configuration, _ time: any TimeSource
   ) -> Router {
     let accounts = Accounts(store: store)
@@ -137,7 +147,9 @@ package struct CoordinatorService: Sendable {
     let node = NodeRoute(hub: hub)
     var router = Router()
     router.get("/livez") { _ in .text("ok\n") }
-    router.get("/readyz") { _ in .text("ok\n") }
+    router.get("/readyz") { _ in
+      await hub.isDraining ? .text("draining\n", status: .serviceUnavailable) : .text("ok\n")
+    }
     router.get("/v1/node") { request in node.respond(to: request) }
     router.post("/v1/sealed") { request in try await sealed.respond(to: request) }
     router.get("/v1/directory") { request in
@@ -157,27 +169,10 @@ package struct CoordinatorService: Sendable {
     }
     router.get("/v1/manifests/:digest") { request in
       guard let bytes = request.parameters["digest"].flatMap({ Hex.decode($0) }),
-        let digest = Digest(bytes), let manifest = catalog[ModelID(digest)]
+        let digest = Digest(bytes), let manifest = catalog.manifest(ModelID(digest))
       else { return .text("no such manifest\n", status: .notFound) }
       return .bytes(manifest, type: "application/cbor")
     }
     return router
-  }
-}
-
-extension Hub {
-  /// Publishes what changed; a failure leaves the old directory in place.
-  package func publishDirectory() {
-    do {
-      _ = try directory.publish(now: time.unixTime())
-    } catch {
-      log.error("directory not published", ["reason": .error(error)])
-    }
-  }
-
-  func directoryAnswer(earlier: Int) -> [UInt8]? { directory.answer(earlier: earlier) }
-
-  func directoryAnswer(snapshot: UInt64, tree: Int, indexes: [Int]) -> [UInt8]? {
-    directory.answer(snapshot: snapshot, tree: tree, indexes: indexes)
   }
 }

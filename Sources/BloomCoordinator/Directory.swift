@@ -21,10 +21,12 @@ package struct Directory: Sendable {
     }
   }
 
-  /// One published state; requests are answered from the newest and the one before.
+  /// One published state; requests are answered from the newest few.
   package struct Snapshot: Sendable {
     /// Counts up from 1: also the log's size after this snapshot.
     package let number: UInt64
+    /// When it was made.
+    package let time: UnixTime
     /// `[1, number, time, [[model, tier, bucket, size, root], …]]`.
     package let encoded: [UInt8]
     /// The signed note of the log that ends with this snapshot.
@@ -34,13 +36,30 @@ package struct Directory: Sendable {
     let records: [[[UInt8]]]
   }
 
+  /// A state that is ready to be published once its leaf is on disk.
+  package struct Draft: Sendable {
+    /// What must be kept before the snapshot is shown: the log goes on from it after a restart.
+    package let leaf: Digest
+    fileprivate let snapshot: Snapshot
+    fileprivate let log: MerkleTree
+    fileprivate let revision: UInt64
+  }
+
+  /// How many snapshots stay available for clients that are fetching records.
+  private static let keptSnapshots = 4
+  /// A snapshot is published again when it gets this old, so that clients don't find it stale.
+  private static let maximumAgeSeconds: Int64 = 1800
+
   private let origin: String
   private let signer: SigningKey
   private var log = MerkleTree()
   private var nodes: [NodeID: AppraisedRecord] = [:]
-  private var isChanged = true
-  package private(set) var newest: Snapshot?
-  private var previous: Snapshot?
+  private var revision: UInt64 = 1
+  private var publishedRevision: UInt64 = 0
+  private var snapshots: [Snapshot] = []
+
+  /// The state that clients see; `nil` before the first.
+  package var newest: Snapshot? { snapshots.first }
 
   /// Creates an empty directory.
   ///
@@ -57,11 +76,14 @@ package struct Directory: Sendable {
   /// The number of connected nodes.
   package var nodeCount: Int { nodes.count }
 
+  /// Whether there is something that clients have not been shown.
+  package var isChanged: Bool { revision != publishedRevision }
+
   /// The models that connected nodes serve, with how many serve each.
   package var models: [ModelID: Int] {
     var counts: [ModelID: Int] = [:]
     for node in nodes.values {
-      for key in node.profile.keys { counts[key.model, default: 0] += 1 }
+      for model in Set(node.profile.keys.map(\.model)) { counts[model, default: 0] += 1 }
     }
     return counts
   }
@@ -69,21 +91,34 @@ package struct Directory: Sendable {
   /// A node is connected, or has a new record.
   mutating func insert(_ record: AppraisedRecord) {
     nodes[record.profile.node] = record
-    isChanged = true
+    revision += 1
   }
 
   /// A node is gone.
   mutating func remove(_ node: NodeID) {
-    if nodes.removeValue(forKey: node) != nil { isChanged = true }
+    if nodes.removeValue(forKey: node) != nil { revision += 1 }
   }
 
-  /// Publishes what changed since the last snapshot.
+  /// Publishes what changed since the last snapshot, keeping the log in memory only.
   ///
-  /// - Returns: The new leaf to be kept, or `nil` when nothing changed.
+  /// - Returns: Whether there was anything new.
   /// - Throws: What the signer throws.
-  mutating func publish(now: UnixTime) throws -> Digest? {
+  @discardableResult
+  package mutating func publish(now: UnixTime) throws -> Bool {
+    guard let draft = try draft(now: now) else { return false }
+    adopt(draft)
+    return true
+  }
+
+  /// The next snapshot, signed; `nil` when clients have seen everything and recently.
+  ///
+  /// - Throws: What the signer throws.
+  package mutating func draft(now: UnixTime) throws -> Draft? {
+    let before = nodes.count
     nodes = nodes.filter { $0.value.verified.record.statement.isOffered(at: now) }
-    guard isChanged || newest == nil else { return nil }
+    if nodes.count != before { revision += 1 }
+    let isOld = newest.map { now.seconds - $0.time.seconds >= Self.maximumAgeSeconds } ?? true
+    guard isChanged || isOld else { return nil }
     var byKey: [Key: [(NodeID, [UInt8])]] = [:]
     for (id, node) in nodes {
       let bucket = node.verified.record.statement.capacityBucket
@@ -105,13 +140,21 @@ package struct Directory: Sendable {
       let checkpoint = Checkpoint(origin: origin, size: number, root: grown.root)
     else { return nil }
     let note = try checkpoint.signed(by: [(name: origin, signer: signer)])
-    log = grown
-    previous = newest
-    newest = Snapshot(
-      number: number, encoded: encoded, checkpoint: Array(note.utf8), keys: keys, trees: trees,
-      records: records)
-    isChanged = false
-    return log.leafHash(at: log.count - 1)
+    let snapshot = Snapshot(
+      number: number, time: now, encoded: encoded, checkpoint: Array(note.utf8), keys: keys,
+      trees: trees, records: records)
+    return Draft(
+      leaf: grown.leafHash(at: grown.count - 1), snapshot: snapshot, log: grown,
+      revision: revision)
+  }
+
+  /// Shows a snapshot to clients; one of an older log is dropped.
+  package mutating func adopt(_ draft: Draft) {
+    guard draft.log.count == log.count + 1 else { return }
+    log = draft.log
+    publishedRevision = draft.revision
+    snapshots.insert(draft.snapshot, at: 0)
+    if snapshots.count > Self.keptSnapshots { snapshots.removeLast() }
   }
 
   private static func encode(
@@ -163,7 +206,7 @@ package struct Directory: Sendable {
   /// - Returns: `nil` for a snapshot, tree or index that is not there any more.
   package func answer(snapshot: UInt64, tree: Int, indexes: [Int]) -> [UInt8]? {
     guard
-      let snapshot = [newest, previous].compactMap({ $0 }).first(where: { $0.number == snapshot }),
+      let snapshot = snapshots.first(where: { $0.number == snapshot }),
       snapshot.trees.indices.contains(tree), indexes.count <= 256
     else { return nil }
     var encoder = CBOREncoder(capacity: indexes.count * 2048)

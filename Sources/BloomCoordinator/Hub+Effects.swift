@@ -209,6 +209,7 @@ extension Hub {
     sessionOfNode[node] = session.id
     guard let record = session.record else { return }
     directory.insert(record)
+    directoryChanged()
     handle(.nodeJoined(record.profile, []))
   }
 
@@ -221,6 +222,7 @@ extension Hub {
       }
       session.record = record
       directory.insert(record)
+      directoryChanged()
       handle(.recordChanged(record.profile))
     } catch {
       log.warning("node record refused", ["reason": .error(error)])

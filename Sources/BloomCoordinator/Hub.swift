@@ -26,10 +26,19 @@ package actor Hub {
   var sessionOfNode: [NodeID: SessionID] = [:]
   var relays: [RequestID: Relay] = [:]
   var directory: Directory
+  let leafLog: LeafLog?
+  var publishAllowance = PublishAllowance()
+  var isPublishing = false
   var failedParts = FailedParts()
   private var nextSession: UInt64 = 1
   private var isTicking = false
-  var isDraining = false
+  /// Whether no new work is taken.
+  package private(set) var isDraining = false
+
+  /// Sealed requests under way.
+  package var relayCount: Int { relays.count }
+  /// Proven nodes.
+  package var nodeCount: Int { sessionOfNode.count }
 
   /// The loop's serial executor: no lock, and no thread hop from a connection of the same loop.
   nonisolated package var unownedExecutor: UnownedSerialExecutor {
@@ -39,13 +48,14 @@ package actor Hub {
   /// Creates a hub without links.
   package init(
     loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
-    directory: Directory, log: Log, limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
+    directory: Directory, leafLog: LeafLog? = nil, log: Log, limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
     self.loop = loop
     self.time = time
     self.store = store
     self.appraiser = appraiser
     self.directory = directory
+    self.leafLog = leafLog
     self.log = log
     scheduler = Scheduler(limits: limits, seed: seed)
   }
@@ -93,6 +103,7 @@ package actor Hub {
     guard let node = session.node, sessionOfNode[node] == session.id else { return }
     sessionOfNode[node] = nil
     directory.remove(node)
+    directoryChanged()
     for request in session.streams.values { failedParts.insert(request) }
     session.streams = [:]
     handle(.nodeLeft(node))
@@ -142,10 +153,15 @@ package actor Hub {
   /// Takes no new work and tells the nodes to come back; relays run on until the server's drain ends.
   package func drain() {
     isDraining = true
-    for session in sessions.values where session.streams.isEmpty { goodbye(session) }
+    for session in Array(sessions.values) where session.streams.isEmpty { goodbye(session) }
   }
 
-  func goodbye(_ session: NodeSession) {
+  /// Tells every node that is still here to come back.
+  package func dismiss() {
+    for session in Array(sessions.values) { goodbye(session) }
+  }
+
+  private func goodbye(_ session: NodeSession) {
     // Spread the return of ten thousand nodes over five seconds.
     let spread = Int(session.id.rawValue % 50) * 100
     perform(session.machine.goodbye(.draining, retryAfterMilliseconds: 500 + spread), of: session)

@@ -41,7 +41,7 @@ package enum HKDF: Sendable {
   }
 
   /// Expands with an info that the closure feeds part by part.
-  static func expand(
+  package static func expand(
     _ key: SecretBytes, count: Int, in owner: (any SecretMemory)? = nil,
     info feed: (inout HMAC<SHA256>) -> Void
   ) throws(CryptoError) -> SecretBytes {
@@ -71,7 +71,7 @@ package enum HKDF: Sendable {
   }
 
   /// The code of what was fed, as a secret.
-  static func secret(_ code: inout HMAC<SHA256>) throws(CryptoError) -> SecretBytes {
+  package static func secret(_ code: inout HMAC<SHA256>) throws(CryptoError) -> SecretBytes {
     try unsafe SecretBytes(count: SHA256.byteCount) { (memory) throws(CryptoError) in
       unsafe code.finalize(into: memory)
     }

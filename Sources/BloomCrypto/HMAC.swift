@@ -38,6 +38,9 @@ package struct HMAC<Hash: HashFunction>: Sendable {
   /// Appends to the message.
   package mutating func update(_ bytes: [UInt8]) { inner.update(bytes) }
 
+  /// Appends to the message.
+  package mutating func update(_ bytes: ArraySlice<UInt8>) { inner.update(bytes) }
+
   /// Appends a fixed label to the message.
   package mutating func update(_ label: StaticString) { inner.update(label) }
 
@@ -58,7 +61,7 @@ package struct HMAC<Hash: HashFunction>: Sendable {
   }
 
   /// Overwrites the key that was absorbed; the value is useless afterwards.
-  mutating func wipe() {
+  package mutating func wipe() {
     unsafe withUnsafeMutableBytes(of: &inner) { (memory) in
       unsafe OPENSSL_cleanse(memory.baseAddress, memory.count)
     }

@@ -11,7 +11,7 @@ package enum KEM: UInt16, Hashable, Sendable, CaseIterable {
   package var publicKeyByteCount: Int { self == .p256 ? 65 : 32 }
 
   /// "KEM" ‖ number, RFC 9180 §4.1.
-  var suiteIdentifier: [UInt8] {
+  package var suiteIdentifier: [UInt8] {
     Array("KEM".utf8) + [UInt8(rawValue >> 8), UInt8(truncatingIfNeeded: rawValue)]
   }
 }
@@ -23,7 +23,7 @@ package enum HPKEAEAD: UInt16, Hashable, Sendable, CaseIterable {
   case aes256GCM = 2
 
   /// Nk.
-  var keyByteCount: Int { self == .aes128GCM ? 16 : 32 }
+  package var keyByteCount: Int { self == .aes128GCM ? 16 : 32 }
 }
 
 /// An HPKE ciphersuite; the KDF is always HKDF-SHA256 (0x0001).
@@ -68,5 +68,5 @@ package struct HPKESuite: Hashable, Sendable, CustomStringConvertible {
   package var description: String { Hex.encode(bytes) }
 
   /// "HPKE" ‖ numbers, RFC 9180 §5.1.
-  var identifier: [UInt8] { Array("HPKE".utf8) + bytes }
+  package var identifier: [UInt8] { Array("HPKE".utf8) + bytes }
 }

@@ -2,9 +2,10 @@ internal import COpenSSL
 
 /// Owns one `EVP_PKEY`, which is never changed after it is made.
 @safe
-final class KeyHandle: Sendable {
+package final class KeyHandle: Sendable {
+  /// The key for libcrypto, valid while this object is.
   // Reference-counted by libcrypto, and safe to read from any thread once made. EVP_PKEY_new(3).
-  nonisolated(unsafe) let pointer: OpaquePointer
+  package nonisolated(unsafe) let pointer: OpaquePointer
 
   /// Takes over a key.
   init(_ pointer: OpaquePointer) { unsafe self.pointer = pointer }
@@ -14,7 +15,7 @@ final class KeyHandle: Sendable {
   /// A key pair or a public key on a NIST curve.
   ///
   /// EVP_PKEY_fromdata(3).
-  convenience init(_ curve: PrimeCurve, point: [UInt8], scalar: SecretBytes?) throws(CryptoError) {
+  package convenience init(_ curve: PrimeCurve, point: [UInt8], scalar: SecretBytes?) throws(CryptoError) {
     try curve.check(point: point)
     let builder = try unsafe OpenSSL.check(OSSL_PARAM_BLD_new(), "OSSL_PARAM_BLD_new")
     defer { unsafe OSSL_PARAM_BLD_free(builder) }
@@ -54,7 +55,7 @@ final class KeyHandle: Sendable {
   /// An Ed25519 or X25519 public key.
   ///
   /// EVP_PKEY_new_raw_public_key(3).
-  convenience init(rawPublic bytes: [UInt8], type: Int32) throws(CryptoError) {
+  package convenience init(rawPublic bytes: [UInt8], type: Int32) throws(CryptoError) {
     guard bytes.count == 32 else { throw CryptoError(.invalidKey, "a public key") }
     try unsafe self.init(
       OpenSSL.check(
@@ -64,7 +65,7 @@ final class KeyHandle: Sendable {
   /// An Ed25519 or X25519 private key.
   ///
   /// EVP_PKEY_new_raw_private_key(3).
-  convenience init(rawPrivate secret: SecretBytes, type: Int32) throws(CryptoError) {
+  package convenience init(rawPrivate secret: SecretBytes, type: Int32) throws(CryptoError) {
     guard secret.count == 32 else { throw CryptoError(.invalidKey, "a private key") }
     let key = unsafe secret.withUnsafeBytes { (bytes) in
       unsafe EVP_PKEY_new_raw_private_key(
@@ -76,7 +77,7 @@ final class KeyHandle: Sendable {
   /// The public bytes of an Ed25519 or X25519 key.
   ///
   /// EVP_PKEY_get_raw_public_key(3).
-  func rawPublicKey() throws(CryptoError) -> [UInt8] {
+  package func rawPublicKey() throws(CryptoError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 32)
     var count = bytes.count
     try unsafe OpenSSL.check(

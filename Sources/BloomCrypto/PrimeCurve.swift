@@ -4,15 +4,17 @@ internal import COpenSSL
 ///
 /// `EVP_PKEY_derive` checks the peer's order with one more multiplication; both curves have cofactor
 /// 1, so that a point which is on the curve and finite is already a valid key (SP 800-56A §5.6.2.3.4).
-enum PrimeCurve: Hashable, Sendable {
+package enum PrimeCurve: Hashable, Sendable {
+  /// secp256r1.
   case p256
+  /// secp384r1.
   case p384
 
   /// Bytes of a coordinate and of a scalar.
-  var byteCount: Int { self == .p256 ? 32 : 48 }
+  package var byteCount: Int { self == .p256 ? 32 : 48 }
 
   /// Bytes of an uncompressed point, SEC 1 §2.3.3.
-  var pointByteCount: Int { 1 + 2 * byteCount }
+  package var pointByteCount: Int { 1 + 2 * byteCount }
 
   /// What OSSL_PARAM calls it.
   var groupName: String { self == .p256 ? "P-256" : "P-384" }
@@ -29,24 +31,25 @@ enum PrimeCurve: Hashable, Sendable {
     return unsafe group
   }
 
-  private var group: OpaquePointer {
+  /// The curve, for libcrypto; never freed.
+  package var group: OpaquePointer {
     unsafe self == .p256 ? Self.p256Group : Self.p384Group
   }
 
   /// Whether a scalar is in 1…n−1.
-  func isValid(scalar: SecretBytes) -> Bool {
+  package func isValid(scalar: SecretBytes) -> Bool {
     guard scalar.count == byteCount, let number = try? unsafe number(scalar) else { return false }
     defer { unsafe BN_clear_free(number) }
     return unsafe BN_is_zero(number) == 0 && BN_cmp(number, EC_GROUP_get0_order(group)) < 0
   }
 
   /// Throws `.invalidKey` unless the bytes are an uncompressed, finite point of the curve.
-  func check(point: [UInt8]) throws(CryptoError) {
+  package func check(point: [UInt8]) throws(CryptoError) {
     unsafe EC_POINT_free(try decode(point))
   }
 
   /// The uncompressed public point of a scalar in 1…n−1.
-  func publicPoint(scalar: SecretBytes) throws(CryptoError) -> [UInt8] {
+  package func publicPoint(scalar: SecretBytes) throws(CryptoError) -> [UInt8] {
     guard isValid(scalar: scalar) else { throw CryptoError(.invalidKey, "a private key") }
     let number = try unsafe number(scalar)
     defer { unsafe BN_clear_free(number) }
@@ -60,33 +63,10 @@ enum PrimeCurve: Hashable, Sendable {
     return bytes
   }
 
-  /// ECDH: the x coordinate of scalar · point, SEC 1 §3.3.1.
-  ///
-  /// EC_POINT_mul(3).
-  func sharedSecret(scalar: SecretBytes, point: [UInt8]) throws(CryptoError) -> SecretBytes {
-    guard isValid(scalar: scalar) else { throw CryptoError(.invalidKey, "a private key") }
-    let peer = try unsafe decode(point)
-    defer { unsafe EC_POINT_free(peer) }
-    let number = try unsafe number(scalar)
-    defer { unsafe BN_clear_free(number) }
-    try unsafe OpenSSL.check(EC_POINT_mul(group, peer, nil, peer, number, nil), "EC_POINT_mul")
-    let x = try unsafe OpenSSL.check(BN_secure_new(), "BN_secure_new")
-    defer { unsafe BN_clear_free(x) }
-    try unsafe OpenSSL.check(
-      EC_POINT_get_affine_coordinates(group, peer, x, nil, nil), "EC_POINT_get_affine_coordinates")
-    let count = byteCount
-    return try unsafe SecretBytes(count: count) { (memory) throws(CryptoError) in
-      let address = unsafe memory.baseAddress?.assumingMemoryBound(to: UInt8.self)
-      guard unsafe BN_bn2binpad(x, address, Int32(count)) == count else {
-        throw CryptoError(.backend, "BN_bn2binpad")
-      }
-    }
-  }
-
   /// The scalar as a number of its own; the caller clears it.
   ///
   /// BN_bin2bn(3).
-  func number(_ scalar: SecretBytes) throws(CryptoError) -> OpaquePointer {
+  package func number(_ scalar: SecretBytes) throws(CryptoError) -> OpaquePointer {
     let number = try unsafe OpenSSL.check(BN_secure_new(), "BN_secure_new")
     unsafe BN_set_flags(number, BN_FLG_CONSTTIME)
     let result = unsafe scalar.withUnsafeBytes { (bytes) in
@@ -103,7 +83,7 @@ enum PrimeCurve: Hashable, Sendable {
   /// The point as an object of its own; the caller frees it.
   ///
   /// EC_POINT_oct2point(3) checks the curve.
-  private func decode(_ point: [UInt8]) throws(CryptoError) -> OpaquePointer {
+  package func decode(_ point: [UInt8]) throws(CryptoError) -> OpaquePointer {
     guard point.count == pointByteCount, point.first == 4 else {
       throw CryptoError(.invalidKey, "a public key")
     }

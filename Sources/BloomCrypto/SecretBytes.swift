@@ -83,7 +83,7 @@ package final class SecretBytes: Sendable, CustomStringConvertible,
   }
 
   /// Lends the bytes by address, for C.
-  func withUnsafeBytes<Result, Failure: Error>(
+  package func withUnsafeBytes<Result, Failure: Error>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     defer { withExtendedLifetime(self) {} }

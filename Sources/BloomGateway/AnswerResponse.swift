@@ -6,22 +6,53 @@ internal import BloomNet
 
 /// Makes the HTTP response of an answer in any dialect.
 enum AnswerResponse {
-  /// Waits for the first step, so that an answer which cannot be given is an HTTP error.
+  /// How a dialect cuts its stream into events.
+  enum Framing: Sendable {
+    /// Server-sent events.
+    case events
+    /// One JSON object a line.
+    case lines
+  }
+
+  /// Starts an answer and waits for its first step: one that cannot be given is an HTTP error.
   ///
-  /// - Throws: ``APIError`` when the first step is a failure.
+  /// - Throws: ``APIError`` when nothing left this device, or the first step is a failure.
   static func make(
-    _ answer: any RunningAnswer, isStreaming: Bool, choices: Int,
-    stream renderer: some StreamRenderer,
+    _ service: any InferenceService, _ request: InferenceRequest, framing: Framing = .events,
+    stream: (AnswerHeader) -> some StreamRenderer,
     whole: (AnswerHeader, [AnswerCollector.Choice], AnswerUsage) -> [UInt8]
   ) async throws -> Response {
+    let answer = try await service.begin(request)
+    let renderer = stream(answer.header)
     guard let first = await answer.next() else { throw CancellationError() }
     if case .failed(let failure, let sealed) = first {
       throw AnswerTranslation.error(failure, sealed)
     }
-    if isStreaming {
-      return await withFacts(
-        .sse { writer in try await write(answer, first: first, renderer, to: writer) }, answer)
+    guard request.isStreaming else {
+      return try await self.whole(answer, first: first, choices: request.choices, whole)
     }
+    let response: Response =
+      switch framing {
+      case .events:
+        .sse { writer in
+          try await write(answer, first: first, renderer) { event in
+            try await writer.send(event.data, event: event.name)
+          }
+        }
+      case .lines:
+        .stream("application/x-ndjson") { writer in
+          try await write(answer, first: first, renderer) { event in
+            try await writer.write(event.data + [0x0a])
+          }
+        }
+      }
+    return await withFacts(response, answer)
+  }
+
+  private static func whole(
+    _ answer: any RunningAnswer, first: AnswerOutput, choices: Int,
+    _ whole: (AnswerHeader, [AnswerCollector.Choice], AnswerUsage) -> [UInt8]
+  ) async throws -> Response {
     var collector = AnswerCollector(choices: choices)
     var next: AnswerOutput? = first
     while let step = next {
@@ -57,36 +88,36 @@ enum AnswerResponse {
 
   private static func write(
     _ answer: any RunningAnswer, first: AnswerOutput, _ renderer: some StreamRenderer,
-    to writer: EventWriter
+    send: (APIEvent) async throws -> Void
   ) async throws {
     var renderer = renderer
     do {
-      try await send(renderer.begin(), to: writer)
+      for event in renderer.begin() { try await send(event) }
       var next: AnswerOutput? = first
       while let step = next {
         switch step {
         case .tokens(let frame):
           if let delta = AnswerTranslation.deltas(of: frame) {
-            try await send(renderer.render(delta), to: writer)
+            for event in renderer.render(delta) { try await send(event) }
           }
         case .finished(let usage):
-          return try await send(renderer.end(usage: AnswerTranslation.usage(usage)), to: writer)
+          for event in renderer.end(usage: AnswerTranslation.usage(usage)) { try await send(event) }
+          return
         case .failed(let failure, let sealed):
           let error = AnswerTranslation.error(failure, sealed)
-          return try await send(renderer.fail(error), to: writer)
+          for event in renderer.fail(error) { try await send(event) }
+          return
         case .embedding, .json: break
         }
         next = await answer.next()
       }
+      // Without its last step an answer must not look complete: the connection is cut.
+      throw CancellationError()
     } catch {
       // The user's program has left: the machine stops within one step.
       await answer.leave()
       throw error
     }
-  }
-
-  private static func send(_ events: [APIEvent], to writer: EventWriter) async throws {
-    for event in events { try await writer.send(event.data, event: event.name) }
   }
 }
 

@@ -13,18 +13,19 @@ package struct GatewayService: Sendable {
   ///   - listen: Loopback by default: prompts are in clear between the program and the gateway.
   ///   - access: Who may use it.
   ///   - service: Where answers come from.
+  ///   - metrics: What `/metrics` prints; the gateway adds its own.
   ///   - time: The machine's clocks.
   ///   - loops: Where connections live.
   package init(
     listen: [HTTPServer.Listen], access: LocalAccess, service: any InferenceService,
-    time: any TimeSource = SystemTime(), loops: EventLoopGroup = .shared
+    metrics: MetricsRegistry = MetricsRegistry(), time: any TimeSource = SystemTime(),
+    loops: EventLoopGroup = .shared
   ) {
-    var router = Router()
-    router.get("/health") { _ in .json(#"{"status":"ok"}"#) }
-    OpenAIRoutes(service: service, time: time).add(to: &router)
+    let router = GatewayRouter.make(
+      service: service, access: access, metrics: metrics, time: time)
     var configuration = HTTPServer.Configuration()
     configuration.listen = listen
-    server = HTTPServer(configuration, group: loops, responder: router.behind(access))
+    server = HTTPServer(configuration, group: loops, responder: router)
   }
 
   /// Serves until cancelled, then drains.

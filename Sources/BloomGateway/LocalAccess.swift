@@ -40,7 +40,7 @@ package struct LocalAccess: Middleware {
         "Web pages may not use this gateway; allow the origin in gateway.json5.")
     }
     if request.method == .options, origin != nil {
-      return withCORS(Response(.noContent), origin)
+      return preflight(request, origin)
     }
     if let token, !isOpen(request.path), !Self.isBearer(request, token) {
       return refusal(
@@ -50,7 +50,9 @@ package struct LocalAccess: Middleware {
     return withCORS(try await next.respond(to: request), origin)
   }
 
-  private func isOpen(_ path: String) -> Bool { path == "/health" || path == "/metrics" }
+  private func isOpen(_ path: String) -> Bool {
+    ["/health", "/livez", "/readyz", "/metrics"].contains(path)
+  }
 
   private static func isBearer(_ request: Request, _ token: String) -> Bool {
     let given =
@@ -75,14 +77,23 @@ package struct LocalAccess: Middleware {
     return .json(error.openAIBody, status: HTTPStatus(status) ?? .forbidden)
   }
 
+  /// What an allowed page may send: it is trusted as programs of this device are.
+  private func preflight(_ request: Request, _ origin: String?) -> Response {
+    var response = withCORS(Response(.noContent), origin)
+    response.headers.add("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
+    if let names = request.headers["access-control-request-headers"],
+      let value = try? HTTPFieldValue(names)  // what came in a field is valid in one
+    {
+      response.headers.add("Access-Control-Allow-Headers", value)
+    }
+    return response
+  }
+
   private func withCORS(_ response: Response, _ origin: String?) -> Response {
     guard let origin, let value = try? HTTPFieldValue(origin) else { return response }
     var response = response
     response.headers.add(.accessControlAllowOrigin, value)
     response.headers.add(.vary, "origin")
-    response.headers.add("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-    response.headers.add(
-      "Access-Control-Allow-Headers", "authorization, content-type, x-api-key")
     return response
   }
 }

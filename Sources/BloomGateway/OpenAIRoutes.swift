@@ -25,7 +25,7 @@ package struct OpenAIRoutes: Sendable {
     router.post("/v1/chat/completions") { request in
       try await GatewayErrors.openAI {
         let chat = try ChatRequest.parse(try await Self.body(of: request))
-        return try await answer(chat) { header in
+        return try await AnswerResponse.make(service, chat) { header in
           ChatStream(
             header: header, choices: chat.choices, includesUsage: chat.includesUsage)
         } whole: { header, choices, usage in
@@ -35,11 +35,23 @@ package struct OpenAIRoutes: Sendable {
     }
     router.post("/v1/completions") { request in
       try await GatewayErrors.openAI {
-        let completion = try CompletionRequest.parse(try await Self.body(of: request))
-        return try await answer(completion) { header in
-          CompletionStream(header: header, includesUsage: completion.includesUsage)
+        let (completion, echo) = try CompletionRequest.parse(try await Self.body(of: request))
+        return try await AnswerResponse.make(service, completion) { header in
+          CompletionStream(
+            header: header, choices: completion.choices, includesUsage: completion.includesUsage,
+            echo: echo)
         } whole: { header, choices, usage in
-          CompletionAnswer.body(header: header, choices: choices, usage: usage)
+          CompletionAnswer.body(header: header, choices: choices, usage: usage, echo: echo)
+        }
+      }
+    }
+    router.post("/v1/responses") { request in
+      try await GatewayErrors.openAI {
+        let (response, echo) = try ResponsesRequest.parse(try await Self.body(of: request))
+        return try await AnswerResponse.make(service, response) { header in
+          ResponsesStream(header: header, echo: echo)
+        } whole: { header, choices, usage in
+          ResponsesAnswer(header: header, echo: echo).body(choice: choices[0], usage: usage)
         }
       }
     }
@@ -52,7 +64,7 @@ package struct OpenAIRoutes: Sendable {
     }
   }
 
-  private static func body(of request: Request) async throws -> [UInt8] {
+  static func body(of request: Request) async throws -> [UInt8] {
     try await request.body.collect(upTo: APILimits.bodyBytes)
   }
 
@@ -81,19 +93,7 @@ package struct OpenAIRoutes: Sendable {
       name: model.name, isChat: model.isChat, created: time.unixTime().seconds, owner: "darkbloom")
   }
 
-  // MARK: Answers
-
-  /// Starts an answer; its first step decides between an HTTP error and a stream.
-  private func answer(
-    _ request: InferenceRequest,
-    stream: (AnswerHeader) -> some StreamRenderer,
-    whole: (AnswerHeader, [AnswerCollector.Choice], AnswerUsage) -> [UInt8]
-  ) async throws -> Response {
-    let answer = try await service.begin(request)
-    return try await AnswerResponse.make(
-      answer, isStreaming: request.isStreaming, choices: request.choices,
-      stream: stream(answer.header), whole: whole)
-  }
+  // MARK: Embeddings
 
   private func embed(
     _ request: InferenceRequest, _ encoding: EmbeddingsRequest.Encoding

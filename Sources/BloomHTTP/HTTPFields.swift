@@ -60,6 +60,10 @@ public struct HTTPFields: Sendable {
 
   /// Adds a field line at the end.
   public mutating func add(_ name: HTTPFieldName, _ value: HTTPFieldValue) {
+    if entries.isEmpty {
+      bytes.reserveCapacity(96)
+      entries.reserveCapacity(4)
+    }
     let nameStart = UInt32(bytes.count)
     bytes.append(contentsOf: name.text.utf8)
     let valueStart = UInt32(bytes.count)

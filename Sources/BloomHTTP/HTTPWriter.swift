@@ -142,7 +142,8 @@ public enum HTTPWriter: Sendable {
     append("\r\n", to: &output)
   }
 
-  private static func append(_ text: String, to output: inout [UInt8]) {
-    output.append(contentsOf: text.utf8)
+  private static func append(_ text: StaticString, to output: inout [UInt8]) {
+    unsafe output.append(
+      contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 }

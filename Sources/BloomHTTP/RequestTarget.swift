@@ -55,7 +55,9 @@ public struct RequestTarget: Sendable, Equatable, Hashable, CustomStringConverti
       guard byte > 0x20, byte < 0x7f, byte != 0x23 else { throw HTTPError(.badTarget) }
       if byte == 0x3f, queryMark == range.upperBound { queryMark = index }
     }
-    let text = String(decoding: [UInt8](bytes, range), as: UTF8.self)
+    let text = unsafe bytes.extracting(range).withUnsafeBufferPointer {
+      unsafe String(decoding: $0, as: UTF8.self)
+    }
     let end = Int32(range.count)
     let mark = Int32(queryMark - first)
     if method == .connect {
@@ -129,6 +131,7 @@ public struct RequestTarget: Sendable, Equatable, Hashable, CustomStringConverti
 
   private func part(_ start: Int, _ end: Int) -> String {
     let utf8 = text.utf8
+    if start == 0, end == utf8.count { return text }
     let from = utf8.index(utf8.startIndex, offsetBy: start)
     return String(text[from..<utf8.index(utf8.startIndex, offsetBy: end)])
   }

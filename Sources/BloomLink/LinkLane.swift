@@ -1,6 +1,6 @@
 /// Which messages of a link may overtake others.
 ///
-/// A stream's bytes and its end keep their order; everything else passes them.
+/// A stream's bytes, its receipts and its end keep their order; everything else passes them.
 package enum LinkLane: Sendable {
   /// Whether an encoded message belongs to the lane that never waits behind data.
   package static func isControl(_ message: [UInt8]) -> Bool {
@@ -8,7 +8,7 @@ package enum LinkLane: Sendable {
     guard message.count >= 3 else { return true }
     let type = message[1] == 0x18 ? UInt64(message[2]) : UInt64(message[1])
     switch type {
-    case 8, 10, 11, 35: return false  // chunk, done, handback; request-chunk
+    case 8...11, 35: return false  // chunk, receipt, done, handback; request-chunk
     default: return true
     }
   }

@@ -55,12 +55,15 @@ package struct NodeLinkMachine: Sendable {
   private struct Outgoing: Equatable, Sendable {
     var answer: ByteWindow
     var isPaused = false
+    /// The newest running receipt, sent when the bytes that it covers have left.
+    var running: [UInt8]?
     /// The last receipt, sent when the bytes before it have left.
     var last: (receipt: [UInt8], digest: Digest)?
     var handback: Reason?
 
     static func == (a: Outgoing, b: Outgoing) -> Bool {
-      a.answer == b.answer && a.isPaused == b.isPaused && a.last?.digest == b.last?.digest
+      a.answer == b.answer && a.isPaused == b.isPaused && a.running == b.running
+        && a.last?.digest == b.last?.digest
         && a.handback == b.handback
     }
   }
@@ -196,10 +199,12 @@ package struct NodeLinkMachine: Sendable {
 
   /// A running receipt.
   ///
-  /// It needs no credit and may overtake bytes that wait.
+  /// It leaves after the bytes that came before it: ahead of them it would be refused. Only the
+  /// newest waits, since receipts are cumulative.
   package mutating func receipt(_ stream: StreamID, _ receipt: [UInt8]) -> [NodeLinkEffect] {
     guard outgoing[stream] != nil else { return [] }
-    send(.receipt(stream, receipt))
+    outgoing[stream]?.running = receipt
+    sendAnswer(stream)
     return flush()
   }
 
@@ -355,6 +360,10 @@ package struct NodeLinkMachine: Sendable {
       effects.append(.resume(stream))
     }
     guard state.answer.waiting == 0 else { return }
+    if let receipt = state.running {
+      outgoing[stream]?.running = nil
+      send(.receipt(stream, receipt))
+    }
     if let last = state.last {
       outgoing[stream] = nil
       send(.done(stream, receipt: last.receipt))

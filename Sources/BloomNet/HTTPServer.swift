@@ -138,6 +138,7 @@ public final class HTTPServer: Sendable {
     #else
     let listening = [workers[0]]
     #endif
+    if listening.count > 1 { try Listener.checkFree(tcp: host, port: port) }
     var first: SocketAddress?
     for worker in listening {
       let port = first?.port ?? port

@@ -7,8 +7,8 @@ struct HappyEyeballs {
   enum Effect: Equatable {
     /// Start to connect to the address at this index of ``order``.
     case attempt(Int)
-    /// Call ``delayPassed()`` after the attempt delay.
-    case wait
+    /// Call ``delayPassed(after:)`` with this index after the attempt delay.
+    case wait(Int)
     /// Every address failed.
     case giveUp
   }
@@ -40,14 +40,19 @@ struct HappyEyeballs {
     return effects.isEmpty && running == 0 ? [.giveUp] : effects
   }
 
-  /// The delay after the latest attempt is over.
-  mutating func delayPassed() -> [Effect] { startNext() }
+  /// The delay after an attempt is over.
+  ///
+  /// Nothing when a later attempt has begun meanwhile: that one has a delay of its own.
+  mutating func delayPassed(after attempt: Int) -> [Effect] {
+    attempt == next - 1 ? startNext() : []
+  }
 
   private mutating func startNext() -> [Effect] {
     guard next < order.count else { return order.isEmpty ? [.giveUp] : [] }
     next += 1
     running += 1
-    return next < order.count ? [.attempt(next - 1), .wait] : [.attempt(next - 1)]
+    let attempt = next - 1
+    return next < order.count ? [.attempt(attempt), .wait(attempt)] : [.attempt(attempt)]
   }
 }
 
@@ -74,10 +79,10 @@ extension Socket {
                 return .failed(error)
               }
             }
-          case .wait:
+          case .wait(let attempt):
             group.addTask(executorPreference: loop) {
               try? await loop.sleep(for: NetLimits.attemptDelay)  // cancelled: the race is over
-              return .delayPassed
+              return .delayPassed(attempt)
             }
           case .giveUp:
             throw firstError ?? NetError(.nameNotFound, "the host has no address")
@@ -94,8 +99,8 @@ extension Socket {
         case .failed(let error):
           if firstError == nil { firstError = error }
           if winner == nil { try perform(machine.attemptFailed()) }
-        case .delayPassed:
-          if winner == nil { try perform(machine.delayPassed()) }
+        case .delayPassed(let attempt):
+          if winner == nil { try perform(machine.delayPassed(after: attempt)) }
         }
       }
       guard let winner else { throw firstError ?? CancellationError() }
@@ -106,6 +111,6 @@ extension Socket {
   private enum Outcome: Sendable {
     case connected(Socket)
     case failed(any Error)
-    case delayPassed
+    case delayPassed(Int)
   }
 }

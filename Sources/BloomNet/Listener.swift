@@ -65,6 +65,18 @@ final class Listener: LoopHandle, @unchecked Sendable {
     try listen("socket file \(path)")
   }
 
+  /// Throws when somebody else listens on the port.
+  ///
+  /// Sockets that share a port would not notice: the kernel would spread clients over two programs.
+  static func checkFree(tcp host: String, port: Int) throws(NetError) {
+    guard port > 0, let ip = host == "localhost" ? IPAddress.loopback : IPAddress(host) else {
+      return
+    }
+    let descriptor = unsafe ctls_listen(ip.description, Int32(port), 0, 1)
+    if descriptor < 0 { throw refusal(descriptor, "port \(port)") }
+    ctls_close(descriptor)
+  }
+
   private func listen(_ what: String) throws(NetError) {
     let code = unsafe uv_listen(handle(uv_stream_t.self), NetLimits.backlog) { server, status in
       guard let server = unsafe server, status == 0,

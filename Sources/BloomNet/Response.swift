@@ -41,8 +41,15 @@ public struct Response: Sendable {
 
   /// JSON text that is encoded already.
   public static func json(_ text: [UInt8], status: HTTPStatus = .ok) -> Response {
-    bytes(text, type: "application/json", status: status)
+    Response(status, headers: jsonFields, body: .bytes(text))
   }
+
+  // Made once: most answers of a service are JSON.
+  private static let jsonFields: HTTPFields = {
+    var fields = HTTPFields()
+    fields.add(.contentType, "application/json")
+    return fields
+  }()
 
   /// JSON text that is encoded already.
   public static func json(_ text: String, status: HTTPStatus = .ok) -> Response {

@@ -4,15 +4,15 @@ internal import BloomHTTP
 /// One connection of a server: reads requests, calls the responder, writes responses.
 final class ServerConnection: @unchecked Sendable {
   // @unchecked: touched on the stream's loop only.
-  private let stream: ByteStream
+  let stream: ByteStream
   private let worker: ServerLoop
-  private let server: HTTPServer
+  let server: HTTPServer
   private var parser: RequestParser
   private var info: ConnectionInfo
   private var requestCount = 0
   private var isBusy = false
   private var webSocket: WebSocket?
-  /// The task that runs ``run(_:)``; cancelled when the peer leaves.
+  /// The task that runs ``run(_:)``; cancelled when the peer leaves, by this object alone.
   var task: Task<Void, Never>?
 
   // The request at hand.
@@ -28,17 +28,28 @@ final class ServerConnection: @unchecked Sendable {
     parser = RequestParser(limits: server.configuration.limits)
     info = ConnectionInfo(peer: stream.peer, loop: stream.loop)
     stream.writeTimeout = server.configuration.timeouts.write
-    stream.onPeerLeft = { [weak self] in self?.task?.cancel() }
+    stream.onPeerLeft = { self.cancel() }  // the cycle ends when the stream closes
   }
 
-  /// Serves until either side closes.
-  func run(_ tls: TLSContext?) async {
+  /// Serves until either side closes, or until a request becomes a WebSocket.
+  ///
+  /// - Returns: What to give to ``serve(_:)``; `nil` when the stream is closed.
+  func run(_ tls: TLSContext?) async -> Upgrade? {
     do {
       if let tls {
         try await stream.startTLS(tls, name: nil, timeout: timeouts.handshake)
         info = ConnectionInfo(peer: stream.peer, tls: stream.tlsInfo, loop: stream.loop)
       }
-      while try await serveOne() {}
+      while true {
+        switch try await serveOne() {
+        case .next: continue
+        case .close: break
+        case .upgrade(let upgrade):
+          isBusy = true
+          return upgrade
+        }
+        break
+      }
       // Only a peer that is still sending can be hurt by a plain close.
       if !isBodyEnded || stream.hasInput { await stream.closeGently() }
     } catch let error as HTTPError {
@@ -52,6 +63,7 @@ final class ServerConnection: @unchecked Sendable {
       stream.close()  // the peer left, or was too slow: nobody is there to be told
     }
     stream.close()
+    return nil
   }
 
   /// The server drains: end when nothing is under way, or after the request at hand.
@@ -65,15 +77,37 @@ final class ServerConnection: @unchecked Sendable {
 
   /// The time to drain is over.
   func end() {
-    task?.cancel()
+    cancel()
     stream.fail(.closed)
+  }
+
+  private func cancel() {
+    task?.cancel()
+    stream.interrupt()  // a wait for the next head has no cancellation handler
   }
 
   // MARK: Requests
 
-  /// Serves one request; `false` when the connection is to be closed.
-  private func serveOne() async throws -> Bool {
-    guard let head = try await nextHead() else { return false }
+  /// What follows after a request.
+  private enum Outcome {
+    case next
+    case close
+    case upgrade(Upgrade)
+  }
+
+  /// A request that becomes a WebSocket.
+  ///
+  /// Handed out of ``run(_:)``, so that an idle WebSocket keeps neither its frames nor the head.
+  struct Upgrade: Sendable {
+    let response: [UInt8]
+    let subprotocol: String?
+    let options: WebSocketOptions
+    let handler: @Sendable (WebSocket) async throws -> Void
+  }
+
+  /// Serves one request.
+  private func serveOne() async throws -> Outcome {
+    guard let head = try await nextHead() else { return .close }
     isBusy = true
     defer { isBusy = false }
     requestCount += 1
@@ -95,14 +129,17 @@ final class ServerConnection: @unchecked Sendable {
     switch response.body {
     case .webSocket(let options, let handler):
       guard let refusal = WebSocketUpgrade.refusal(of: head, options) else {
-        try await upgrade(head, response, options, handler)
-        return false
+        let (bytes, subprotocol) = try WebSocketUpgrade.acceptance(
+          of: head, response.headers, options)
+        return .upgrade(
+          Upgrade(
+            response: bytes, subprotocol: subprotocol, options: options, handler: handler))
       }
       response = refusal
       try await send(response, to: head, &keepsAlive)
     default: try await send(response, to: head, &keepsAlive)
     }
-    return try await skipBody() && keepsAlive
+    return try await skipBody() && keepsAlive ? .next : .close
   }
 
   private static let emptyBody = MessageBody()
@@ -121,9 +158,9 @@ final class ServerConnection: @unchecked Sendable {
       .read("no request"), after: isFirst ? timeouts.head : timeouts.idle)
     while true {
       var head: RequestHead?
-      let isOpen = try await stream.read { bytes in
+      let isOpen = try await stream.readAsOwner { bytes in
         var offset = 0
-        if case .head(let found)? = try parser.next(bytes, at: &offset) { head = found }
+        head = try parser.nextHead(bytes, at: &offset)
         return offset
       }
       if !isOpen {
@@ -240,19 +277,17 @@ final class ServerConnection: @unchecked Sendable {
     }
   }
 
-  private func upgrade(
-    _ request: RequestHead, _ response: Response, _ options: WebSocketOptions,
-    _ handler: @Sendable (WebSocket) async throws -> Void
-  ) async throws {
-    let (bytes, subprotocol) = try WebSocketUpgrade.acceptance(
-      of: request, response.headers, options)
-    try await stream.write(bytes)
+  /// Runs the handler of a WebSocket, and closes.
+  func serve(_ upgrade: Upgrade) async {
+    defer { stream.close() }
+    // The peer may have left already.
+    guard (try? await stream.write(upgrade.response)) != nil else { return }
     let socket = WebSocket(
-      stream, role: .server, options, tls: info.tls, subprotocol: subprotocol)
+      stream, role: .server, upgrade.options, tls: info.tls, subprotocol: upgrade.subprotocol)
     webSocket = socket
     if worker.isDraining { socket.goAway() }
     do {
-      try await handler(socket)
+      try await upgrade.handler(socket)
       await socket.close(.normal)
     } catch {
       await socket.close(.internalError)

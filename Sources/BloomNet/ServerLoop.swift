@@ -8,7 +8,7 @@ final class ServerLoop: @unchecked Sendable {
   var listeners: [Listener] = []
   private var connections: [ObjectIdentifier: ServerConnection] = [:]
   private(set) var isDraining = false
-  private var dateSecond: Int64 = .min
+  private var dateTick: UInt64?
   private var dateBytes: [UInt8] = []
   private var ticketKeysUntil: UInt64 = 0
 
@@ -22,10 +22,21 @@ final class ServerLoop: @unchecked Sendable {
     let connection = ServerConnection(stream, self, server)
     connections[ObjectIdentifier(connection)] = connection
     connection.task = Task(executorPreference: loop) {
-      await connection.run(tls)
-      self.connections[ObjectIdentifier(connection)] = nil
-      server.leave(stream.peer)
+      guard let upgrade = await connection.run(tls) else { return self.remove(connection) }
+      // A task of its own: the memory of this one has grown to serve requests, and a task keeps
+      // what it has until it ends, which for an idle WebSocket may be days.
+      let next = Task(executorPreference: self.loop) {
+        await connection.serve(upgrade)
+        self.remove(connection)
+      }
+      if Task.isCancelled { next.cancel() }
+      connection.task = next
     }
+  }
+
+  private func remove(_ connection: ServerConnection) {
+    connections[ObjectIdentifier(connection)] = nil
+    connection.server.leave(connection.stream.peer)
   }
 
   private func renewTicketKeys(_ context: TLSContext) {
@@ -48,12 +59,12 @@ final class ServerLoop: @unchecked Sendable {
     for connection in connections.values { connection.end() }
   }
 
-  /// The Date field's value; made once a second.
+  /// The Date field's value; made ten times a second, when it is asked for.
   var date: [UInt8] {
-    let now = SystemTime().unixTime()
-    if now.seconds != dateSecond {
-      dateSecond = now.seconds
-      dateBytes = HTTPDate.bytes(now)
+    let tick = loop.tick
+    if tick != dateTick {
+      dateTick = tick
+      dateBytes = HTTPDate.bytes(SystemTime().unixTime())
     }
     return dateBytes
   }

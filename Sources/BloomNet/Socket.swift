@@ -9,10 +9,12 @@ package final class Socket: ByteStream, @unchecked Sendable {
 
   /// The libuv handle; a second object because its lifetime is libuv's.
   private final class Handle: LoopHandle {
-    weak var socket: Socket?
+    // Not weak: a weak reference makes every retain of the socket take the slow path. The socket
+    // clears it when it goes, on the loop, where the callbacks run.
+    unowned(unsafe) var socket: Socket?
     // While the kernel has bytes of ours to send, or somebody waits, the socket must live.
     override func closeForStop() {
-      if let socket { socket.fail(.closed) } else { closeHandle() }
+      if let socket = unsafe socket { socket.fail(.closed) } else { closeHandle() }
     }
   }
 
@@ -21,10 +23,13 @@ package final class Socket: ByteStream, @unchecked Sendable {
   private init(_ loop: EventLoop, _ type: uv_handle_type) {
     super.init(loop)
     handle.allocate(type)
-    handle.socket = self
+    unsafe handle.socket = self
   }
 
-  deinit { handle.closeHandle() }
+  deinit {
+    unsafe handle.socket = nil
+    handle.closeHandle()
+  }
 
   var stream: UnsafeMutablePointer<uv_stream_t>? { unsafe handle.handle(uv_stream_t.self) }
 

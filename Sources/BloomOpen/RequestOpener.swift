@@ -77,15 +77,8 @@ package struct RequestOpener: ~Copyable, Sendable {
       encapsulatedKey: candidate.encapsulatedKey, key: secrets.encryptionKey, suite: secrets.suite,
       info: info)
     let body = envelope[prefix.byteCount...]
-    #if MUTANT_AAD
-    let binding = WrapInfo.associatedData(head: prefix.headBytes, body: body.span)
-    var key =
-      (try? recipient.open(candidate.wrappedKey, associatedData: binding))
-      ?? [UInt8](repeating: 0, count: 32)
-    #else
     let binding = WrapInfo.associatedData(head: prefix.headBytes, body: body.span)
     var key = try recipient.open(candidate.wrappedKey, associatedData: binding)
-    #endif
     defer { wipe(&key) }
     let plaintext = try openBody(
       body, envelopeKey: SecretBytes(key), requestNonce: prefix.head.requestNonce)

@@ -188,7 +188,7 @@ package struct ResponseSealer: ~Copyable, Sendable {
       sealedByteCount: padded + ChunkFraming.tagByteCount, isFinal: isFinal, to: &output)
     let start = output.count
     output.append(contentsOf: queue[queueStart..<queueStart + count])
-    output.append(contentsOf: repeatElement(0, count: padded - count))
+    ChunkFraming.appendZeros(padded - count, to: &output)
     queueStart += count
     if queueStart == queue.count {
       queue.removeAll(keepingCapacity: true)

@@ -1,5 +1,6 @@
 package import BloomBase
 package import BloomCrypto
+package import BloomHPKE
 
 /// One epoch of a worker's secrets: the key that opens requests and the key that signs receipts.
 ///

@@ -52,7 +52,7 @@ package enum PrivateFile: Sendable {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 16_384)
     while true {
-      let count = unsafe systemRead(file, &chunk, chunk.count)
+      let count = systemRead(file, &chunk, chunk.count)
       if count == 0 { return bytes }
       guard count > 0 else { throw failure(path) }
       bytes.append(contentsOf: chunk[..<count])

@@ -12,9 +12,9 @@ public enum ProcessEnvironment: Sendable {
   public static var current: [String: String] {
     var result: [String: String] = [:]
     #if canImport(Glibc)
-    guard var entry = unsafe environ else { return result }
+    var entry = unsafe environ
     #else
-    guard var entry = unsafe _NSGetEnviron().pointee else { return result }
+    var entry = unsafe _NSGetEnviron().pointee
     #endif
     while let text = unsafe entry.pointee {
       let line = unsafe String(cString: text)
@@ -60,5 +60,5 @@ public enum ProcessEnvironment: Sendable {
 
 extension ProcessEnvironment {
   /// Writes out what `print` holds back when standard output is no terminal.
-  public static func flush() { unsafe fflush(nil) }
+  public static func flush() { fflush(nil) }
 }

@@ -21,6 +21,13 @@ package enum ChunkFraming: Sendable {
     Varint.append(sealedByteCount, to: &bytes)
   }
 
+  private static let zeros = [UInt8](repeating: 0, count: maximumPlaintext)
+
+  /// Appends padding: at most one chunk of it.
+  package static func appendZeros(_ count: Int, to bytes: inout [UInt8]) {
+    bytes.append(contentsOf: zeros[..<count])
+  }
+
   /// Bytes of the body of a request with a padded plaintext: full chunks, then the rest.
   package static func bodyByteCount(_ paddedByteCount: Int) -> Int {
     let full = (paddedByteCount - 1) / maximumPlaintext
@@ -52,8 +59,11 @@ package struct ChunkReader: Sendable {
   package init() {}
 
   /// Adds bytes.
-  package mutating func append(_ bytes: some Collection<UInt8>) {
-    if start > 0 {
+  package mutating func append(_ bytes: ArraySlice<UInt8>) {
+    if start == buffer.count {
+      buffer.removeAll(keepingCapacity: true)
+      start = 0
+    } else if start > 0 {
       buffer.removeFirst(start)
       start = 0
     }
@@ -69,14 +79,14 @@ package struct ChunkReader: Sendable {
       guard start == buffer.count else { throw .trailingBytes }
       return nil
     }
-    guard let first = try Varint.read(buffer[start...], maximum: ChunkFraming.maximumSealed) else {
-      return nil
-    }
+    guard let first = try Varint.read(buffer, at: start, maximum: ChunkFraming.maximumSealed)
+    else { return nil }
     var content = start + first.byteCount
     var count = first.value
     let isFinal = count == 0
     if isFinal {
-      let second = try Varint.read(buffer[content...], maximum: ChunkFraming.maximumSealed)
+      let second = try Varint.read(
+        buffer, at: content, maximum: ChunkFraming.maximumSealed)
       guard let second else { return nil }
       content += second.byteCount
       count = second.value
@@ -105,10 +115,10 @@ package struct Transcript: Sendable, Equatable {
   }
 
   /// Adds a chunk that is not final.
-  package mutating func append(_ sealed: some Collection<UInt8>) {
+  package mutating func append(_ sealed: [UInt8]) {
     var hash = SHA256()
     hash.update(digest)
-    if let bytes = sealed as? [UInt8] { hash.update(bytes) } else { hash.update(Array(sealed)) }
+    hash.update(sealed)
     digest = hash.digest()
     chunks += 1
   }

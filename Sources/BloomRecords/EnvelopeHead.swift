@@ -63,9 +63,14 @@ package struct EnvelopeHead: Sendable, Hashable {
   /// The head's bytes.
   package var encoded: [UInt8] {
     let routing = routing.encoded
-    var bytes = [Self.version, 0] + suite.bytes + requestNonce.bytes
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(Self.fixedByteCount + routing.count)
+    bytes.append(contentsOf: [Self.version, 0])
+    bytes.append(contentsOf: suite.bytes)
+    bytes.append(contentsOf: requestNonce.bytes)
     bytes.append(bigEndian: routing.count)
-    return bytes + routing
+    bytes.append(contentsOf: routing)
+    return bytes
   }
 }
 

@@ -1,6 +1,6 @@
 package import BloomBase
 package import BloomCrypto
-internal import BloomHPKE
+package import BloomHPKE
 package import BloomRecords
 
 /// A machine and the key of it that a request is sealed to.

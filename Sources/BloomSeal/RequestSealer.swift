@@ -38,6 +38,11 @@ package struct SealedRequest: Sendable {
 
   /// Starts to open an answer; each attempt at another machine needs its own.
   package func opener() -> ResponseOpener { ResponseOpener(self) }
+
+  /// The key of a machine's commitments: whoever has it can check receipts against the content.
+  package func commitKey(of node: NodeID) -> SecretBytes? {
+    answers.first { $0.target.node == node }?.commitKey
+  }
 }
 
 /// Seals requests: one body, one wrapped key a machine.
@@ -120,7 +125,7 @@ package enum RequestSealer: Sendable {
         let start = body.count
         let text = min(offset, plaintext.count)..<min(end, plaintext.count)
         body.append(contentsOf: plaintext[text])
-        body.append(contentsOf: repeatElement(0, count: end - offset - text.count))
+        ChunkFraming.appendZeros(end - offset - text.count, to: &body)
         try cipher.seal(endOf: &body, from: start, isFinal: isFinal)
         offset = end
       }

@@ -31,6 +31,12 @@ package struct CBOREncoder: Sendable {
     bytes.append(contentsOf: value)
   }
 
+  /// Writes a byte string; the concrete form of the hot paths.
+  package mutating func byteString(_ value: [UInt8]) {
+    head(2, UInt64(value.count))
+    bytes.append(contentsOf: value)
+  }
+
   /// Writes a text string.
   package mutating func text(_ value: String) {
     var value = value
@@ -94,8 +100,10 @@ package struct CBOREncoder: Sendable {
   }
 
   private mutating func bigEndian(_ value: UInt64, _ count: Int) {
-    for index in stride(from: count - 1, through: 0, by: -1) {
-      bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index)))
+    var shift = 8 * count
+    while shift > 0 {
+      shift -= 8
+      bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
     }
   }
 }

@@ -131,7 +131,7 @@ package struct CBORReader: Sendable {
   package mutating func text(_ field: String, maximum: Int) throws(WireError) -> String {
     let range = try stringRange(3, field)
     guard range.count <= maximum else { throw .outOfRange(field: field) }
-    guard let text = String(validating: bytes[range], as: UTF8.self) else { throw .invalidText }
+    guard let text = String(strictUTF8: bytes[range]) else { throw .invalidText }
     return text
   }
 

@@ -1,10 +1,10 @@
 extension TokenFrame {
   /// 1 choice, 2 tokens, 3 deltas, 4 logprobs, 5 finish; those that are empty or zero are left out.
   func encode(into encoder: inout CBOREncoder) {
-    let present = [
-      choice != 0, !tokens.isEmpty, !deltas.isEmpty, !logprobs.isEmpty, finish != nil,
-    ]
-    encoder.kind(0, fields: present.count { $0 })
+    let fields =
+      (choice == 0 ? 0 : 1) + (tokens.isEmpty ? 0 : 1) + (deltas.isEmpty ? 0 : 1)
+      + (logprobs.isEmpty ? 0 : 1) + (finish == nil ? 0 : 1)
+    encoder.kind(0, fields: fields)
     if choice != 0 { encoder.field(1, choice) }
     if !tokens.isEmpty {
       encoder.unsigned(2)

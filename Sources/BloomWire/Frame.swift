@@ -58,7 +58,12 @@ package enum Frame: Sendable, Equatable {
 
   /// Reads one frame that fills all bytes.
   package init(decoding bytes: [UInt8]) throws(WireError) {
-    var reader = try CBORReader(bytes, limits: .frame)
+    try self.init(decoding: bytes, range: 0..<bytes.count)
+  }
+
+  /// Reads one frame that fills a part of an array, without copying it.
+  package init(decoding bytes: [UInt8], range: Range<Int>) throws(WireError) {
+    var reader = try CBORReader(bytes, range: range, limits: .frame)
     var fields = try CBORFields(&reader, "frame")
     guard try fields.next(&reader) == 0 else { throw .missingField("frame kind") }
     switch try reader.unsigned("frame kind") {

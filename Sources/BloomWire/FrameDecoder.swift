@@ -15,24 +15,50 @@ package struct FrameDecoder: Sendable {
   /// - Throws: `tooLarge` for a frame over the limit, `notCanonical` for a long length or for
   ///   padding that is not zero.
   package mutating func append(_ plaintext: ArraySlice<UInt8>) throws(WireError) -> [[UInt8]] {
-    if start > 0 {
+    add(plaintext)
+    var frames: [[UInt8]] = []
+    while let range = try next() { frames.append(Array(buffer[range])) }
+    return frames
+  }
+
+  /// Adds one chunk's plaintext; call ``next()`` until it gives `nil` before the next chunk.
+  package mutating func add(_ plaintext: ArraySlice<UInt8>) {
+    if start == buffer.count {
+      buffer.removeAll(keepingCapacity: true)
+      start = 0
+    } else if start > 0 {
       buffer.removeFirst(start)
       start = 0
     }
     buffer.append(contentsOf: plaintext)
-    var frames: [[UInt8]] = []
-    while let length = try Varint.read(buffer[start...], maximum: Limits.frame) {
-      if length.value == 0 {
-        guard buffer[start...].allSatisfy({ $0 == 0 }) else { throw .notCanonical }
-        start = buffer.count
-        break
-      }
-      let content = start + length.byteCount
-      guard buffer.count - content >= length.value else { break }
-      start = content + length.value
-      frames.append(Array(buffer[content..<start]))
+  }
+
+  /// Where in ``bytes`` the next complete frame lies; `nil` when more plaintext is needed.
+  ///
+  /// - Throws: As ``append(_:)``.
+  package mutating func next() throws(WireError) -> Range<Int>? {
+    guard let length = try Varint.read(buffer, at: start, maximum: Limits.frame) else {
+      return nil
     }
-    return frames
+    guard length.value > 0 else {
+      guard isZero(from: start) else { throw .notCanonical }
+      start = buffer.count
+      return nil
+    }
+    let content = start + length.byteCount
+    guard buffer.count - content >= length.value else { return nil }
+    start = content + length.value
+    return content..<start
+  }
+
+  /// The plaintext that ``next()`` gives places in.
+  package var bytes: [UInt8] { buffer }
+
+  /// Whether only zeros follow; without an early end, so that it compiles to wide instructions.
+  private func isZero(from start: Int) -> Bool {
+    var bits: UInt8 = 0
+    for index in start..<buffer.count { bits |= buffer[index] }
+    return bits == 0
   }
 
   /// Whether no frame is half read; an answer must end so.

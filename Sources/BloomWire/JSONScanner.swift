@@ -283,8 +283,7 @@ package struct JSONScanner: Sendable {
     while offset < bytes.count {
       switch bytes[offset] {
       case 0x22:
-        let text = String(validating: bytes[start..<offset], as: UTF8.self)
-        guard let text else { throw .invalidText }
+        guard let text = String(strictUTF8: bytes[start..<offset]) else { throw .invalidText }
         offset += 1
         return text
       case 0x5c: return try scanEscapedString(from: start)
@@ -302,7 +301,7 @@ package struct JSONScanner: Sendable {
       let byte = bytes[offset]
       switch byte {
       case 0x22:
-        guard let text = String(validating: unescaped, as: UTF8.self) else { throw .invalidText }
+        guard let text = String(strictUTF8: unescaped[...]) else { throw .invalidText }
         offset += 1
         return text
       case 0x5c:

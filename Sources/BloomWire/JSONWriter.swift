@@ -160,7 +160,33 @@ package struct JSONWriter: Sendable {
 
   private mutating func quote(_ utf8: some Sequence<UInt8>) {
     bytes.append(0x22)
-    for byte in utf8 {
+    defer { bytes.append(0x22) }
+    let block = 64
+    guard utf8.underestimatedCount >= block else { return escape(utf8) }
+    // Long prompts have few bytes to escape: whole blocks without any are copied at once.
+    let text = Array(utf8)
+    bytes.reserveCapacity(bytes.count + text.count + 256)
+    var clean = 0
+    var start = 0
+    while text.count - start >= block {
+      var special: UInt8 = 0
+      for index in start..<start + block {
+        let byte = text[index]
+        special |= (byte < 0x20 ? 1 : 0) | (byte == 0x22 ? 1 : 0) | (byte == 0x5c ? 1 : 0)
+      }
+      if special != 0 {
+        bytes.append(contentsOf: text[clean..<start])
+        escape(text[start..<start + block])
+        clean = start + block
+      }
+      start += block
+    }
+    bytes.append(contentsOf: text[clean..<start])
+    escape(text[start...])
+  }
+
+  private mutating func escape(_ text: some Sequence<UInt8>) {
+    for byte in text {
       switch byte {
       case 0x22, 0x5c:
         bytes.append(0x5c)
@@ -169,7 +195,6 @@ package struct JSONWriter: Sendable {
       default: escape(control: byte)
       }
     }
-    bytes.append(0x22)
   }
 
   private mutating func escape(control byte: UInt8) {

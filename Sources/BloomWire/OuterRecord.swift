@@ -119,7 +119,7 @@ package struct OuterRecordDecoder: Sendable {
   package init() {}
 
   /// Adds a piece of the body.
-  package mutating func append(_ bytes: some Collection<UInt8>) {
+  package mutating func append(_ bytes: [UInt8]) {
     if start > 0 {
       buffer.removeFirst(start)
       start = 0
@@ -132,7 +132,8 @@ package struct OuterRecordDecoder: Sendable {
   /// Unknown types are passed over.
   package mutating func next() throws(WireError) -> Item? {
     while buffer.count - start > 2 {
-      let length = try Varint.read(buffer[(start + 2)...], maximum: OuterRecord.maximumPayload)
+      let length = try Varint.read(
+        buffer, at: start + 2, maximum: OuterRecord.maximumPayload)
       guard let length else { return nil }
       let payload = start + 2 + length.byteCount
       guard buffer.count - payload >= length.value else { return nil }

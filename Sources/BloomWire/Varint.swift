@@ -18,23 +18,26 @@ package enum Varint: Sendable {
     let count = byteCount(value)
     let prefix = UInt64(count.trailingZeroBitCount) << UInt64(8 * count - 2)
     let word = UInt64(value) | prefix
-    for index in stride(from: count - 1, through: 0, by: -1) {
-      bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * index)))
+    var shift = 8 * count
+    while shift > 0 {
+      shift -= 8
+      bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
     }
   }
 
-  /// Reads a value at an offset.
+  /// Reads a value at an offset; concrete types, since it stands in every chunk's path.
   ///
   /// - Returns: `nil` when the bytes end inside the value.
   /// - Throws: `notCanonical` for a longer form than needed, `tooLarge` beyond `maximum`.
   package static func read(
-    _ bytes: some RandomAccessCollection<UInt8>, maximum: Int
+    _ bytes: [UInt8], at offset: Int = 0, maximum: Int
   ) throws(WireError) -> (value: Int, byteCount: Int)? {
-    guard let first = bytes.first else { return nil }
+    guard offset < bytes.count else { return nil }
+    let first = bytes[offset]
     let count = 1 << Int(first >> 6)
-    guard bytes.count >= count else { return nil }
+    guard bytes.count - offset >= count else { return nil }
     var value = UInt64(first & 0x3f)
-    for byte in bytes.dropFirst().prefix(count - 1) { value = value << 8 | UInt64(byte) }
+    for index in offset + 1..<offset + count { value = value << 8 | UInt64(bytes[index]) }
     guard value <= UInt64(maximum) else { throw .tooLarge }
     guard byteCount(Int(value)) == count else { throw .notCanonical }
     return (Int(value), count)

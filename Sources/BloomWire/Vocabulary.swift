@@ -7,7 +7,15 @@ package enum JobKind: UInt8, Sendable, Hashable, CaseIterable {
   case rerank = 4
 
   /// The name in the canonical request.
-  package var name: String { "\(self)" }
+  package var name: String {
+    switch self {
+    case .chat: "chat"
+    case .completion: "completion"
+    case .embeddings: "embeddings"
+    case .transcription: "transcription"
+    case .rerank: "rerank"
+    }
+  }
 
   /// Finds a kind by its name.
   package init?(name: String) {

@@ -1,5 +1,6 @@
 internal import BloomBase
 internal import BloomCrypto
+internal import BloomHPKE
 internal import BloomOpen
 internal import BloomRecords
 internal import BloomWire

@@ -1,6 +1,7 @@
 internal import BloomBase
 internal import BloomCrypto
 package import BloomEngine
+internal import BloomHPKE
 package import BloomModels
 internal import BloomPlatform
 package import BloomWire

@@ -14,8 +14,10 @@ struct NetBench {
   private let folder = "/tmp/bench-net-\(getpid())"
 
   func run(program: String) async throws -> [BenchRow] {
+    raiseDescriptorLimit()
     let identity = try TLSIdentity.selfSigned(names: ["127.0.0.1"])
     unsafe mkdir(folder, 0o700)
+    defer { removeFolder() }
     write(identity.certificate, to: folder + "/bench.crt")
     write(identity.key, to: folder + "/bench.key")
     let server = try await Subprocess.start(
@@ -23,7 +25,13 @@ struct NetBench {
     let answer = String(decoding: try await server.receive() ?? [], as: UTF8.self)
     let ports = answer.split(separator: " ").compactMap { Int($0) }
     guard ports.count == 2 else { throw NetError(.system, "the bench server did not start") }
-    var rows = try await requests(server, ports[0])
+    let nginx = try await startNginx()
+    var rows = try await requests(server, ports[0], nginx)
+    rows.append(try await handshakes(server, ports[1], nginx, identity))
+    if let nginx {
+      nginx.process.signal(15)
+      _ = try await nginx.process.exit()
+    }
     rows.append(try await events(server, ports[0]))
     rows += try await sockets(server, "ws://127.0.0.1:\(ports[0])/ws", identity, limit: 8, "plain")
     rows += try await sockets(server, "wss://127.0.0.1:\(ports[1])/ws", identity, limit: 25, "TLS")
@@ -34,18 +42,18 @@ struct NetBench {
 
   // MARK: Small GET
 
-  private func requests(_ server: Subprocess, _ port: Int) async throws -> [BenchRow] {
-    let nginx = try await startNginx()
+  private func requests(
+    _ server: Subprocess, _ port: Int, _ nginx: Nginx?
+  ) async throws -> [BenchRow] {
     var own: [Double] = []
     var peer: [Double] = []
     let count = 60_000
-    for _ in 0..<3 {
+    for _ in 0..<5 {
       own.append(try await cost(server.processID, count) { try await get(port, count) })
       if let nginx {
         peer.append(try await cost(nginx.worker, count) { try await get(nginx.port, count) })
       }
     }
-    if let nginx { nginx.process.signal(15) }
     let value = median(own)
     let ratio = peer.isEmpty ? nil : value / median(peer)
     return [
@@ -75,7 +83,59 @@ struct NetBench {
     }
   }
 
-  private func startNginx() async throws -> (process: Subprocess, worker: Int32, port: Int)? {
+  // MARK: TLS
+
+  /// Whole TLS 1.3 handshakes: connect, one small GET, close; nothing is resumed.
+  private func handshakes(
+    _ server: Subprocess, _ port: Int, _ nginx: Nginx?, _ identity: TLSIdentity
+  ) async throws -> BenchRow {
+    var own: [Double] = []
+    var peer: [Double] = []
+    let count = 1_000
+    for _ in 0..<5 {
+      own.append(
+        try await cost(server.processID, count) { try await shakeHands(port, count, identity) })
+      if let nginx {
+        peer.append(
+          try await cost(nginx.worker, count) {
+            try await shakeHands(nginx.port + 1, count, identity)
+          })
+      }
+    }
+    let value = median(own)
+    let ratio = peer.isEmpty ? nil : value / median(peer)
+    return BenchRow(
+      "TLS 1.3 handshake and one GET, server CPU", value: value, unit: "us", peer: "nginx",
+      ratio: ratio, target: "<= 1.3 x nginx", holds: ratio.map { $0 <= 1.3 } ?? false)
+  }
+
+  private func shakeHands(_ port: Int, _ count: Int, _ identity: TLSIdentity) async throws {
+    var configuration = HTTPClient.Configuration()
+    configuration.tls.roots = .custom(identity.certificate)
+    configuration.tls.minimumVersion = .tls13
+    configuration.maxIdleConnections = 0
+    let client = HTTPClient(configuration, group: group)
+    defer { client.close() }
+    let request = try ClientRequest.get("https://127.0.0.1:\(port)/small")
+    for _ in 0..<count {
+      let response = try await client.send(request)
+      _ = try await response.body.collect(upTo: 1_000)
+      guard response.tls?.isTLS13 == true, response.tls?.isResumed == false else {
+        throw NetError(.tlsFailed, "a handshake of the bench was not a whole one of TLS 1.3")
+      }
+    }
+  }
+
+  // MARK: nginx
+
+  /// A running nginx: its worker's process number, and its plain port; TLS is one above.
+  private struct Nginx {
+    let process: Subprocess
+    let worker: Int32
+    let port: Int
+  }
+
+  private func startNginx() async throws -> Nginx? {
     let port = 20_000 + Int(getpid()) % 20_000
     let text = """
       daemon off; worker_processes 1; pid \(folder)/nginx.pid; error_log \(folder)/error.log;
@@ -83,7 +143,9 @@ struct NetBench {
       http { access_log off; keepalive_requests 1000000; client_body_temp_path \(folder);
         proxy_temp_path \(folder); fastcgi_temp_path \(folder); uwsgi_temp_path \(folder);
         scgi_temp_path \(folder);
-        server { listen 127.0.0.1:\(port); location / { default_type application/json;
+        ssl_protocols TLSv1.3; ssl_certificate \(folder)/bench.crt;
+        ssl_certificate_key \(folder)/bench.key; ssl_session_cache off;
+        server { listen 127.0.0.1:\(port); listen 127.0.0.1:\(port + 1) ssl; location / { default_type application/json;
           return 200 '{"object":"list","data":[{"id":"small"}]}'; } } }
       """
     write(.text(Array(text.utf8)), to: folder + "/nginx.conf")
@@ -95,7 +157,7 @@ struct NetBench {
     try await group.next().sleep(for: .milliseconds(500))
     let path = "/proc/\(process.processID)/task/\(process.processID)/children"
     guard let worker = Int32(read(path).prefix { $0 != " " }) else { return nil }
-    return (process, worker, port)
+    return Nginx(process: process, worker: worker, port: port)
   }
 
   // MARK: Server-sent events
@@ -187,6 +249,31 @@ struct NetBench {
     let fields = read("/proc/\(process)/statm").split(separator: " ")
     return fields.count > 1
       ? (Double(fields[1]) ?? 0) * Double(sysconf(Int32(_SC_PAGESIZE))) / 1_024 : 0
+  }
+
+  /// Two ends of 5,000 connections live in the two processes.
+  private func raiseDescriptorLimit() {
+    var limit = rlimit()
+    #if canImport(Glibc)
+    let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    #else
+    let kind = RLIMIT_NOFILE
+    #endif
+    guard unsafe getrlimit(kind, &limit) == 0 else { return }
+    limit.rlim_cur = min(limit.rlim_max, 65_536)
+    unsafe setrlimit(kind, &limit)
+  }
+
+  private func removeFolder() {
+    guard let entries = unsafe opendir(folder) else { return }
+    while let entry = unsafe readdir(entries) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+        unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+      }
+      if name != ".", name != ".." { unsafe unlink("\(folder)/\(name)") }
+    }
+    unsafe closedir(entries)
+    unsafe rmdir(folder)
   }
 
   private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }

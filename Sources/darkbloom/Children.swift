@@ -57,16 +57,3 @@ struct Children: Sendable {
     for child in children where child.exit.withLock({ $0 }) == nil { child.process.signal(9) }
   }
 }
-
-/// Ends a child when the process that started it is gone.
-enum ParentWatch {
-  static func start(_ environment: [String: String]) async {
-    guard environment["DARKBLOOM_PARENT"] == "1", let channel = try? await ParentChannel.open()
-    else { return }
-    Task {
-      while let bytes = try? await channel.receive(), !bytes.isEmpty {}
-      ProcessEnvironment.complain("darkbloom: the process that started this one is gone")
-      ProcessEnvironment.exit(.done)
-    }
-  }
-}

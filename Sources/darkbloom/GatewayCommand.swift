@@ -39,7 +39,9 @@ struct GatewayCommand {
     let gateway = GatewayService(
       listen: [.tcp(host: "127.0.0.1", port: port), .tcp(host: "::1", port: port)],
       access: LocalAccess(token: token), service: service)
-    try await ShutdownSignal().run { try await gateway.run() }
+    let shutdown = ShutdownSignal()
+    ParentWatch.start(context.environment) { ParentWatch.terminate() }
+    try await shutdown.run { try await gateway.run() }
     return .done
   }
 

@@ -110,7 +110,7 @@ struct UpCommand {
 
   /// Where the set-up script puts the bundled models.
   private var bundledFolder: String? {
-    let folder = "\(context.folders.cache)/engine/current/share"
+    let folder = "\(context.folders.cache)/engine/current/share/models"
     return (try? PrivateFile.read("\(folder)/SHA256SUMS")) != nil ? folder : nil
   }
 

@@ -2,6 +2,7 @@ import BloomBase
 import Testing
 
 @testable import BloomCrypto
+@testable import BloomHPKE
 
 @Suite struct AESGCMTests {
   private static let nonce = AEADNonce([UInt8](repeating: 0, count: 12))

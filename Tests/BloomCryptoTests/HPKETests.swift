@@ -3,6 +3,7 @@ import BloomWire
 import Testing
 
 @testable import BloomCrypto
+@testable import BloomHPKE
 
 @Suite struct HPKETests {
   @Test func `every value of RFC 9180's vectors is reproduced`() throws {

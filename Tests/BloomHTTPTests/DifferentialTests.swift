@@ -12,7 +12,7 @@ import Darwin
 ///
 /// What we accept they must accept with the same meaning and the same border between messages; we
 /// may be stricter. Runs `Tests/Peers/http_peers.py` with the Python of `scripts/deps-test`.
-@Suite struct DifferentialTests {
+@Suite(.timeLimit(.minutes(1))) struct DifferentialTests {
   struct PeerFailed: Error {}
 
   /// What the peer says to each case, in order.

@@ -3,7 +3,7 @@ import BloomHTTP
 @testable import BloomNet
 import Testing
 
-@Suite struct ConnectTests {
+@Suite(.timeLimit(.minutes(1))) struct ConnectTests {
   struct Fixed: Resolver {
     let addresses: [IPAddress]
     func resolve(_ name: String) async throws -> [IPAddress] { addresses }
@@ -22,14 +22,22 @@ import Testing
     throws
   {
     var machine = HappyEyeballs(try ["::1", "10.0.0.1", "::2"].map(Self.address))
-    #expect(machine.start() == [.attempt(0), .wait])
-    #expect(machine.delayPassed() == [.attempt(1), .wait])
+    #expect(machine.start() == [.attempt(0), .wait(0)])
+    #expect(machine.delayPassed(after: 0) == [.attempt(1), .wait(1)])
     #expect(machine.attemptFailed() == [.attempt(2)])
-    #expect(machine.delayPassed() == [])
+    #expect(machine.delayPassed(after: 1) == [])
     #expect(machine.attemptFailed() == [])
     #expect(machine.attemptFailed() == [.giveUp])
     var empty = HappyEyeballs([])
     #expect(empty.start() == [.giveUp])
+  }
+
+  @Test func `the delay of an attempt that failed does not hurry the next one`() throws {
+    var machine = HappyEyeballs(try ["::1", "10.0.0.1", "::2"].map(Self.address))
+    #expect(machine.start() == [.attempt(0), .wait(0)])
+    #expect(machine.attemptFailed() == [.attempt(1), .wait(1)])
+    #expect(machine.delayPassed(after: 0) == [])
+    #expect(machine.delayPassed(after: 1) == [.attempt(2)])
   }
 
   @Test func `a closed first address does not keep a client from the second`() async throws {
@@ -42,6 +50,23 @@ import Testing
       let response = try await client.send(.get("http://name.test:\(addresses[0].port ?? 0)/hello"))
       #expect(response.status == .ok)
     }
+  }
+
+  @Test func `neighbours of one IPv6 subscriber share their connections, others do not`() throws {
+    var configuration = HTTPServer.Configuration(loopbackListen())
+    configuration.maxConnectionsPerAddress = 2
+    let server = HTTPServer(configuration, responder: HTTPServerTests.router())
+    func peer(_ text: String) throws -> SocketAddress { .ip(try Self.address(text), port: 1) }
+    #expect(server.admit(try peer("2001:db8:1:2::1")))
+    #expect(server.admit(try peer("2001:db8:1:2:ffff::2")))
+    #expect(!server.admit(try peer("2001:db8:1:2::3")))
+    #expect(server.admit(try peer("2001:db8:1:3::1")))
+    for _ in 0..<2 { #expect(server.admit(try peer("192.0.2.1"))) }
+    #expect(!server.admit(try peer("192.0.2.1")))
+    #expect(server.admit(try peer("192.0.2.2")))
+    for _ in 0..<5 { #expect(server.admit(try peer("127.0.0.1"))) }
+    server.leave(try peer("2001:db8:1:2::1"))
+    #expect(server.admit(try peer("2001:db8:1:2::3")))
   }
 
   @Test func `nobody listening is one clear error`() async throws {

@@ -2,7 +2,7 @@ import BloomBase
 @testable import BloomNet
 import Testing
 
-@Suite struct EventLoopTests {
+@Suite(.timeLimit(.minutes(1))) struct EventLoopTests {
   func isHere(_ loop: EventLoop) async -> Bool { loop.isCurrent }
   @concurrent func isHereConcurrently(_ loop: EventLoop) async -> Bool { loop.isCurrent }
 
@@ -108,7 +108,7 @@ import Testing
   }
 }
 
-@Suite struct TimerWheelTests {
+@Suite(.timeLimit(.minutes(1))) struct TimerWheelTests {
   final class Entry: WheelEntry {
     var deadline: UInt64?
     var firedAt: [UInt64] = []

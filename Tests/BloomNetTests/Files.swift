@@ -16,5 +16,7 @@ func write(_ identity: TLSIdentity, _ certificate: String, _ key: String) throws
 
 func remove(_ paths: String...) { for path in paths { unsafe unlink(path) } }
 
+func variable(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
+
 func openForReading(_ path: String) -> Int32 { unsafe open(path, O_RDONLY) }
 func closeDescriptor(_ descriptor: Int32) { _ = close(descriptor) }

@@ -3,7 +3,7 @@ import BloomHTTP
 import BloomNet
 import Testing
 
-@Suite struct HTTPServerTests {
+@Suite(.timeLimit(.minutes(1))) struct HTTPServerTests {
   static func router() -> Router {
     var router = Router()
     router.get("/hello") { _ in .text("hello") }
@@ -220,7 +220,7 @@ import Testing
     let idle = try await RawClient.connect(address)
     let busy = try await RawClient.connect(address)
     try await busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-    #expect(try await eventually { started.withLock { $0 } })
+    #expect(try await eventually { started.withLock { $0 } && server.connectionCount == 2 })
     running.cancel()
     #expect(try await idle.readAll() == "")
     let answer = try await busy.readAll()

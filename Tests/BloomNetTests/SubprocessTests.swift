@@ -2,7 +2,7 @@ import BloomBase
 import BloomNet
 import Testing
 
-@Suite struct SubprocessTests {
+@Suite(.timeLimit(.minutes(1))) struct SubprocessTests {
   @Test func `bytes go both ways over descriptor 3 and the exit code is told`() async throws {
     let child = try await Subprocess.start(.init("/bin/sh", ["-c", "head -c 5 <&3 >&3; exit 7"]))
     try await child.send(Array("hello".utf8))

@@ -3,7 +3,7 @@ import BloomHTTP
 import BloomNet
 import Testing
 
-@Suite struct TLSTests {
+@Suite(.timeLimit(.minutes(1))) struct TLSTests {
   static func identity() throws -> TLSIdentity {
     try TLSIdentity.selfSigned(names: ["localhost", "127.0.0.1"])
   }

@@ -3,7 +3,7 @@ import BloomHTTP
 import BloomNet
 import Testing
 
-@Suite struct WebSocketTests {
+@Suite(.timeLimit(.minutes(1))) struct WebSocketTests {
   @Test(arguments: [3, 65_536])
   func `messages of any size come back as they were`(deliveryBytes: Int) async throws {
     try await withMemoryServer(deliveryBytes: deliveryBytes, HTTPServerTests.router()) {

@@ -1,5 +1,6 @@
 import BloomBase
 import BloomCrypto
+import BloomHPKE
 import BloomOpen
 import BloomRecords
 import BloomSeal

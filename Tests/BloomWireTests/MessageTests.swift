@@ -128,7 +128,7 @@ import Testing
     var decoder = OuterRecordDecoder()
     var items: [OuterRecordDecoder.Item] = []
     for start in stride(from: 0, to: body.count, by: size) {
-      decoder.append(body[start..<min(body.count, start + size)])
+      decoder.append(Array(body[start..<min(body.count, start + size)]))
       while let item = try decoder.next() { items.append(item) }
     }
     #expect(items.map(\.record) == Self.outer.map(\.1))
@@ -204,7 +204,7 @@ import Testing
     #expect(bytes.count == Varint.byteCount(value))
     let read = try #require(try Varint.read(bytes, maximum: .max))
     #expect(read.value == value && read.byteCount == bytes.count)
-    #expect(try Varint.read(bytes.dropLast(), maximum: .max) == nil)
+    #expect(try Varint.read(Array(bytes.dropLast()), maximum: .max) == nil)
   }
 
   @Test func `varints that are long or large are refused`() {

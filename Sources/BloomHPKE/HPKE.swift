@@ -1,3 +1,5 @@
+package import BloomCrypto
+
 /// What both sides of one HPKE exchange share: the AEAD, the nonce, the counter, the exporter.
 private struct HPKEContext: ~Copyable, Sendable {
   private let labels: LabeledKDF

@@ -1,4 +1,5 @@
 internal import BloomBase
+package import BloomCrypto
 internal import COpenSSL
 
 /// AES-GCM under one key, NIST SP 800-38D: the key schedule is made once, chunks cost no allocation.
@@ -186,8 +187,8 @@ package struct AESGCM: ~Copyable {
   private static func makeContext(_ key: SecretBytes) throws(CryptoError) -> OpaquePointer {
     let cipher: OpaquePointer
     switch key.count {
-    case 16: unsafe cipher = OpenSSL.aes128GCM
-    case 32: unsafe cipher = OpenSSL.aes256GCM
+    case 16: unsafe cipher = FetchedCipher.aes128GCM
+    case 32: unsafe cipher = FetchedCipher.aes256GCM
     default: throw CryptoError(.wrongLength, "an AES key")
     }
     let context = try unsafe OpenSSL.check(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new")
@@ -223,3 +224,20 @@ package struct AESGCM: ~Copyable {
 
 // The OpenSSL context is reachable through this one owner alone, so it may move between threads.
 extension AESGCM: @unchecked Sendable {}
+
+/// The algorithms fetched once from libcrypto.
+///
+/// A fetch costs microseconds and a lock, so nothing on a request's path may do one.
+private enum FetchedCipher: Sendable {
+  // A fetched EVP_CIPHER is immutable and counted; we never free these. EVP_CIPHER_fetch(3).
+  nonisolated(unsafe) static let aes128GCM = unsafe cipher("AES-128-GCM")
+  // As above.
+  nonisolated(unsafe) static let aes256GCM = unsafe cipher("AES-256-GCM")
+
+  private static func cipher(_ name: String) -> OpaquePointer {
+    guard let cipher = unsafe EVP_CIPHER_fetch(nil, name, nil) else {
+      fatalError("libcrypto has no \(name): install OpenSSL 3 with its default provider")
+    }
+    return unsafe cipher
+  }
+}

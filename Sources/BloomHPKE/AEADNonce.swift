@@ -1,3 +1,5 @@
+package import BloomCrypto
+
 /// A 96-bit AEAD nonce, counted by XOR as in RFC 9180 §5.2 and chunked OHTTP.
 package struct AEADNonce: Hashable, Sendable {
   /// 12.

@@ -1,3 +1,5 @@
+internal import BloomCrypto
+
 /// LabeledExtract and LabeledExpand, RFC 9180 §4.
 struct LabeledKDF: Sendable {
   private let suiteIdentifier: [UInt8]

@@ -1,49 +1,5 @@
-package import BloomBase
+package import BloomCrypto
 internal import COpenSSL
-
-/// A public encryption key, checked when it is made.
-package struct KEMPublicKey: Hashable, Sendable {
-  /// Which mechanism.
-  package let kem: KEM
-  /// The serialized form, RFC 9180 §7.1.1: uncompressed point, or 32 bytes.
-  package let bytes: [UInt8]
-
-  /// Reads a serialized key.
-  ///
-  /// - Throws: `.invalidKey` for a wrong count or a point that is not on the curve.
-  package init(_ kem: KEM, _ bytes: [UInt8]) throws(CryptoError) {
-    switch kem {
-    case .p256: try PrimeCurve.p256.check(point: bytes)
-    case .x25519:
-      guard bytes.count == 32 else { throw CryptoError(.invalidKey, "a public key") }
-    }
-    self.kem = kem
-    self.bytes = bytes
-  }
-
-  /// The first 8 bytes of SHA-256 of the serialized key, as in our key statements.
-  package var keyID: KeyID {
-    var rawValue: UInt64 = 0
-    for byte in SHA256.hash(bytes).prefix(KeyID.byteCount) {
-      rawValue = rawValue << 8 | UInt64(byte)
-    }
-    return KeyID(rawValue)
-  }
-}
-
-/// A private encryption key, wherever it lives: memory, TPM 2.0, Secure Enclave.
-///
-/// Only the Diffie-Hellman step needs the key, so a chip that can do it can receive HPKE.
-package protocol KEMPrivateKey: Sendable {
-  /// The public half.
-  var publicKey: KEMPublicKey { get }
-  /// The raw Diffie-Hellman value with a peer of the same KEM: 32 bytes, x coordinate or u.
-  ///
-  /// May block on hardware. A peer of another KEM is the caller's error.
-  ///
-  /// - Throws: `.invalidKey` when the result is all zero; `.backend` when the key's holder fails.
-  func sharedSecret(with peer: KEMPublicKey) throws(CryptoError) -> SecretBytes
-}
 
 /// A private encryption key in memory, optionally in protected memory.
 ///

@@ -1,0 +1,62 @@
+package import BloomBase
+
+extension CoordinatorProgram {
+  /// The command line.
+  package static let spec = CommandSpec(
+    "darkbloom-coordinator", "connect private requests with the machines that answer them",
+    discussion: """
+      The coordinator knows accounts, load and prices, and relays what it cannot read: requests \
+      are sealed to the machines that answer, answers to the clients that asked.
+      """,
+    subcommands: [
+      CommandSpec(
+        "init", "make a data folder: keys, ledger, first account",
+        options: [
+          data,
+          OptionSpec(
+            "origin", value: "NAME",
+            "the log's name, usually the host name of the network; it cannot change later"),
+        ],
+        examples: [
+          .init(
+            "darkbloom-coordinator init --data /var/lib/darkbloom --origin bloom.example",
+            "set up a network")
+        ]),
+      CommandSpec(
+        "serve", "run the coordinator",
+        discussion: """
+          The first SIGTERM or SIGINT lets running answers end, the second ends at once. \
+          Settings may also stand in settings.json5 of the data folder.
+          """,
+        options: [
+          data,
+          OptionSpec(
+            "listen", value: "HOST:PORT", "where to listen, default 127.0.0.1:8640", repeats: true),
+          OptionSpec("tls-certificate", value: "FILE", "PEM chain; without it plain HTTP"),
+          OptionSpec("tls-key", value: "FILE", "PEM key of the certificate"),
+          OptionSpec("catalog", value: "DIR", "folder of *.manifest files for clients"),
+          OptionSpec(
+            "tier", value: "TIER", "the weakest evidence that machines may give",
+            choices: ["software", "paired", "measured", "hardware"]),
+          OptionSpec(
+            "local",
+            "for the programs of this machine alone: sets up what is missing and writes local.json"),
+          OptionSpec(
+            "log", value: "LEVEL", "what is logged",
+            choices: ["debug", "info", "warning", "error"]),
+        ],
+        examples: [
+          .init(
+            "darkbloom-coordinator serve --data /var/lib/darkbloom --listen 127.0.0.1:8640",
+            "serve behind a proxy that ends TLS")
+        ]),
+    ])
+
+  private static let data = OptionSpec(
+    "data", value: "DIR", "the data folder", environment: "DARKBLOOM_DATA")
+
+  /// The settings that flags, environment and `settings.json5` may give.
+  static let settings: Set<String> = [
+    "origin", "listen", "tls.certificate", "tls.key", "catalog", "tier", "log",
+  ]
+}

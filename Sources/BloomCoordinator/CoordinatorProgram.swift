@@ -1,0 +1,178 @@
+package import BloomBase
+internal import BloomCrypto
+internal import BloomNet
+internal import BloomPlatform
+internal import BloomRecords
+internal import BloomStore
+
+/// The program `darkbloom-coordinator`: command line in, exit code out.
+package enum CoordinatorProgram: Sendable {
+  /// The program's version.
+  package static let version = "1.0.0"
+
+  /// Runs one command to its end.
+  ///
+  /// - Parameters:
+  ///   - arguments: Without the program's name.
+  ///   - environment: The process's environment.
+  /// - Returns: The code to exit with; errors have been written to standard error.
+  package static func run(
+    _ arguments: [String], environment: [String: String]
+  ) async -> ExitCode {
+    do {
+      switch try CommandParser.parse(
+        arguments, environment: environment, spec, version: "\(spec.name) \(version)")
+      {
+      case .print(let text): print(text)
+      case .run(let command): try await run(command, environment)
+      }
+      return .done
+    } catch {
+      ProcessEnvironment.complain("\(spec.name): \(error.safeDescription)")
+      return code(of: error)
+    }
+  }
+
+  private static func code(of error: any Error) -> ExitCode {
+    switch error {
+    case is UsageError: .badUsage
+    case is ConfigurationError: .badConfiguration
+    case let error as NetError where error.code == .listenFailed: .unavailable
+    case let error as NetError where error.code == .badCertificate: .badConfiguration
+    case CoordinatorFolder.Problem.notInitialised: .badConfiguration
+    case let error as StoreError where error.code == .unavailable: .tryAgain
+    default: .failed
+    }
+  }
+
+  private static func run(_ command: ParsedCommand, _ environment: [String: String]) async throws {
+    guard let path = command.value("data") else {
+      throw UsageError("--data is needed: the folder of this coordinator")
+    }
+    let folder = try CoordinatorFolder(path)
+    switch command.path {
+    case ["init"]: try await initialise(folder, origin: command.value("origin") ?? "darkbloom")
+    default: try await serve(folder, command, environment)
+    }
+  }
+
+  // MARK: init
+
+  private static func initialise(_ folder: CoordinatorFolder, origin: String) async throws {
+    try check(origin: origin)
+    let key = try folder.initialise(origin: origin)
+    let store = try await folder.openStore()
+    let accounts = Accounts(store: store)
+    let now = SystemTime().unixTime()
+    let apiKey: String
+    do {
+      try await accounts.ensure(admin, name: "admin", credit: .zero, now: now)
+      apiKey = try await accounts.addKey(for: admin, name: "first", now: now)
+    } catch {
+      await store.close()
+      throw error
+    }
+    await store.close()
+    let public_ = Hex.encode(key.verifyingKey.bytes)
+    print("log      \(origin)")
+    print("log key  \(public_)")
+    print("account  \(admin)")
+    print("API key  \(apiKey)")
+    print("The API key is shown only now. Keep a copy of log.key: clients trust no other.")
+    print("To join, after `serve`:  darkbloom join https://HOST --origin \(origin) --key \(public_)")
+  }
+
+  static func check(origin: String) throws {
+    guard ShortName(origin) != nil else {
+      throw UsageError("--origin must be 1…48 characters of a-z A-Z 0-9 . _ : / -")
+    }
+  }
+
+  private static func account(_ name: String) -> AccountID {
+    guard let account = AccountID(name) else { fatalError("not an account name: \(name)") }
+    return account
+  }
+
+  static let admin = account("admin")
+  static let local = account("local")
+  /// What the account of one's own machine may spend: its work is its own, so it is never short.
+  static let localCredit = Micros(1_000_000_000_000)
+
+  // MARK: serve
+
+  private static func serve(
+    _ folder: CoordinatorFolder, _ command: ParsedCommand, _ environment: [String: String]
+  ) async throws {
+    let isLocal = command.has("local")
+    let key: SigningKey
+    do {
+      key = try folder.logKey()
+    } catch CoordinatorFolder.Problem.notInitialised where isLocal {
+      key = try folder.initialise(origin: "local")
+    }
+    let settings = try ServeSettings(command, environment, folder)
+    if isLocal { try settings.checkLocal() }
+    let log = Log("coordinator", minimum: settings.logLevel, sink: StandardErrorLog())
+    let leafLog = LeafLog(folder.folder)
+    let leaves = try await leafLog.load()
+    let store = try await folder.openStore()
+    let apiKey = isLocal ? try await localKey(folder, store) : nil
+    let catalog = ManifestCatalog(folder: try settings.catalog.map { try PrivateFolder(making: $0) })
+    catalog.reload()
+    var configuration = CoordinatorService.Configuration(
+      listen: settings.listen, tls: settings.tls, origin: settings.origin,
+      minimumTier: settings.tier)
+    if isLocal { configuration.defaultOwner = local }
+    let service = CoordinatorService(
+      configuration: configuration, store: store, logKey: key, leaves: leaves, leafLog: leafLog,
+      catalog: catalog, log: log)
+    do {
+      try await ShutdownSignal().run {
+        try await serve(service) { addresses in
+          for address in addresses {
+            ProcessEnvironment.complain("\(spec.name): listening on \(settings.url(of: address))")
+          }
+          guard let apiKey, let first = addresses.first else { return }
+          try folder.write(
+            CoordinatorFolder.Notice(
+              origin: settings.origin, logKey: key.verifyingKey.bytes, apiKey: apiKey,
+              url: settings.url(of: first)))
+        }
+      }
+    } catch {
+      await store.close()
+      throw error
+    }
+    await store.close()
+    log.info("stopped")
+  }
+
+  /// Runs a service and says where it listens.
+  private static func serve(
+    _ service: CoordinatorService, _ announce: @Sendable ([SocketAddress]) throws -> Void
+  ) async throws {
+    let running = Task { try await service.run() }
+    try await withTaskCancellationHandler {
+      // When it cannot listen, `run` says why.
+      if let addresses = try? await service.server.boundAddresses() { try announce(addresses) }
+      try await running.value
+    } onCancel: {
+      running.cancel()
+    }
+  }
+
+  /// The key of the account `local`, the one of before if it is still good.
+  private static func localKey(
+    _ folder: CoordinatorFolder, _ store: LedgerStore
+  ) async throws -> String {
+    let accounts = Accounts(store: store)
+    let now = SystemTime().unixTime()
+    try await accounts.ensure(local, name: "this machine", credit: localCredit, now: now)
+    if let known = folder.notice()?.apiKey,
+      accounts.account(authorization: "Bearer \(known)") == local
+    {
+      return known
+    }
+    return try await accounts.addKey(for: local, name: "local", now: now)
+  }
+}

@@ -1,0 +1,38 @@
+package import BloomBase
+package import BloomPlatform
+
+/// The leaf hashes of the directory's log on disk, 32 bytes each, oldest first.
+///
+/// A leaf is kept before its snapshot is shown to anybody: a restart never takes history back.
+package actor LeafLog {
+  private nonisolated let executor = ThreadExecutor(name: "directory-log")
+  private let folder: PrivateFolder
+  private static let name = "directory.log"
+
+  /// Runs on a thread of its own, since disks block.
+  nonisolated package var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  /// Keeps the log in a folder.
+  package init(_ folder: PrivateFolder) { self.folder = folder }
+
+  deinit { executor.stop() }
+
+  /// All leaves; what a crash cut off was never shown and is dropped.
+  ///
+  /// - Throws: `PrivateFolderError` when the file cannot be read.
+  package func load() throws -> [Digest] {
+    let bytes = try folder.read(Self.name, limitBytes: 1 << 30) ?? []
+    let whole = bytes.count - bytes.count % Digest.byteCount
+    if whole != bytes.count { try folder.replace(Self.name, with: Array(bytes[..<whole])) }
+    return stride(from: 0, to: whole, by: Digest.byteCount).compactMap {
+      Digest(bytes[$0..<$0 + Digest.byteCount])
+    }
+  }
+
+  /// Adds a leaf and returns when it survives a power loss.
+  ///
+  /// - Throws: `PrivateFolderError` when it was not kept.
+  package func append(_ leaf: Digest) throws { try folder.append(Self.name, leaf.bytes) }
+}

@@ -1,0 +1,87 @@
+internal import BloomBase
+internal import BloomNet
+internal import BloomRecords
+
+/// What `serve` was told by flags, environment and `settings.json5`.
+struct ServeSettings: Sendable {
+  let origin: String
+  let listen: [HTTPServer.Listen]
+  let tls: TLSServerConfiguration?
+  let catalog: String?
+  let tier: BloomRecords.Tier
+  let logLevel: LogLevel
+
+  /// Reads and checks.
+  ///
+  /// - Throws: `ConfigurationError`, `UsageError`, or what reading the file throws.
+  init(
+    _ command: ParsedCommand, _ environment: [String: String], _ folder: CoordinatorFolder
+  ) throws {
+    var flags: [String: String] = [:]
+    let listening = command.all("listen")
+    if !listening.isEmpty { flags["listen"] = listening.joined(separator: ",") }
+    for (flag, name) in [
+      ("tls-certificate", "tls.certificate"), ("tls-key", "tls.key"), ("catalog", "catalog"),
+      ("tier", "tier"), ("log", "log"),
+    ] {
+      if let value = command.value(flag) { flags[name] = value }
+    }
+    let values = try Configuration(
+      known: CoordinatorProgram.settings, flags: flags, environment: environment,
+      file: try folder.settings(), fileName: CoordinatorFolder.settingsName)
+    origin = try values.string("origin") ?? "darkbloom"
+    try CoordinatorProgram.check(origin: origin)
+    listen = try (values.strings("listen") ?? ["127.0.0.1:8640"]).map { try Self.listen($0) }
+    switch (try values.string("tls.certificate"), try values.string("tls.key")) {
+    case (nil, nil): tls = nil
+    case (let certificate?, let key?):
+      tls = TLSServerConfiguration(identity: .files(certificate: certificate, key: key))
+    default: throw ConfigurationError("tls.certificate and tls.key must be given together")
+    }
+    catalog = try values.string("catalog")
+    let tierName = try values.string("tier") ?? "software"
+    guard let tier = Self.tiers[tierName] else {
+      throw ConfigurationError("tier must be software, paired, measured or hardware")
+    }
+    self.tier = tier
+    guard let level = LogLevel(name: try values.string("log") ?? "info") else {
+      throw ConfigurationError("log must be debug, info, warning or error")
+    }
+    logLevel = level
+  }
+
+  private static let tiers: [String: BloomRecords.Tier] = [
+    "software": .software, "paired": .paired, "measured": .measured, "hardware": .hardware,
+  ]
+
+  /// Reads `HOST:PORT`, `[ADDRESS]:PORT`, `:PORT` or `unix:PATH`.
+  static func listen(_ text: String) throws -> HTTPServer.Listen {
+    if text.hasPrefix("unix:/") { return .unix(path: String(text.dropFirst(5))) }
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+      (0...65_535).contains(port)
+    else { throw ConfigurationError("listen must be HOST:PORT or unix:/PATH") }
+    var host = text[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+    return .tcp(host: host.isEmpty ? "::" : String(host), port: port)
+  }
+
+  /// Throws unless only programs of this machine can connect.
+  func checkLocal() throws {
+    for place in listen {
+      guard case .tcp(let host, _) = place else { continue }
+      guard host == "localhost" || IPAddress(host)?.isLoopback == true else {
+        throw ConfigurationError(
+          "--local takes any machine that connects as your own: listen on 127.0.0.1 only")
+      }
+    }
+  }
+
+  /// What clients of this machine connect to.
+  func url(of address: SocketAddress) -> String {
+    let scheme = tls == nil ? "http" : "https"
+    guard case .ip(let ip, let port) = address, ip.bytes.allSatisfy({ $0 == 0 }) else {
+      return address.port == nil ? "\(address)" : "\(scheme)://\(address)"
+    }
+    return "\(scheme)://localhost:\(port)"
+  }
+}

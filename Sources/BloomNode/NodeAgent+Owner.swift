@@ -1,0 +1,75 @@
+internal import BloomBase
+internal import BloomLink
+internal import BloomModels
+internal import BloomWire
+
+extension NodeAgent {
+  /// Sets how much of the machine the network may have.
+  ///
+  /// Below `polite` nothing new is taken and what runs goes back when the grace is over; at `away`
+  /// the workers end then, which frees the weights.
+  package func set(_ order: ServiceOrder) {
+    guard order != self.order, !isStopping else { return }
+    self.order = order
+    log.info("level changed", ["level": .count(order.level.rawValue)])
+    let now = time.now()
+    stopEnd = nil
+    switch order.level {
+    case .serve, .polite:
+      jobs.closed = nil
+      jobs.limit = order.level == .polite ? 1 : nil
+      graceEnd = nil
+    case .drain, .away:
+      jobs.closed = order.reason ?? .paused
+      graceEnd = now + order.grace
+      perform(machine.say(.draining(jobs.closed ?? .paused)))
+      endGrace(now)
+    }
+    report()
+    wakeAll()
+    reschedule()
+  }
+
+  /// Gives back what still runs when its time is over, and ends workers that do not let go.
+  func endGrace(_ now: Instant) {
+    if let end = graceEnd, now >= end || jobs.count == 0 {
+      graceEnd = nil
+      perform(jobs.handBackAll(order.reason ?? .paused))
+      stopEnd = now + (order.level == .away ? .milliseconds(500) : Limits.stopping)
+    }
+    guard let end = stopEnd, now >= end || jobs.count == 0 else { return }
+    stopEnd = nil
+    for (model, worker) in workers where worker.outbox != nil {
+      guard order.level == .away || jobs.isWorking(model) else { continue }
+      worker.outbox?.finish(dropping: true)
+    }
+  }
+
+  /// What the agent does now.
+  package func status() -> NodeStatus {
+    let link: NodeStatus.Link =
+      if isStopping {
+        .stopping
+      } else if machine.isOpen {
+        .open
+      } else if record == nil {
+        .waitingForWorker
+      } else {
+        isProving ? .proving : .connecting
+      }
+    let list = workers.values.map { worker in
+      NodeStatus.Worker(
+        model: worker.model.id, name: worker.model.manifest.name, state: worker.state,
+        permille: worker.permille, isCrashLooping: worker.isCrashLooping,
+        failure: worker.failure, slots: worker.offer?.ready.slots ?? 0,
+        active: jobs.count(of: worker.model.id),
+        decodeMilliTokensPerSecond: worker.capacity?.decodeMilliTokensPerSecond ?? 0,
+        prefillMilliTokensPerSecond: worker.capacity?.prefillMilliTokensPerSecond ?? 0,
+        protections: worker.offer?.ready.facts ?? [])
+    }
+    return NodeStatus(
+      node: nodeID, order: order, link: link, isBound: machine.isOpen && exporter != nil,
+      workers: list.sorted { $0.name < $1.name }, counts: jobs.counts, earned: earned,
+      unconfirmedReceipts: machine.unconfirmedCount, standing: standing)
+  }
+}

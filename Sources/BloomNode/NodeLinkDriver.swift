@@ -1,0 +1,107 @@
+internal import BloomBase
+internal import BloomCrypto
+internal import BloomHTTP
+internal import BloomNet
+internal import BloomWire
+
+/// Keeps one link to one of the coordinators: connects, carries messages, comes back.
+struct NodeLinkDriver: Sendable {
+  /// Bytes that may wait for the coordinator: the credit of all streams, and control.
+  static let outboxBytes = 160 << 20
+
+  let coordinators: [HTTPURL]
+  let client: HTTPClient
+  let agent: NodeAgent
+  let loop: EventLoop
+  let log: Log
+
+  /// Runs until the agent stops or the task is cancelled.
+  ///
+  /// Coordinators are tried in order; after a link that was open the first is tried first again.
+  func run() async {
+    var backoff = RetryBackoff(first: .milliseconds(500), longest: .seconds(60))
+    var random = SecureRandom()
+    var index = 0
+    while await agent.untilRecord() {
+      var ending = LinkEnding(wasOpen: false, retryAfter: nil)
+      do {
+        ending = try await connect(to: coordinators[index])
+      } catch {
+        if Task.isCancelled { return }
+        log.warning("coordinator not reached", ["reason": .error(error), "number": .count(index)])
+      }
+      if ending.wasOpen {
+        backoff.succeeded()
+        index = 0
+      } else {
+        index = (index + 1) % coordinators.count
+      }
+      var delay = backoff.failed(using: &random)
+      // The coordinator's wish counts from now; a tenth more keeps its nodes apart.
+      if let wish = ending.retryAfter { delay = wish + min(wish / 10, delay) }
+      await agent.linkWaits(delay)
+      // Cancelled means that the agent stops, which the loop's condition sees.
+      try? await loop.sleep(for: delay)
+      if Task.isCancelled { return }
+    }
+  }
+
+  private func connect(to url: HTTPURL) async throws -> LinkEnding {
+    var options = WebSocketOptions()
+    options.limits.maxMessageBytes = Limits.controlMessage
+    // The link's own machine asks for signs of life.
+    options.pingInterval = nil
+    options.idleTimeout = nil
+    let socket = try await client.webSocket(url, options: options)
+    let outbox = TwoLaneQueue(byteLimit: Self.outboxBytes)
+    let pings = TwoLaneQueue(byteLimit: 1_024)
+    await agent.connected(outbox: outbox, pings: pings, exporter: socket.tls?.exporter)
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await write(outbox, to: socket) }
+      group.addTask { await read(socket) }
+      group.addTask { await ping(pings, socket) }
+      await group.next()
+      outbox.finish(dropping: true)
+      pings.finish(dropping: true)
+      group.cancelAll()
+    }
+    await socket.close()
+    return await agent.disconnected()
+  }
+
+  private func read(_ socket: WebSocket) async {
+    do {
+      while let message = try await socket.receive() {
+        guard case .binary(let bytes) = message else { return }
+        await agent.received(bytes)
+      }
+    } catch {
+      return  // the link ends whatever the reason; the driver connects again
+    }
+  }
+
+  private func write(_ outbox: TwoLaneQueue, to socket: WebSocket) async {
+    while true {
+      let batch = await outbox.next()
+      if batch.isEmpty { return }
+      for message in batch {
+        do { try await socket.send(message) } catch { return }  // as in read
+      }
+    }
+  }
+
+  private func ping(_ pings: TwoLaneQueue, _ socket: WebSocket) async {
+    while !(await pings.next()).isEmpty {
+      // Without a pong the machine's own deadline ends the link.
+      if (try? await socket.ping()) != nil { await agent.heard() }
+    }
+  }
+}
+
+/// How a connection went.
+struct LinkEnding: Sendable, Equatable {
+  /// Whether the coordinator had said welcome.
+  var wasOpen: Bool
+  /// When it wants to see the node again.
+  var retryAfter: Duration?
+}

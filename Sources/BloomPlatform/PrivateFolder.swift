@@ -1,0 +1,142 @@
+public import BloomBase
+
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
+/// Why a file of a private folder could not be used.
+public struct PrivateFolderError: PublicError, Equatable {
+  /// What failed and why, by errno(3); names no path.
+  public let publicDescription: String
+
+  init(_ what: String, _ code: Int32) {
+    publicDescription = "cannot \(what): \(unsafe String(cString: strerror(code)))"
+  }
+}
+
+/// A folder of mode 0700 with small files that only their owner may read.
+///
+/// Calls block for as long as the disk takes.
+public struct PrivateFolder: Sendable {
+  /// Where it is.
+  public let path: String
+
+  /// Makes the folder and those above it if they are missing.
+  ///
+  /// - Throws: ``PrivateFolderError`` when that is not possible.
+  public init(making path: String) throws(PrivateFolderError) {
+    self.path = path
+    try Self.make(path)
+  }
+
+  private static func make(_ path: String) throws(PrivateFolderError) {
+    if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+    let code = errno
+    guard code == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+      throw PrivateFolderError("make the folder", code)
+    }
+    try make(String(path[..<slash]))
+    guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else {
+      throw PrivateFolderError("make the folder", errno)
+    }
+  }
+
+  /// The full path of a file in it.
+  public func path(of name: String) -> String { "\(path)/\(name)" }
+
+  /// Names in the folder with an ending, sorted; hidden ones are left out.
+  ///
+  /// - Throws: ``PrivateFolderError`` when it cannot be read.
+  public func names(endingWith suffix: String = "") throws(PrivateFolderError) -> [String] {
+    guard let folder = unsafe opendir(path) else {
+      throw PrivateFolderError("list a folder", errno)
+    }
+    defer { unsafe closedir(folder) }
+    var names: [String] = []
+    while let entry = unsafe readdir(folder) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        unsafe String(cString: UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
+      }
+      if !name.hasPrefix("."), name.hasSuffix(suffix) { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// A file's bytes; `nil` when there is none.
+  ///
+  /// - Throws: ``PrivateFolderError`` when it cannot be read or is longer than the limit.
+  public func read(_ name: String, limitBytes: Int) throws(PrivateFolderError) -> [UInt8]? {
+    let file = unsafe open(path(of: name), O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else {
+      if errno == ENOENT { return nil }
+      throw PrivateFolderError("open a file", errno)
+    }
+    defer { close(file) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = unsafe pread(file, &chunk, chunk.count, off_t(bytes.count))
+      if count == 0 { return bytes }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw PrivateFolderError("read a file", errno) }
+      guard bytes.count + count <= limitBytes else {
+        throw PrivateFolderError("read a file", EFBIG)
+      }
+      bytes.append(contentsOf: chunk[..<count])
+    }
+  }
+
+  /// Writes a file of mode 0600 so that a crash leaves the old or the new one, whole.
+  ///
+  /// - Throws: ``PrivateFolderError`` when it was not kept.
+  public func replace(_ name: String, with bytes: [UInt8]) throws(PrivateFolderError) {
+    let target = path(of: name)
+    let draft = path(of: ".\(name).\(getpid())")
+    _ = unsafe unlink(draft)
+    try write(bytes, to: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
+    #if canImport(Glibc)
+    let code = unsafe Glibc.rename(draft, target)
+    #else
+    let code = unsafe Darwin.rename(draft, target)
+    #endif
+    guard code == 0 else { throw PrivateFolderError("rename a file", errno) }
+    synchronizeNames()
+  }
+
+  /// Adds bytes to the end of a file of mode 0600; they survive a power loss.
+  ///
+  /// - Throws: ``PrivateFolderError`` when they were not kept, or only in part.
+  public func append(_ name: String, _ bytes: [UInt8]) throws(PrivateFolderError) {
+    try write(bytes, to: path(of: name), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC)
+  }
+
+  private func write(_ bytes: [UInt8], to path: String, _ flags: Int32) throws(PrivateFolderError) {
+    let file = unsafe open(path, flags, 0o600)
+    guard file >= 0 else { throw PrivateFolderError("make a file", errno) }
+    defer { close(file) }
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = unsafe rest.withUnsafeBytes { bytes in
+        #if canImport(Glibc)
+        unsafe Glibc.write(file, bytes.baseAddress, bytes.count)
+        #else
+        unsafe Darwin.write(file, bytes.baseAddress, bytes.count)
+        #endif
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw PrivateFolderError("write a file", errno) }
+      rest = rest.dropFirst(count)
+    }
+    guard fsync(file) == 0 else { throw PrivateFolderError("keep a file", errno) }
+  }
+
+  /// The new name survives a power loss as well; where folders cannot be synced it may not.
+  private func synchronizeNames() {
+    let folder = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard folder >= 0 else { return }
+    _ = fsync(folder)
+    close(folder)
+  }
+}

@@ -1,0 +1,43 @@
+import BloomBase
+import BloomNet
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+@Suite(.timeLimit(.minutes(1))) struct ShutdownTests {
+  @Test func `the first signal cancels the service and lets it drain`() async {
+    await #expect(processExitsWith: .exitCode(7)) {
+      let signal = ShutdownSignal()
+      try await EventLoopGroup.shared.loops[0].run {}  // the loop watches from here on
+      try await signal.run {
+        kill(getpid(), SIGTERM)
+        try? await Task.sleep(for: .seconds(600))
+        exit(Task.isCancelled ? 7 : 1)
+      }
+    }
+  }
+
+  @Test func `the second signal ends the process at once`() async {
+    await #expect(processExitsWith: .exitCode(128 + SIGINT)) {
+      let signal = ShutdownSignal()
+      try await EventLoopGroup.shared.loops[0].run {}
+      kill(getpid(), SIGINT)
+      await signal.wait()
+      kill(getpid(), SIGINT)
+      try await Task.sleep(for: .seconds(600))
+    }
+  }
+
+  @Test func `waiting ends with the task that waits`() async throws {
+    await #expect(processExitsWith: .success) {
+      let signal = ShutdownSignal()
+      let waiting = Task { await signal.wait() }
+      waiting.cancel()
+      await waiting.value
+    }
+  }
+}

@@ -1,0 +1,283 @@
+import BloomAPI
+import BloomBase
+import BloomClient
+import BloomCoordinator
+import BloomCrypto
+import BloomEngine
+import BloomHTTP
+import BloomLedger
+import BloomModels
+import BloomNet
+import BloomRecords
+import BloomStore
+import BloomWire
+import Testing
+
+@testable import BloomNode
+@testable import BloomWorker
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// A folder that is gone with its owner.
+final class TemporaryFolder: Sendable {
+  let path: String
+
+  init() throws {
+    path = "/tmp/bn-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+    _ = try StateFolder(creating: path)
+  }
+
+  deinit { Self.remove(path) }
+
+  private static func remove(_ path: String) {
+    guard let folder = unsafe opendir(path) else { return }
+    while let entry = unsafe readdir(folder) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) {
+          unsafe String(cString: $0)
+        }
+      }
+      if name == "." || name == ".." { continue }
+      if unsafe unlink("\(path)/\(name)") != 0 { remove("\(path)/\(name)") }
+    }
+    unsafe closedir(folder)
+    unsafe rmdir(path)
+  }
+}
+
+/// A model without files that exist; workers of these tests do not read them.
+func testModel(_ name: String = "scripted:1") throws -> NodeModel {
+  let file = ModelManifest.File(role: .weights, name: "w.gguf", sha256: .zero, byteCount: 1)
+  let manifest = ModelManifest(
+    name: name, kind: .chat, files: [file], licence: "", contextTokens: 4_096, weightBytes: 1,
+    contextBytesPerToken: 1)
+  return try NodeModel(manifest: manifest, paths: ["/nowhere/w.gguf"])
+}
+
+/// Runs the worker's own code in this process, over a socket pair, with a scripted engine.
+///
+/// Everything but lock-down and the engine is as in the real program: keys, opening, sealing.
+final class InProcessLauncher: WorkerLauncher {
+  struct State: Sendable {
+    var launches = 0
+    var running: [Task<Void, Never>] = []
+    var ends: [Int32] = []
+  }
+
+  let state = Locked(State())
+  private let script: Locked<ScriptedEngine.Script>
+
+  init(_ script: ScriptedEngine.Script = ScriptedEngine.Script()) { self.script = Locked(script) }
+
+  var launches: Int { state.withLock { $0.launches } }
+
+  func setScript(_ new: ScriptedEngine.Script) { script.withLock { $0 = new } }
+
+  /// As `kill -9`: the worker's end of the channel is gone at once.
+  func killAll() {
+    for end in state.withLock({ $0.ends }) { shutdown(end, Int32(SHUT_RDWR)) }
+  }
+
+  func launch(_ model: NodeModel) async throws -> (any WorkerChannel, descriptors: [Int32]) {
+    var ends: [Int32] = [0, 0]
+    #if canImport(Glibc)
+    let kind = Int32(SOCK_STREAM.rawValue)
+    #else
+    let kind = SOCK_STREAM
+    #endif
+    guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
+      throw NodeError(.worker, "no socket pair")
+    }
+    let (mine, theirs) = (ends[0], ends[1])
+    let engine = ScriptedEngine(script: script.withLock { $0 })
+    let task = Task {
+      await Self.work(theirs, engine)
+      close(theirs)
+      await engine.stop()
+    }
+    state.withLock {
+      $0.launches += 1
+      $0.running.append(task)
+      $0.ends.append(theirs)
+    }
+    let channel = InProcessChannel(
+      channel: try await ParentChannel.open(descriptor: mine), descriptor: mine, task: task)
+    return (channel, [4])
+  }
+
+  private static func work(_ descriptor: Int32, _ engine: ScriptedEngine) async {
+    do {
+      // Blocks a thread of the pool for as long as the agent takes to write one message.
+      guard case .load(let order)? = try ChannelReader.first(descriptor: descriptor) else { return }
+      let model = ModelID(SHA256.digest(order.manifest))
+      let keyring = SealedKeyring(
+        SealedKeyring.Identity(
+          node: order.node, model: model, release: order.release,
+          engine: SHA256.digest(Array(engine.identity.text.utf8))), arena: try SecretArena())
+      let worker = try Worker(
+        descriptor: descriptor,
+        facts: Worker.Facts(model: model, protections: ["no-network"], filter: .zero),
+        policy: order.policy, engine: engine, keyring: keyring, time: SystemTime())
+      try await worker.run()
+    } catch {
+      return  // the agent sees the end of the channel
+    }
+  }
+}
+
+private struct InProcessChannel: WorkerChannel {
+  let channel: ParentChannel
+  let descriptor: Int32
+  let task: Task<Void, Never>
+
+  func send(_ bytes: [UInt8]) async throws { try await channel.send(bytes) }
+  func receive() async throws -> [UInt8]? { try await channel.receive() }
+  func close() async {
+    shutdown(descriptor, Int32(SHUT_RDWR))
+    await task.value
+  }
+}
+
+/// A coordinator, a node and a client in one process; sockets and processes apart, all is real.
+struct TestNetwork: Sendable {
+  let memory: MemoryNetwork
+  let store: LedgerStore
+  let launcher: InProcessLauncher
+  let client: PrivateInference
+  let model: NodeModel
+  let node: Task<Void, any Error>
+  let folder: TemporaryFolder
+
+  /// The agent's status through its local socket.
+  func status() async throws -> JSONValue {
+    try await NodeConsoleClient(socket: "\(folder.path)/s").ask(.status)
+  }
+
+  /// Waits until a condition on the status holds; fails the test after 20 s.
+  func until(_ what: String, _ holds: (JSONValue) -> Bool) async throws {
+    var last: JSONValue?
+    for _ in 0..<400 {
+      if let status = try? await status() {
+        if holds(status) { return }
+        last = status
+      }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    let text = last.map { String(decoding: $0.encoded, as: UTF8.self) } ?? "no status"
+    throw NodeError(.worker, "never \(what): \(text)")
+  }
+
+  /// Waits until the client can ask the model.
+  func untilServed() async throws {
+    var last = "no model"
+    for _ in 0..<400 {
+      do {
+        if !(try await client.models()).isEmpty { return }
+      } catch {
+        last = "\(error)"
+      }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    throw NodeError(.worker, "the client never saw the model: \(last)")
+  }
+
+  /// One answer's text and end.
+  func ask(_ text: String = "hello", maxTokens: Int = 24) async throws -> Answer {
+    let body = """
+      {"model":"\(model.manifest.name)","max_tokens":\(maxTokens),"temperature":0,"seed":7,
+       "messages":[{"role":"user","content":"\(text)"}]}
+      """
+    let running = try await client.begin(try ChatRequest.parse(Array(body.utf8)))
+    var answer = Answer()
+    while let output = await running.next() {
+      switch output {
+      case .tokens(let frame):
+        answer.tokens += frame.tokens.count
+        for case .content(let piece) in frame.deltas { answer.text += piece }
+      case .finished(let usage): answer.usage = usage
+      case .failed(let failure, let sealed):
+        answer.failure = "\(failure) \(String(describing: sealed))"
+      case .embedding, .json: break
+      }
+    }
+    answer.parts = await running.facts().parts
+    answer.node = await running.facts().node
+    return answer
+  }
+
+  struct Answer: Sendable {
+    var text = ""
+    var tokens = 0
+    var usage: BloomWire.Usage?
+    var failure: String?
+    var parts = 0
+    var node: NodeID?
+  }
+}
+
+/// Runs a body against a fresh network.
+func withNetwork(
+  script: ScriptedEngine.Script = ScriptedEngine.Script(),
+  _ body: @Sendable (TestNetwork) async throws -> Void
+) async throws {
+  let memory = MemoryNetwork()
+  let store = try await LedgerStore.open(MemoryBackend(), clock: SystemTime())
+  let user = try #require(AccountID("user"))
+  let (key, row) = Accounts.makeKey(for: user, name: "test", now: SystemTime().unixTime())
+  try await store.write([
+    .put(AccountRecord(account: user, name: "user", createdAt: UnixTime(1))),
+    .put(row),
+  ])
+  try await store.apply(.deposit(key: "d", user, Micros(1_000_000_000)))
+  let model = try testModel()
+  let logKey = try SigningKey.generate(.ed25519)
+  let recent = RecentLog()
+  let log = Log("test", sink: recent)
+  let coordinator = CoordinatorService(
+    configuration: CoordinatorService.Configuration(
+      listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner"),
+      publishEvery: .milliseconds(100)),
+    store: store, logKey: logKey, catalog: [model.id: model.manifest.encoded], log: log)
+  let serving = Task { try await coordinator.run() }
+  _ = try await coordinator.server.boundAddresses()
+  let folder = try TemporaryFolder()
+  var settings = NodeService.Configuration(
+    dataFolder: "\(folder.path)/data", coordinators: ["http://coordinator"], models: [model])
+  settings.consoleSocket = "\(folder.path)/s"
+  settings.client.memory = memory
+  settings.drainTime = .seconds(2)
+  let launcher = InProcessLauncher(script)
+  let service = NodeService(configuration: settings, log: log, launcher: launcher)
+  let node = Task { try await service.run() }
+  var web = HTTPClient.Configuration()
+  web.memory = memory
+  let access = CoordinatorClient(
+    base: "http://coordinator", apiKey: key, http: HTTPClient(web))
+  let view = NetworkView(
+    coordinator: access,
+    verifier: try DirectoryVerifier(origin: "test", key: logKey.verifyingKey.bytes),
+    policy: TierPolicy(minimum: .software), time: SystemTime(), log: log)
+  var options = PrivateInference.Configuration()
+  options.candidates = 1
+  let network = TestNetwork(
+    memory: memory, store: store, launcher: launcher,
+    client: PrivateInference(
+      configuration: options, network: view, coordinator: access, time: SystemTime()),
+    model: model, node: node, folder: folder)
+  var failure: (any Error)?
+  do {
+    try await body(network)
+  } catch {
+    failure = error
+    for entry in recent.recent { print(entry.text) }
+  }
+  node.cancel()
+  _ = await node.result
+  serving.cancel()
+  _ = await serving.result
+  if let failure { throw failure }
+}

@@ -1,0 +1,146 @@
+import BloomBase
+import BloomHTTP
+import BloomNet
+import BloomPlatform
+import BloomWire
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+/// One real network, real weights, real sealing, real sockets: what the README promises.
+@Suite(.serialized, .timeLimit(.minutes(10))) struct PrivateAnswerTests {
+  static func chat(
+    _ model: String, _ text: String, _ extra: KeyValuePairs<String, JSONValue> = [:]
+  ) -> JSONValue {
+    var members: [JSONValue.Member] = [
+      .init("model", .string(model)),
+      .init(
+        "messages",
+        .array([.members(["role": .string("user"), "content": .string(text)])])),
+    ]
+    members += extra.map { .init($0.key, $0.value) }
+    return .object(members)
+  }
+
+  @Test func `a fresh network answers privately and stops cleanly`() async throws {
+    let network = try await LocalNetwork.start()
+    do {
+      let models = try await network.get("/v1/models")["data"]?.items ?? []
+      let model = try #require(models.first?["id"]?.string)
+      try await answers(network, model)
+      try await streams(network, model)
+      try await embeds(network, models.compactMap { $0["id"]?.string })
+      try await refuses(network, model)
+      try await pythonPackages(network, model)
+    } catch {
+      _ = try await network.stop()
+      throw error
+    }
+    let exit = try await network.stop()
+    #expect(exit == Subprocess.Exit(code: 0, signal: 0))
+  }
+
+  /// A greedy answer is the same each time, names its machine and counts its tokens.
+  private func answers(_ network: LocalNetwork, _ model: String) async throws {
+    let body = Self.chat(
+      model, "Name three colours.", ["temperature": .integer(0), "max_tokens": .integer(24)])
+    let first = try await network.post("/v1/chat/completions", body)
+    try #require(first.status == 200, "\(String(decoding: first.body, as: UTF8.self))")
+    let value = try JSONValue(decoding: first.body)
+    let text = value["choices"]?.items?.first?["message"]?["content"]?.string ?? ""
+    #expect(!text.isEmpty)
+    #expect((value["usage"]?["completion_tokens"]?.integer ?? 0) > 0)
+    #expect((value["usage"]?["prompt_tokens"]?.integer ?? 0) > 0)
+    #expect(first.headers["X-Darkbloom-Node"]?.count == 64)
+    #expect(first.headers["X-Darkbloom-Tier"] == "software")
+    let second = try await network.post("/v1/chat/completions", body)
+    let again = try JSONValue(decoding: second.body)["choices"]?.items?.first?["message"]?[
+      "content"]
+    #expect(again?.string == text)
+  }
+
+  /// A stream shows the same text in pieces and ends as OpenAI's does.
+  private func streams(_ network: LocalNetwork, _ model: String) async throws {
+    let options: KeyValuePairs<String, JSONValue> = [
+      "temperature": .integer(0), "max_tokens": .integer(24), "stream": .bool(true),
+      "stream_options": .members(["include_usage": .bool(true)]),
+    ]
+    let stream = try await network.post(
+      "/v1/chat/completions", Self.chat(model, "Name three colours.", options))
+    #expect(stream.status == 200)
+    let events = LocalNetwork.events(stream.body)
+    #expect(events.last == "[DONE]")
+    let chunks = try events.dropLast().map { try JSONValue(decoding: Array($0.utf8)) }
+    let text = chunks.compactMap {
+      $0["choices"]?.items?.first?["delta"]?["content"]?.string
+    }.joined()
+    let whole = try await network.post(
+      "/v1/chat/completions",
+      Self.chat(
+        model, "Name three colours.", ["temperature": .integer(0), "max_tokens": .integer(24)]))
+    let expected = try JSONValue(decoding: whole.body)["choices"]?.items?.first?["message"]
+    #expect(text == expected?["content"]?.string)
+    let reasons = chunks.compactMap {
+      $0["choices"]?.items?.first?["finish_reason"]?.string
+    }
+    #expect(reasons.count == 1)
+    #expect((chunks.last?["usage"]?["completion_tokens"]?.integer ?? 0) > 0)
+  }
+
+  private func embeds(_ network: LocalNetwork, _ models: [String]) async throws {
+    let model = try #require(models.last)
+    let answer = try await network.post(
+      "/v1/embeddings",
+      .members([
+        "model": .string(model),
+        "input": .array([.string("a cat"), .string("a kitten"), .string("tax law")]),
+      ]))
+    try #require(answer.status == 200, "\(String(decoding: answer.body, as: UTF8.self))")
+    let vectors = try JSONValue(decoding: answer.body)["data"]?.items?.map {
+      $0["embedding"]?.items?.compactMap(\.double) ?? []
+    }
+    let found = try #require(vectors)
+    try #require(found.count == 3 && found.allSatisfy { $0.count == 384 })
+    func product(_ a: [Double], _ b: [Double]) -> Double {
+      zip(a, b).reduce(0) { $0 + $1.0 * $1.1 }
+    }
+    #expect(product(found[0], found[1]) > product(found[0], found[2]))
+  }
+
+  private func refuses(_ network: LocalNetwork, _ model: String) async throws {
+    let unknown = try await network.post(
+      "/v1/chat/completions", Self.chat("no-such-model", "hi"))
+    #expect(unknown.status == 404)
+    let wrong = try await network.post(
+      "/v1/chat/completions", Self.chat(model, "hi", ["temperature": .string("warm")]))
+    #expect(wrong.status == 400)
+    #expect(
+      try JSONValue(decoding: wrong.body)["error"]?["param"]?.string == "temperature")
+    let long = try await network.post(
+      "/v1/chat/completions",
+      Self.chat(model, String(repeating: "word ", count: 60_000), ["max_tokens": .integer(4)]))
+    #expect(long.status == 400, "a prompt longer than the context is the user's error")
+  }
+
+  /// The official packages, as the README shows them.
+  private func pythonPackages(_ network: LocalNetwork, _ model: String) async throws {
+    var folder = #filePath.split(separator: "/", omittingEmptySubsequences: false)
+    folder.removeLast(3)
+    let root = folder.joined(separator: "/")
+    let python =
+      ProcessEnvironment.current["BLOOM_TEST_PYTHON"] ?? "\(root)/.build/test-python/bin/python"
+    var options = Subprocess.Options(
+      python,
+      [
+        "\(root)/Tests/Peers/openai_client.py", "http://127.0.0.1:\(network.port)/v1",
+        network.token, model,
+      ])
+    options.inheritsOutput = true
+    let process = try await Subprocess.start(options)
+    #expect(try await process.exit() == Subprocess.Exit(code: 0, signal: 0))
+  }
+}
