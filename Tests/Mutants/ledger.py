@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Plants one error after another in a copy of the ledger and expects its tests to fail.
+"""Plants errors in a copy of the ledger, switches on one at a time and expects its tests to fail.
 
 Each mutant replaces one piece of source text. A piece that is not there exactly once is an error,
-so the list cannot fall behind the code. Usage: python3 Tests/Mutants/ledger.py [NAME ...]
+so the list cannot fall behind the code. The copy is built once: an environment variable chooses
+the mutant. Usage: python3 Tests/Mutants/ledger.py [NAME ...]
 """
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -14,113 +16,146 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / ".build" / "mutants" / "ledger"
 LEDGER = "Sources/BloomLedger/"
 
+ANSWERS = "Ledger+Answers.swift"
+SETTLEMENT = "Answer+Settlement.swift"
+NO_CEILING = """(Price(
+          promptPerMillion: LedgerLimits.pricePerMillion,
+          completionPerMillion: LedgerLimits.pricePerMillion) ?? ceiling)"""
+
+# Name, file, the text as it is, the text with the error. `@` stands for `planted("<name>")`.
 MUTANTS = [
-    ("pays-twice", "Ledger+Answers.swift",
-     "    answers[answer.id] = nil\n    changes.answers[answer.id] = .some(nil)\n", ""),
-    ("forgets-release", "Ledger+Answers.swift",
+    ("pays-twice", ANSWERS,
+     "    answers[answer.id] = nil\n    changes.answers[answer.id] = .some(nil)\n",
+     "    if !@ {\n answers[answer.id] = nil\n changes.answers[answer.id] = .some(nil)\n }\n"),
+    ("forgets-release", ANSWERS,
      "draft.add(answer.payer, .reserved, -answer.reserved)",
-     "draft.add(answer.payer, .reserved, -record.gross)"),
-    ("releases-too-much", "Ledger+Answers.swift",
-     "answer.fromCredit - fromCredit)", "answer.fromCredit)"),
+     "draft.add(answer.payer, .reserved, @ ? -record.gross : -answer.reserved)"),
+    ("releases-too-much", ANSWERS,
+     "answer.fromCredit - fromCredit)", "@ ? answer.fromCredit : answer.fromCredit - fromCredit)"),
     ("rounds-price-up", "Price.swift",
-     "    return Micros(sum / 1_000_000)", "    return Micros((sum + 999_999) / 1_000_000)"),
+     "    return Micros(sum / 1_000_000)", "    return Micros((sum + (@ ? 999_999 : 0)) / 1_000_000)"),
     ("rounds-fee-up", "Policy.swift",
-     "Int64(1000 - nodeSharePerMille) / 1000)", "Int64(1000 - nodeSharePerMille) / 1000 + 1)"),
+     "Int64(1000 - nodeSharePerMille) / 1000)",
+     "Int64(1000 - nodeSharePerMille) / 1000 + (@ ? 1 : 0))"),
     ("rounds-pool-up", "Policy.swift",
-     "Int64(poolSharePerMille) / 1000)", "Int64(poolSharePerMille) / 1000 + 1)"),
-    ("forgets-fee", "Ledger+Answers.swift", "      fees += line.fee - line.poolShare\n", ""),
-    ("pays-token-twice", "Answer+Settlement.swift",
-     "let uncovered = uncovered(fresh, except: facts.part)", "let uncovered = fresh.count"),
-    ("pays-token-never", "Answer+Settlement.swift",
-     "let fresh = (start + served.completionTokens)..<",
-     "let fresh = min(start + served.completionTokens + 1, start + facts.completionTokens)..<"),
-    ("pays-beyond-class", "Answer+Settlement.swift",
-     "min(uncovered, max(0, maxCompletionTokens - chargedTokens))", "uncovered"),
-    ("pays-prompt-twice", "Answer+Settlement.swift",
-     ", !parts.contains(where: { $0.served?.chargesPrompt == true })", ""),
-    ("charges-own-machine", "Answer+Settlement.swift",
-     "let isOwn = served.owner == payer", "let isOwn = false"),
-    ("uses-newest-price", "Answer+Settlement.swift",
-     "version: priceVersion, policy: policy", "version: prices.version, policy: policy"),
-    ("ignores-ceiling", "Answer+Settlement.swift", ".capped(by: ceiling)", ""),
-    ("replays-for-ever", "Answer+Settlement.swift",
-     "replays < policy.replaysPerAnswer", "replays < 99"),
-    ("believes-replay", "Answer+Settlement.swift",
-     "let backed = min(served.replayedTokens, frontier(except: number))",
-     "let backed = served.replayedTokens"),
-    ("overdraws-pool", "Ledger+Answers.swift",
-     "max(.zero, min(left, balance(of: Names.replay).credit))", "max(.zero, left)"),
-    ("takes-other-machine", "Answer+Settlement.swift",
-     "    guard served.node == facts.node, served.owner == facts.owner else { throw .wrongNode }\n",
-     ""),
-    ("forgets-usage", "Ledger+Answers.swift", "    count(record, now)\n", ""),
-    ("shows-gross", "Ledger+Answers.swift", "      served.fee = line.fee\n", ""),
+     "Int64(poolSharePerMille) / 1000)", "Int64(poolSharePerMille) / 1000 + (@ ? 1 : 0))"),
+    ("forgets-fee", ANSWERS, "      fees += line.fee - line.poolShare\n",
+     "      if !@ { fees += line.fee - line.poolShare }\n"),
+    ("pays-token-twice", SETTLEMENT,
+     "let uncovered = uncovered(fresh, except: facts.part)",
+     "let uncovered = @ ? fresh.count : uncovered(fresh, except: facts.part)"),
+    ("pays-token-never", SETTLEMENT,
+     "let payable = min(uncovered,", "let payable = min(@ ? max(0, uncovered - 1) : uncovered,"),
+    ("pays-beyond-class", SETTLEMENT,
+     "max(0, maxCompletionTokens - chargedTokens)",
+     "@ ? uncovered : max(0, maxCompletionTokens - chargedTokens)"),
+    ("pays-prompt-twice", SETTLEMENT,
+     ", !parts.contains(where:", ", @ || !parts.contains(where:"),
+    ("charges-own-machine", SETTLEMENT,
+     "let isOwn = served.owner == payer", "let isOwn = !@ && served.owner == payer"),
+    ("uses-newest-price", SETTLEMENT,
+     "version: priceVersion, policy: policy",
+     "version: @ ? prices.version : priceVersion, policy: policy"),
+    ("ignores-ceiling", SETTLEMENT,
+     ".capped(by: ceiling)", ".capped(by: @ ? " + NO_CEILING + " : ceiling)"),
+    ("replays-for-ever", SETTLEMENT,
+     "replays < policy.replaysPerAnswer", "replays < (@ ? 99 : policy.replaysPerAnswer)"),
+    ("believes-replay", SETTLEMENT,
+     "min(served.replayedTokens, frontier(except: number))",
+     "min(served.replayedTokens, @ ? .max : frontier(except: number))"),
+    ("overdraws-pool", ANSWERS,
+     "min(left, balance(of: Names.replay).credit)",
+     "@ ? left : min(left, balance(of: Names.replay).credit)"),
+    ("takes-other-machine", SETTLEMENT,
+     "guard served.node == facts.node, served.owner == facts.owner else",
+     "guard @ || (served.node == facts.node && served.owner == facts.owner) else"),
+    ("forgets-usage", ANSWERS, "    count(record, now)\n", "    if !@ { count(record, now) }\n"),
+    ("shows-gross", ANSWERS, "      served.fee = line.fee\n", "      if !@ { served.fee = line.fee }\n"),
     ("deposits-twice", "Ledger.swift",
-     "    guard let known = keys[key] else { return nil }\n    guard known.account",
-     "    guard let known = keys[key], false else { return nil }\n    guard known.account"),
+     "guard let known = keys[key] else { return nil }\n    guard known",
+     "guard let known = keys[key], !@ else { return nil }\n    guard known"),
     ("forgets-after-crash", "Ledger.swift",
-     "    for answer in snapshot.answers { answers[answer.id] = answer }\n", ""),
+     "for answer in snapshot.answers {", "for answer in snapshot.answers where !@ {"),
     ("refunds-and-keeps", "Ledger+Money.swift",
      "    draft.add(line.owner, .held, -dispute.held)\n",
-     "    if !refund { draft.add(line.owner, .held, -dispute.held) }\n"),
+     "    if !(refund && @) { draft.add(line.owner, .held, -dispute.held) }\n"),
     ("pays-out-held", "Ledger+Money.swift",
-     "balance(of: account).earned >= amount", "balance(of: account).total >= amount"),
+     "balance(of: account).earned >= amount",
+     "(@ ? balance(of: account).total : balance(of: account).earned) >= amount"),
 ]
+
+PLANTED = """
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+private let name = getenv("MUTANT").map { String(cString: $0) }
+
+func planted(_ mutant: String) -> Bool { name == mutant }
+"""
 
 PACKAGE = """// swift-tools-version: 6.2
 import PackageDescription
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
 let package = Package(
   name: "mutants",
   targets: [
-    .target(name: "BloomBase"),
-    .target(name: "BloomLedger", dependencies: ["BloomBase"]),
-    .testTarget(name: "BloomLedgerTests", dependencies: ["BloomBase", "BloomLedger"]),
-  ].map {
-    $0.swiftSettings = [
-      .swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault"),
-      .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
-      .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    ]
-    return $0
-  })
+    .target(name: "BloomBase", swiftSettings: settings),
+    .target(name: "BloomLedger", dependencies: ["BloomBase"], swiftSettings: settings),
+    .testTarget(
+      name: "BloomLedgerTests", dependencies: ["BloomBase", "BloomLedger"],
+      swiftSettings: settings),
+  ])
 """
 
 
-def tests_pass(log):
-    with open(log, "wb") as out:
-        build = subprocess.run(["swift", "build", "--build-tests"], cwd=COPY, stdout=out, stderr=out)
-        if build.returncode != 0:
-            sys.exit(f"a mutant does not compile: see {log}")
-        test = ["swift", "test", "--skip-build"]
-        # A mutant that never ends is as good as found.
-        try:
-            return subprocess.run(test, cwd=COPY, stdout=out, stderr=out, timeout=120).returncode == 0
-        except subprocess.TimeoutExpired:
-            return False
-
-
-def main(names):
+def prepare():
     for part in ["Sources/BloomBase", "Sources/BloomLedger", "Tests/BloomLedgerTests"]:
-        shutil.copytree(ROOT / part, COPY / part, dirs_exist_ok=True)
+        shutil.rmtree(COPY / part, ignore_errors=True)
+        shutil.copytree(ROOT / part, COPY / part)
     (COPY / "Package.swift").write_text(PACKAGE)
-    if not tests_pass(COPY / "unchanged.log"):
-        sys.exit(f"the tests fail without a mutant: see {COPY}/unchanged.log")
-    survivors = []
+    (COPY / LEDGER / "Planted.swift").write_text(PLANTED)
     for name, file, old, new in MUTANTS:
-        if names and name not in names:
-            continue
         path = COPY / LEDGER / file
         source = path.read_text()
         if source.count(old) != 1:
             sys.exit(f"{name}: its text is there {source.count(old)} times; bring the list up to date")
-        path.write_text(source.replace(old, new))
-        survived = tests_pass(COPY / f"{name}.log")
-        path.write_text(source)
+        path.write_text(source.replace(old, new.replace("@", f'planted("{name}")')))
+
+
+def tests_pass(mutant):
+    with open(COPY / f"{mutant or 'none'}.log", "wb") as log:
+        # A mutant that never ends is as good as found.
+        try:
+            test = subprocess.run(
+                ["swift", "test", "--skip-build"], cwd=COPY, stdout=log, stderr=log, timeout=120,
+                env=os.environ | {"MUTANT": mutant})
+        except subprocess.TimeoutExpired:
+            return False
+        return test.returncode == 0
+
+
+def main(names):
+    prepare()
+    if subprocess.run(["swift", "build", "--build-tests"], cwd=COPY).returncode != 0:
+        sys.exit("the copy with its mutants does not compile")
+    if not tests_pass(""):
+        sys.exit(f"the tests fail without a mutant: see {COPY}/none.log")
+    survivors = 0
+    for name, *_ in MUTANTS:
+        if names and name not in names:
+            continue
+        survived = tests_pass(name)
+        survivors += survived
         print(f"{name}: {'SURVIVES' if survived else 'found'}", flush=True)
-        if survived:
-            survivors.append(name)
     if survivors:
-        sys.exit(f"{len(survivors)} mutants survive: the tests must be tightened")
+        sys.exit(f"{survivors} mutants survive: the tests must be tightened")
 
 
 if __name__ == "__main__":
