@@ -24,7 +24,7 @@ import Darwin
       unsafe unlink(log)
       let child = try ChildProcess.start(
         product: "ledger-crash", [path, "\(round + 1)"], output: log)
-      witness.pause()
+      witness.pause(until: log)
       child.kill()
       witness.read(log, mayFail: false)
       // Reading all entries of thousands of rounds each time would take hours.
@@ -44,7 +44,7 @@ import Darwin
       unsafe unlink(log)
       let child = try ChildProcess.start(
         product: "ledger-crash", ["postgres:\(server.settings)", "\(round + 1)"], output: log)
-      witness.pause()
+      witness.pause(until: log)
       let killsServer = round % 3 == 2
       if killsServer {
         try server.kill()
@@ -70,7 +70,16 @@ private struct Witness {
 
   init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
-  mutating func pause() { usleep(UInt32(20_000 + generator.next() % 120_000)) }
+  /// Waits for a random moment: while the child opens the store, or after it said something.
+  ///
+  /// Counted in what it said, so that slow machines and sanitizers see the same moments.
+  mutating func pause(until log: String) {
+    if generator.next() % 5 > 0 {
+      let wanted = Int(generator.next() % 2000)
+      for _ in 0..<5000 where sizeOfFile(log) <= wanted { usleep(1000) }
+    }
+    usleep(UInt32(generator.next() % 30_000))
+  }
 
   mutating func read(_ log: String, mayFail: Bool) {
     for line in readLines(log) {
