@@ -27,8 +27,9 @@ private struct World {
   var now = UnixTime(1_800_000_000)
   var store = LedgerSnapshot()
   var entries: [Entry] = []
-  /// What a truthful observer knows of each answer: positions delivered, by any part.
-  var delivered: [AnswerID: Set<Int>] = [:]
+  var book = ReferenceBook()
+  /// What accounts are shown, as a store adds it up.
+  var usage: [UsageKey: Usage] = [:]
   var receipts: [ReceiptFacts] = []
   var open: [AnswerID] = []
   let users = (0..<3).map { name("user-\($0)") }
@@ -80,7 +81,9 @@ private struct World {
       answer: id, payer: users[pick(3)], model: models[pick(2)], kind: .chat,
       maxPromptTokens: pick(1000), maxCompletionTokens: pick(1000),
       ceiling: pick(4) == 0 ? .free : nil, deadline: now + 100)
-    if case .reserved? = apply(.reserve(terms)), !open.contains(id) { open.append(id) }
+    guard case .reserved? = apply(.reserve(terms)) else { return }
+    book.reserved(terms)
+    if !open.contains(id) { open.append(id) }
   }
 
   private mutating func admit() {
@@ -121,9 +124,7 @@ private struct World {
 
   private mutating func observe(_ facts: ReceiptFacts, _ outcome: LedgerOutcome?) {
     switch outcome {
-    case .noted, .settled:
-      let end = facts.replayedTokens + facts.completionTokens
-      delivered[facts.answer, default: []].formUnion(facts.replayedTokens..<end)
+    case .noted, .settled: book.accepted(facts)
     default: break
     }
   }
@@ -144,16 +145,22 @@ private struct World {
     else { return }
     let key = PriceKey(models[pick(2)], .chat)
     switch pick(5) {
-    case 0: _ = apply(.changePrice(.fallback(price)))
-    case 1: _ = apply(.changePrice(.list(key, price)))
+    case 0: change(.fallback(price))
+    case 1: change(.list(key, price))
     case 2: _ = apply(.fundReplay(key: "f\(pick(99))", Micros(Int64(1 + pick(1000)))))
     case 3:
       var policy = ledger.policy.policy
       policy.version += 1
       policy.nodeSharePerMille = 900 + pick(100)
-      _ = apply(.adoptPolicy(SignedPolicy(policy, signature: [1], signer: "test")))
-    default: _ = apply(.changePrice(.node(NodeID(digest(50 + pick(3))), key, price)))
+      if apply(.adoptPolicy(SignedPolicy(policy, signature: [1], signer: "test"))) != nil {
+        book.policyAdopted(version: policy.version, nodeShare: policy.nodeSharePerMille)
+      }
+    default: change(.node(NodeID(digest(50 + pick(3))), key, price))
     }
+  }
+
+  private mutating func change(_ change: PriceChange) {
+    if apply(.changePrice(change)) != nil { book.priceChanged(change) }
   }
 
   private mutating func disputeOrPayout() {
@@ -186,6 +193,7 @@ private struct World {
   private mutating func collect() {
     let changes = ledger.takeChanges()
     entries += changes.entries
+    for (key, value) in changes.usage { usage[key, default: Usage()].add(value) }
     store.balances.merge(changes.balances) { $1 }
     store.policies += changes.policies
     store.prices += changes.prices
@@ -249,16 +257,42 @@ private struct World {
     for entry in entries { audit.check(entry) }
     audit.finish(store)
     try #require(audit.findings == [], "seed \(seed)")
+    try checkSettlements()
+    try checkUsage()
+  }
+
+  private func checkSettlements() throws {
     var settled: Set<AnswerID> = []
-    for entry in entries where entry.kind == .settle {
-      guard let id = entry.answer, let record = entry.settlement else { continue }
+    var reserved: [AnswerID: Micros] = [:]
+    for entry in entries {
+      guard let id = entry.answer else { continue }
+      for posting in entry.postings where posting.bucket == .reserved {
+        reserved[id, default: .zero] += posting.amount
+      }
+      guard entry.kind == .settle else { continue }
       try #require(settled.insert(id).inserted, "seed \(seed): an answer is settled twice")
-      let charged = record.lines.reduce(0) { $0 + $1.completionTokens }
-      let known = delivered[id]?.count ?? 0
-      try #require(charged <= known, "seed \(seed): a token is paid twice")
+      try #require(book.findings(entry) == [], "seed \(seed)")
+      let record = try #require(entry.settlement)
       try #require(record.gross <= record.reserved, "seed \(seed): paid beyond the reservation")
-      let prompts = record.lines.filter { $0.promptTokens > 0 }.count
-      try #require(prompts <= 1, "seed \(seed): the prompt is paid twice")
+    }
+    for (id, amount) in reserved {
+      try #require(amount == .zero, "seed \(seed): reservation of \(id) is released otherwise")
+    }
+  }
+
+  /// What users and owners are shown is what was posted.
+  private func checkUsage() throws {
+    for user in users {
+      var shown = Micros.zero
+      for (key, usage) in usage where key.account == user {
+        shown +=
+          key.role == .owner ? usage.gross - usage.fee + usage.replayPaid : .zero - usage.gross
+      }
+      var paid = Micros.zero
+      for entry in entries where entry.kind == .settle {
+        for posting in entry.postings where posting.account == user { paid += posting.amount }
+      }
+      try #require(shown == paid, "seed \(seed): \(user) is shown \(shown), paid \(paid)")
     }
   }
 }

@@ -77,6 +77,12 @@ struct ConformanceSuite {
     #expect(spent.csv.split(separator: "\r\n").count == spent.lines.count + 1)
     #expect(try await again.statement(of: user, in: UnixTime(0)..<UnixTime(5)).lines.isEmpty)
 
+    let pages = try await [
+      again.statement(of: user, in: period, limit: 2),
+      again.statement(of: user, in: period, after: spent.lines[1].sequence),
+    ]
+    #expect(pages.flatMap(\.lines) == spent.lines)
+
     let day = Int32(clock.unixTime().seconds / 86400)
     let usage = try await again.usage(of: owner, days: day...day)
     #expect(usage.values.map(\.completionTokens) == [505])
@@ -86,6 +92,20 @@ struct ConformanceSuite {
     #expect(again.balance(of: owner).held == Micros(1900))
     try await again.apply(.resolveDispute(sequence: sequence, part: 0, refund: true))
     #expect(again.balance(of: user).total == Micros(1_000_000 - 1010))
+    for account in [user, owner] {
+      let summary = try await again.summary(of: account, days: (day - 1)...(day + 1))
+      let statement = try await again.statement(of: account, in: period)
+      #expect(summary.change == statement.change)
+      #expect(summary.change == again.balance(of: account).total)
+      #expect(summary.earned == statement.earned)
+      #expect(summary.earnedByNode == statement.earnedByNode)
+      #expect(
+        summary.csv.split(separator: "\r\n").count
+          == 1 + summary.lines.count + summary.movements.count)
+      #expect(summary.json.contains("\"change_micros\":\(summary.change.rawValue),"))
+      let before = try await again.summary(of: account, days: 0...(day - 1))
+      #expect(before.lines.isEmpty && before.movements.isEmpty)
+    }
     await #expect(throws: LedgerError.notDisputable) {
       try await again.openDispute(sequence: sequence, part: 0, payer: owner)
     }

@@ -19,12 +19,12 @@ import Darwin
     let folder = try TemporaryFolder("crash")
     let path = folder.path + "/ledger.sqlite"
     var witness = Witness(seed: 7)
-    for round in 0..<(Self.isDeep ? 3000 : 30) {
+    for round in 0..<(Self.isDeep ? 3000 : 20) {
       let log = folder.path + "/log"
       unsafe unlink(log)
       let child = try ChildProcess.start(
         product: "ledger-crash", [path, "\(round + 1)"], output: log)
-      witness.pause()
+      witness.pause(until: log)
       child.kill()
       witness.read(log, mayFail: false)
       // Reading all entries of thousands of rounds each time would take hours.
@@ -39,13 +39,13 @@ import Darwin
     let server = try PrivatePostgres()
     let folder = try TemporaryFolder("crash")
     var witness = Witness(seed: 8)
-    for round in 0..<(Self.isDeep ? 1000 : 8) {
+    for round in 0..<(Self.isDeep ? 1000 : 6) {
       let log = folder.path + "/log"
       unsafe unlink(log)
       let child = try ChildProcess.start(
         product: "ledger-crash", ["postgres:\(server.settings)", "\(round + 1)"], output: log)
-      witness.pause()
-      let killsServer = round % 4 == 3
+      witness.pause(until: log)
+      let killsServer = round % 3 == 2
       if killsServer {
         try server.kill()
         // It says that the server is gone and ends itself; what it began meanwhile may be kept.
@@ -70,7 +70,16 @@ private struct Witness {
 
   init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
-  mutating func pause() { usleep(UInt32(20_000 + generator.next() % 120_000)) }
+  /// Waits for a random moment: while the child opens the store, or after it said something.
+  ///
+  /// Counted in what it said, so that slow machines and sanitizers see the same moments.
+  mutating func pause(until log: String) {
+    if generator.next() % 5 > 0 {
+      let wanted = Int(generator.next() % 2000)
+      for _ in 0..<5000 where sizeOfFile(log) <= wanted { usleep(1000) }
+    }
+    usleep(UInt32(generator.next() % 30_000))
+  }
 
   mutating func read(_ log: String, mayFail: Bool) {
     for line in readLines(log) {

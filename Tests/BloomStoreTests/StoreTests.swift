@@ -11,13 +11,13 @@ import Testing
   }
 
   @Test func `sqlite keeps what a backend must keep`() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder("store")
     let path = folder.path + "/ledger.sqlite"
     try await ConformanceSuite { SQLiteBackend(path: path) }.run()
   }
 
   @Test func `a backup made in use is a whole ledger`() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder("store")
     let backend = SQLiteBackend(path: folder.path + "/ledger.sqlite")
     let store = try await LedgerStore.open(backend, clock: TestClock())
     for number in 0..<20 {
@@ -76,7 +76,7 @@ import Testing
   }
 
   @Test func `a file of a newer version is refused`() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder("store")
     let path = folder.path + "/ledger.sqlite"
     let store = try await LedgerStore.open(SQLiteBackend(path: path), clock: TestClock())
     await store.close()
@@ -86,6 +86,69 @@ import Testing
     await #expect(throws: StoreError.self) {
       try await LedgerStore.open(SQLiteBackend(path: path), clock: TestClock())
     }
+  }
+
+  @Test func `a file of the first schema is brought to the newest with all it holds`() async throws
+  {
+    let folder = try TemporaryFolder("store")
+    let path = folder.path + "/ledger.sqlite"
+    let suite = ConformanceSuite { SQLiteBackend(path: path) }
+    let store = try await suite.open()
+    let price = try #require(Price(promptPerMillion: 1_000_000, completionPerMillion: 2_000_000))
+    try await store.apply(.changePrice(.fallback(price)))
+    try await store.apply(.deposit(key: "d", suite.user, Micros(1_000_000)))
+    for number in UInt64(1)...5 {
+      try await store.apply(.reserve(suite.reservation(number)))
+      try await store.apply(.settle(suite.facts(number, 100)))
+    }
+    let day = Int32(suite.clock.unixTime().seconds / 86400)
+    let period = UnixTime(0)..<(suite.clock.unixTime() + 1)
+    let before = try await store.summary(of: suite.user, days: day...day)
+    let lines = try await store.statement(of: suite.user, in: period).lines
+    await store.close()
+    #expect(ChildProcess.run(["/usr/bin/sqlite3", path, Self.toFirstSchema]) == 0)
+
+    let again = try await suite.open()
+    #expect(try await again.summary(of: suite.user, days: day...day) == before)
+    #expect(try await again.statement(of: suite.user, in: period).lines == lines)
+    try await again.apply(.grant(key: "g", suite.user, Micros(1)))
+    await again.close()
+    #expect(try await suite.backend().verify().findings == [])
+  }
+
+  /// Undoes the second migration as the first version of the program wrote a file.
+  private static let toFirstSchema = """
+    INSERT INTO account_entries SELECT account, sequence FROM account_tail;
+    INSERT INTO account_entries SELECT account, sequence FROM account_movements;
+    INSERT INTO account_entries SELECT 'user', sequence FROM entries WHERE kind = 3;
+    DROP TABLE account_tail; DROP TABLE account_movements;
+    CREATE INDEX entries_by_time ON entries(time);
+    PRAGMA user_version = 1;
+    """
+
+  @Test func `settlements sorted by account and not yet sorted are all in a statement`()
+    async throws
+  {
+    let folder = try TemporaryFolder("store")
+    let path = folder.path + "/ledger.sqlite"
+    let suite = ConformanceSuite { SQLiteBackend(path: path) }
+    let store = try await suite.open()
+    try await store.apply(.deposit(key: "d", suite.user, Micros(1_000_000)))
+    var last: LedgerStore.Ticket?
+    let count = 20_000
+    for number in 1...UInt64(count) {
+      _ = try store.submit(.reserve(suite.reservation(number)))
+      last = try store.submit(.settle(suite.facts(number, 1)))
+      if number % 1000 == 0, let last { try await store.durable(last) }
+    }
+    if let last { try await store.durable(last) }
+    let period = UnixTime(0)..<(suite.clock.unixTime() + 1)
+    for account in [suite.user, suite.owner] {
+      let lines = try await store.statement(of: account, in: period).lines
+      #expect(lines.filter { $0.kind == .settle }.count == count)
+      #expect(zip(lines, lines.dropFirst()).allSatisfy { $0.sequence < $1.sequence })
+    }
+    await store.close()
   }
 
   @Test func `payouts are handed to a rail and recorded`() async throws {

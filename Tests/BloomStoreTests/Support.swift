@@ -8,6 +8,11 @@ import Glibc
 import Darwin
 #endif
 
+func sizeOfFile(_ path: String) -> Int {
+  var facts = unsafe stat()
+  return unsafe stat(path, &facts) == 0 ? Int(facts.st_size) : 0
+}
+
 func readLines(_ path: String) -> [Substring] {
   guard let file = unsafe fopen(path, "r") else { return [] }
   defer { unsafe fclose(file) }

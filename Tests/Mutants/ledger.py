@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Plants errors in a copy of the ledger, switches on one at a time and expects its tests to fail.
+
+Each mutant replaces one piece of source text. A piece that is not there exactly once is an error,
+so the list cannot fall behind the code. The copy is built once: an environment variable chooses
+the mutant. Usage: python3 Tests/Mutants/ledger.py [NAME ...]
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COPY = ROOT / ".build" / "mutants" / "ledger"
+LEDGER = "Sources/BloomLedger/"
+
+ANSWERS = "Ledger+Answers.swift"
+SETTLEMENT = "Answer+Settlement.swift"
+NO_CEILING = """(Price(
+          promptPerMillion: LedgerLimits.pricePerMillion,
+          completionPerMillion: LedgerLimits.pricePerMillion) ?? ceiling)"""
+
+# Name, file, the text as it is, the text with the error. `@` stands for `planted("<name>")`.
+MUTANTS = [
+    ("pays-twice", ANSWERS,
+     "    answers[answer.id] = nil\n    changes.answers[answer.id] = .some(nil)\n",
+     "    if !@ {\n answers[answer.id] = nil\n changes.answers[answer.id] = .some(nil)\n }\n"),
+    ("forgets-release", ANSWERS,
+     "draft.add(answer.payer, .reserved, -answer.reserved)",
+     "draft.add(answer.payer, .reserved, @ ? -record.gross : -answer.reserved)"),
+    ("releases-too-much", ANSWERS,
+     "answer.fromCredit - fromCredit)", "@ ? answer.fromCredit : answer.fromCredit - fromCredit)"),
+    ("rounds-price-up", "Price.swift",
+     "    return Micros(sum / 1_000_000)", "    return Micros((sum + (@ ? 999_999 : 0)) / 1_000_000)"),
+    ("rounds-fee-up", "Policy.swift",
+     "Int64(1000 - nodeSharePerMille) / 1000)",
+     "Int64(1000 - nodeSharePerMille) / 1000 + (@ ? 1 : 0))"),
+    ("rounds-pool-up", "Policy.swift",
+     "Int64(poolSharePerMille) / 1000)", "Int64(poolSharePerMille) / 1000 + (@ ? 1 : 0))"),
+    ("forgets-fee", ANSWERS, "      fees += line.fee - line.poolShare\n",
+     "      if !@ { fees += line.fee - line.poolShare }\n"),
+    ("pays-token-twice", SETTLEMENT,
+     "let uncovered = uncovered(fresh, except: facts.part)",
+     "let uncovered = @ ? fresh.count : uncovered(fresh, except: facts.part)"),
+    ("pays-token-never", SETTLEMENT,
+     "let payable = min(uncovered,", "let payable = min(@ ? max(0, uncovered - 1) : uncovered,"),
+    ("pays-beyond-class", SETTLEMENT,
+     "max(0, maxCompletionTokens - chargedTokens)",
+     "@ ? uncovered : max(0, maxCompletionTokens - chargedTokens)"),
+    ("pays-prompt-twice", SETTLEMENT,
+     ", !parts.contains(where:", ", @ || !parts.contains(where:"),
+    ("charges-own-machine", SETTLEMENT,
+     "let isOwn = served.owner == payer", "let isOwn = !@ && served.owner == payer"),
+    ("uses-newest-price", SETTLEMENT,
+     "version: priceVersion, policy: policy",
+     "version: @ ? prices.version : priceVersion, policy: policy"),
+    ("ignores-ceiling", SETTLEMENT,
+     ".capped(by: ceiling)", ".capped(by: @ ? " + NO_CEILING + " : ceiling)"),
+    ("replays-for-ever", SETTLEMENT,
+     "replays < policy.replaysPerAnswer", "replays < (@ ? 99 : policy.replaysPerAnswer)"),
+    ("believes-replay", SETTLEMENT,
+     "min(served.replayedTokens, frontier(except: number))",
+     "min(served.replayedTokens, @ ? .max : frontier(except: number))"),
+    ("overdraws-pool", ANSWERS,
+     "min(left, balance(of: Names.replay).credit)",
+     "@ ? left : min(left, balance(of: Names.replay).credit)"),
+    ("takes-other-machine", SETTLEMENT,
+     "guard served.node == facts.node, served.owner == facts.owner else",
+     "guard @ || (served.node == facts.node && served.owner == facts.owner) else"),
+    ("forgets-usage", ANSWERS, "    count(record, now)\n", "    if !@ { count(record, now) }\n"),
+    ("shows-gross", ANSWERS, "      served.fee = line.fee\n", "      if !@ { served.fee = line.fee }\n"),
+    ("deposits-twice", "Ledger.swift",
+     "guard let known = keys[key] else { return nil }\n    guard known",
+     "guard let known = keys[key], !@ else { return nil }\n    guard known"),
+    ("forgets-after-crash", "Ledger.swift",
+     "for answer in snapshot.answers {", "for answer in snapshot.answers where !@ {"),
+    ("refunds-and-keeps", "Ledger+Money.swift",
+     "    draft.add(line.owner, .held, -dispute.held)\n",
+     "    if !(refund && @) { draft.add(line.owner, .held, -dispute.held) }\n"),
+    ("pays-out-held", "Ledger+Money.swift",
+     "balance(of: account).earned >= amount",
+     "(@ ? balance(of: account).total : balance(of: account).earned) >= amount"),
+]
+
+PLANTED = """
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+private let name = getenv("MUTANT").map { String(cString: $0) }
+
+func planted(_ mutant: String) -> Bool { name == mutant }
+"""
+
+PACKAGE = """// swift-tools-version: 6.2
+import PackageDescription
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+let package = Package(
+  name: "mutants",
+  targets: [
+    .target(name: "BloomBase", swiftSettings: settings),
+    .target(name: "BloomLedger", dependencies: ["BloomBase"], swiftSettings: settings),
+    .testTarget(
+      name: "BloomLedgerTests", dependencies: ["BloomBase", "BloomLedger"],
+      swiftSettings: settings),
+  ])
+"""
+
+
+def prepare():
+    for part in ["Sources/BloomBase", "Sources/BloomLedger", "Tests/BloomLedgerTests"]:
+        shutil.rmtree(COPY / part, ignore_errors=True)
+        shutil.copytree(ROOT / part, COPY / part)
+    (COPY / "Package.swift").write_text(PACKAGE)
+    (COPY / LEDGER / "Planted.swift").write_text(PLANTED)
+    for name, file, old, new in MUTANTS:
+        path = COPY / LEDGER / file
+        source = path.read_text()
+        if source.count(old) != 1:
+            sys.exit(f"{name}: its text is there {source.count(old)} times; bring the list up to date")
+        path.write_text(source.replace(old, new.replace("@", f'planted("{name}")')))
+
+
+def tests_pass(mutant):
+    with open(COPY / f"{mutant or 'none'}.log", "wb") as log:
+        # A mutant that never ends is as good as found.
+        try:
+            test = subprocess.run(
+                ["swift", "test", "--skip-build"], cwd=COPY, stdout=log, stderr=log, timeout=120,
+                env=os.environ | {"MUTANT": mutant})
+        except subprocess.TimeoutExpired:
+            return False
+        return test.returncode == 0
+
+
+def main(names):
+    prepare()
+    if subprocess.run(["swift", "build", "--build-tests"], cwd=COPY).returncode != 0:
+        sys.exit("the copy with its mutants does not compile")
+    if not tests_pass(""):
+        sys.exit(f"the tests fail without a mutant: see {COPY}/none.log")
+    survivors = 0
+    for name, *_ in MUTANTS:
+        if names and name not in names:
+            continue
+        survived = tests_pass(name)
+        survivors += survived
+        print(f"{name}: {'SURVIVES' if survived else 'found'}", flush=True)
+    if survivors:
+        sys.exit(f"{survivors} mutants survive: the tests must be tightened")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
