@@ -15,7 +15,9 @@ package final class KeyHandle: Sendable {
   /// A key pair or a public key on a NIST curve.
   ///
   /// EVP_PKEY_fromdata(3).
-  package convenience init(_ curve: PrimeCurve, point: [UInt8], scalar: SecretBytes?) throws(CryptoError) {
+  package convenience init(_ curve: PrimeCurve, point: [UInt8], scalar: SecretBytes?)
+    throws(CryptoError)
+  {
     try curve.check(point: point)
     let builder = try unsafe OpenSSL.check(OSSL_PARAM_BLD_new(), "OSSL_PARAM_BLD_new")
     defer { unsafe OSSL_PARAM_BLD_free(builder) }
