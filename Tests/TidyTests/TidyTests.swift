@@ -97,7 +97,8 @@ import Foundation
   @Test func `the coordinator cannot open a message`() {
     let reachable = layout.closure(of: "darkbloom-coordinator")
     let opening: Set<String> = [
-      "BloomHPKE", "BloomSeal", "BloomOpen", "BloomEngine", "BloomEngineLlama", "BloomWorker", "BloomClient",
+      "BloomHPKE", "BloomSeal", "BloomOpen", "BloomEngine", "BloomEngineLlama", "BloomWorker",
+      "BloomClient",
       "CLlama",
     ]
     #expect(reachable.isDisjoint(with: opening), "\(reachable.intersection(opening))")
