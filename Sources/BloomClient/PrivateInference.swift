@@ -18,16 +18,20 @@ package final class PrivateInference: InferenceService {
     package var timeouts: AnswerTimeouts
     /// Tokens of an answer whose request names no limit.
     package var defaultMaxTokens: Int
+    /// Whether prompts and answers are kept beside their receipts.
+    package var keepsContent: Bool
 
     /// Creates a configuration; the defaults are the protocol's.
     package init(
       candidates: Int = 2, padding: PaddingProfile = .padded,
-      timeouts: AnswerTimeouts = AnswerTimeouts(), defaultMaxTokens: Int = 4096
+      timeouts: AnswerTimeouts = AnswerTimeouts(), defaultMaxTokens: Int = 4096,
+      keepsContent: Bool = false
     ) {
       self.candidates = candidates
       self.padding = padding
       self.timeouts = timeouts
       self.defaultMaxTokens = defaultMaxTokens
+      self.keepsContent = keepsContent
     }
   }
 
@@ -99,7 +103,8 @@ package final class PrivateInference: InferenceService {
         tokenClass: TokenClass(holding: limit) ?? .upTo65536, deadlineMilliseconds: 60_000,
         padding: configuration.padding),
       candidates: configuration.candidates,
-      preferred: warm.withLock { $0[conversation] }, keep: keep)
+      preferred: warm.withLock { $0[conversation] },
+      keepsContent: configuration.keepsContent, keep: keep)
     let loop = loops.next()
     let driver = AnswerDriver(
       choices: request.kind == .embeddings ? 1 : request.choices,

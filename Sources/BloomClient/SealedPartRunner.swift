@@ -13,6 +13,7 @@ package struct SealedPartRunner: PartRunner {
   private let options: SealOptions
   private let candidates: Int
   private let preferred: NodeID?
+  private let keepsContent: Bool
   private let keep: @Sendable (KeptReceipt) -> Void
   /// The number of the next part on the wire: only parts that the coordinator took up count.
   private let wirePart = Locked(0)
@@ -23,10 +24,10 @@ package struct SealedPartRunner: PartRunner {
     package let answer: AnswerID
     /// The part.
     package let part: Int
-    /// COSE_Sign1.
-    package let receipt: [UInt8]
-    /// What the coordinator booked for it; `nil` when it did not say.
-    package let cost: Micros?
+    /// Receipt, node record, commitment key and what was booked.
+    package let file: ReceiptFile
+    /// Request and frames, when the user keeps them.
+    package let content: ReceiptContent?
   }
 
   /// Creates a runner of one answer.
@@ -39,10 +40,12 @@ package struct SealedPartRunner: PartRunner {
   ///   - options: What the coordinator may know.
   ///   - candidates: Machines of each envelope, 1…4.
   ///   - preferred: The machine with this conversation's warm cache.
+  ///   - keepsContent: Whether request and frames are kept with the receipt.
   ///   - keep: Takes each verified last receipt.
   package init(
     network: NetworkView, coordinator: CoordinatorClient, request: CanonicalRequest,
     model: ModelID, options: SealOptions, candidates: Int, preferred: NodeID?,
+    keepsContent: Bool = false,
     keep: @escaping @Sendable (KeptReceipt) -> Void
   ) {
     self.network = network
@@ -52,6 +55,7 @@ package struct SealedPartRunner: PartRunner {
     self.options = options
     self.candidates = candidates
     self.preferred = preferred
+    self.keepsContent = keepsContent
     self.keep = keep
   }
 
@@ -123,6 +127,7 @@ package struct SealedPartRunner: PartRunner {
     var attempt: UInt8?
     var failure = PartFailure(isRetriable: true, code: "truncated")
     var last: Receipt?
+    var content = keepsContent ? sealed.content : nil
     var cost: Micros?
     for try await bytes in body {
       decoder.append(bytes)
@@ -139,6 +144,7 @@ package struct SealedPartRunner: PartRunner {
             // Another machine's answer starts anew; nothing of the one before was delivered.
             attempt = item.attempt
             opener = sealed.opener()
+            content = keepsContent ? sealed.content : nil
           }
           var opened: [AnswerEvent] = []
           let error = open(&opener, chunk, &opened)
@@ -146,6 +152,11 @@ package struct SealedPartRunner: PartRunner {
             switch event {
             case .began(let node): await events.accepted(part, by: node)
             case .frame(let frame):
+              if let kept = content {
+                // An answer too long to keep is kept without content rather than cut.
+                content = kept.response.count < ReceiptContent.maximumByteCount ? kept : nil
+                content?.append(frame)
+              }
               if case .error(let sealedError) = frame {
                 failure = PartFailure(
                   isRetriable: sealedError.code == .engine, code: "\(sealedError.code)",
@@ -165,9 +176,8 @@ package struct SealedPartRunner: PartRunner {
         try Task.checkCancellation()
       }
     }
-    if let last {
-      keep(
-        KeptReceipt(answer: request.answer.id, part: part, receipt: last.encoded, cost: cost))
+    if let last, let file = sealed.file(of: last, cost: cost) {
+      keep(KeptReceipt(answer: request.answer.id, part: part, file: file, content: content))
     }
     let isWhole = (try? opener.end()) != nil && failure.sealed == nil
     await events.ended(part, isWhole ? nil : failure)

@@ -36,9 +36,14 @@ package struct ChunkCipher: ~Copyable, Sendable {
   package init(
     answerSecret: SecretBytes, encapsulatedKey: [UInt8], responseNonce: Digest
   ) throws(CryptoError) {
-    let root = try HKDF.extract(
-      salt: encapsulatedKey + responseNonce.bytes, keyMaterial: answerSecret)
-    let key = try HKDF.expand(root, info: Labels.answerKey, count: 32)
+    try self.init(
+      answerSecret: answerSecret, salt: encapsulatedKey + responseNonce.bytes, keyByteCount: 32)
+  }
+
+  /// The same with Oblivious HTTP's own sizes, for its vectors.
+  init(answerSecret: SecretBytes, salt: [UInt8], keyByteCount: Int) throws(CryptoError) {
+    let root = try HKDF.extract(salt: salt, keyMaterial: answerSecret)
+    let key = try HKDF.expand(root, info: Labels.answerKey, count: keyByteCount)
     let nonce = try HKDF.expand(root, info: Labels.answerNonce, count: AEADNonce.byteCount)
     try self.init(key: key, nonce: nonce)
   }

@@ -66,6 +66,33 @@ package enum PrivateFile: Sendable {
     }
   }
 
+  /// The names in a folder, oldest change first; none when there is no such folder.
+  package static func names(in folder: String) -> [String] {
+    guard let stream = unsafe opendir(folder) else { return [] }
+    defer { unsafe closedir(stream) }
+    var found: [(seconds: Int, nanoseconds: Int, name: String)] = []
+    while let entry = unsafe readdir(stream) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { (bytes) in
+        unsafe bytes.withMemoryRebound(to: CChar.self, capacity: 256) {
+          unsafe String(cString: $0)
+        }
+      }
+      var facts = stat()
+      guard unsafe lstat("\(folder)/\(name)", &facts) == 0, facts.st_mode & S_IFMT == S_IFREG
+      else { continue }
+      #if canImport(Glibc)
+      let time = facts.st_mtim
+      #else
+      let time = facts.st_mtimespec
+      #endif
+      found.append((time.tv_sec, time.tv_nsec, name))
+    }
+    return found.sorted { $0 < $1 }.map(\.name)
+  }
+
+  /// Removes a file; one that is gone already is as well.
+  package static func remove(_ path: String) { unsafe unlink(path) }
+
   /// Makes a folder and those above it, mode 0700; existing ones stay as they are.
   package static func makeFolder(_ path: String) throws(Failure) {
     for end in path.indices.dropFirst() where path[end] == "/" {

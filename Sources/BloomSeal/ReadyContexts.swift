@@ -5,8 +5,8 @@ package import BloomRecords
 
 /// A machine and the key of it that a request is sealed to.
 package struct SealTarget: Sendable, Hashable {
-  /// The machine's checked statement.
-  package let statement: KeyStatement
+  /// The machine's checked record.
+  package let record: NodeRecord
   /// The keys of the worker with the model.
   package let keys: WorkerKeys
   /// The machine.
@@ -16,15 +16,19 @@ package struct SealTarget: Sendable, Hashable {
   ///
   /// - Throws: `notValidNow` outside the offer, `policy` when the machine lacks the model.
   package init(_ verified: VerifiedNode, model: ModelID, at now: UnixTime) throws(SealError) {
-    let statement = verified.record.statement
+    let record = verified.record
+    let statement = record.statement
     #if !MUTANT_EXPIRY
     guard statement.isOffered(at: now) else { throw .record(.notValidNow) }
     #endif
     guard let keys = verified.keys(for: model) else { throw .record(.policy) }
-    self.statement = statement
+    self.record = record
     self.keys = keys
     node = verified.nodeID
   }
+
+  /// What the machine states.
+  package var statement: KeyStatement { record.statement }
 }
 
 /// The key exchange with one machine, done ahead of time; it seals one request, by its type.

@@ -39,6 +39,24 @@ package struct SealedRequest: Sendable {
   /// Starts to open an answer; each attempt at another machine needs its own.
   package func opener() -> ResponseOpener { ResponseOpener(self) }
 
+  /// What to keep of a verified receipt, so that it can be verified again offline.
+  ///
+  /// - Parameters:
+  ///   - receipt: From this request's opener.
+  ///   - cost: What the coordinator booked.
+  /// - Returns: `nil` for the receipt of a machine that was not asked.
+  package func file(of receipt: Receipt, cost: Micros?) -> ReceiptFile? {
+    guard let keys = answers.first(where: { $0.target.node == receipt.claims.node }) else {
+      return nil
+    }
+    return ReceiptFile(
+      receipt: receipt.encoded, record: keys.target.record.encoded, commitKey: keys.commitKey,
+      cost: cost)
+  }
+
+  /// The content as it is before any frame: the canonical request's bytes.
+  package var content: ReceiptContent { ReceiptContent(request: requestBytes) }
+
   /// The key of a machine's commitments: whoever has it can check receipts against the content.
   package func commitKey(of node: NodeID) -> SecretBytes? {
     answers.first { $0.target.node == node }?.commitKey

@@ -12,6 +12,10 @@ struct GatewayCommand {
     "port", value: "PORT", "where programs connect, 8642 unless given",
     environment: "DARKBLOOM_GATEWAY_PORT")
 
+  static let keepContent = OptionSpec(
+    "keep-content", "keep prompts and answers beside their receipts, for darkbloom verify",
+    environment: "DARKBLOOM_KEEP_CONTENT")
+
   static let spec = CommandSpec(
     "gateway", "serve OpenAI programs of this device, sealing what leaves it",
     options: [
@@ -21,6 +25,7 @@ struct GatewayCommand {
         "tier", value: "TIER", "the weakest evidence a machine must have",
         choices: ["software", "paired", "measured", "hardware"]),
       OptionSpec("candidates", value: "N", "machines of each sealed request, 1 to 4"),
+      keepContent,
     ],
     examples: [.init("darkbloom gateway --tier hardware", "only machines proven by hardware")])
 
@@ -59,6 +64,7 @@ struct GatewayCommand {
     let shelf = try ReceiptShelf(folder: "\(data)/receipts")
     var configuration = PrivateInference.Configuration()
     configuration.candidates = try context.command.integer("candidates", in: 1...4) ?? 2
+    configuration.keepsContent = context.command.has("keep-content")
     return PrivateInference(
       configuration: configuration, network: view, coordinator: coordinator, time: SystemTime(),
       keep: { shelf.keep($0) })

@@ -1,15 +1,20 @@
 internal import BloomBase
 internal import BloomPlatform
 internal import BloomRecords
+internal import BloomSeal
+internal import BloomWire
 
 /// `darkbloom receipts`: what machines signed for this user's answers.
 struct ReceiptsCommand {
   static let spec = CommandSpec(
-    "receipts", "list and show the receipts of your answers",
+    "receipts", "list, show and verify the receipts of your answers",
     subcommands: [
+      CommandSpec("list", "list receipts, newest first", options: [CommandContext.data, .json]),
       CommandSpec(
-        "show", "print what one receipt claims", options: [CommandContext.data],
-        arguments: [ArgumentSpec("FILE", "a receipt file")])
+        "show", "print what one receipt claims", options: [CommandContext.data, .json],
+        arguments: [ArgumentSpec("RECEIPT", "a receipt file, or an answer's id")]),
+      CommandSpec(
+        "verify", "verify every receipt that is kept", options: [CommandContext.data]),
     ])
 
   private let context: CommandContext
@@ -17,20 +22,83 @@ struct ReceiptsCommand {
   init(_ context: CommandContext) { self.context = context }
 
   func run() throws -> ExitCode {
-    guard let path = context.command.arguments.first else {
-      throw UsageError("name a receipt file; they are in \(context.dataFolder)/receipts")
+    switch context.command.path.dropFirst().first {
+    case "list":
+      try list()
+      return .done
+    case "show":
+      try show()
+      return .done
+    case "verify": return try verify()
+    default: throw UsageError("choose one of list, show, verify")
     }
-    guard let bytes = try PrivateFile.read(path, limitBytes: 65_536) else {
-      throw UsageError("\(path) does not exist")
+  }
+
+  private func list() throws {
+    let paths = StoredReceipt.paths(context).reversed()
+    if context.command.has("json") {
+      let items = try paths.map { path in
+        let stored = try StoredReceipt(path: path)
+        return Self.json(try stored.claims(), stored)
+      }
+      print(String(decoding: JSONValue.array(items).encoded, as: UTF8.self))
+    } else if paths.isEmpty {
+      print("no receipts yet; the gateway keeps one of each answer")
+    } else {
+      for path in paths {
+        let claims = try StoredReceipt(path: path).claims()
+        print(
+          "\(claims.answer)-\(claims.part)\tmachine \(claims.node.digest)\t"
+            + "\(claims.promptTokens) + \(claims.completionTokens) tokens\t"
+            + (claims.finish.map { "\($0)" } ?? "running"))
+      }
     }
-    let claims = try Receipt(unverified: bytes).claims
+  }
+
+  private func show() throws {
+    guard let name = context.command.arguments.first else {
+      throw UsageError("name a receipt; list them with: darkbloom receipts list")
+    }
+    let stored = try StoredReceipt.find(name, context)
+    let claims = try stored.claims()
+    if context.command.has("json") {
+      print(String(decoding: Self.json(claims, stored).encoded, as: UTF8.self))
+      return
+    }
     print("answer      \(claims.answer), part \(claims.part)")
     print("machine     \(claims.node.digest.hex)")
     print("model       \(claims.model.digest.hex)")
     print("release     \(claims.release.hex)")
     print("tokens      \(claims.promptTokens) prompt, \(claims.completionTokens) completion")
     print("finish      \(claims.finish.map { "\($0)" } ?? "running")")
-    print("not checked here: the signature; the gateway checked it when the answer came")
-    return .done
+    if let cost = stored.file?.cost { print("booked      \(cost.rawValue) micros") }
+    print("claims only; check them with: darkbloom verify \(stored.path)")
+  }
+
+  private func verify() throws -> ExitCode {
+    var failed = 0
+    for path in StoredReceipt.paths(context) {
+      let report = try StoredReceipt(path: path).report(request: nil, response: nil)
+      if report.holds { continue }
+      failed += 1
+      let refuted = report.lines.filter { $0.verdict == .refuted }.map(\.text)
+      print("\(path): not true: \(refuted.joined(separator: "; "))")
+    }
+    let count = StoredReceipt.paths(context).count
+    print("\(count) receipts, \(failed) refuted")
+    return failed == 0 ? .done : .failed
+  }
+
+  private static func json(_ claims: ReceiptClaims, _ stored: StoredReceipt) -> JSONValue {
+    .members([
+      "path": .string(stored.path),
+      "answer": .string("\(claims.answer)"), "part": .integer(claims.part),
+      "machine": .string(claims.node.digest.hex), "model": .string(claims.model.digest.hex),
+      "release": .string(claims.release.hex), "prompt_tokens": .integer(claims.promptTokens),
+      "completion_tokens": .integer(claims.completionTokens),
+      "finish": claims.finish.map { .string("\($0)") } ?? .null,
+      "started": .integer(claims.start.seconds), "ended": .integer(claims.end.seconds),
+      "cost_micros": stored.file?.cost.map { .integer($0.rawValue) } ?? .null,
+    ])
   }
 }

@@ -18,6 +18,7 @@ struct UpCommand {
       OptionSpec(
         "model", value: "FILE", "a GGUF file to serve instead of the bundled model", repeats: true),
       OptionSpec("threads", value: "N", "compute threads of each worker"),
+      GatewayCommand.keepContent,
     ],
     examples: [
       .init("darkbloom up", "with the bundled model"),
@@ -64,9 +65,10 @@ struct UpCommand {
       }
       try await children.start("node", "darkbloom", node + logging)
       say("starting the gateway")
+      let keeping = context.command.has("keep-content") ? ["--keep-content"] : []
       try await children.start(
         "gateway", "darkbloom",
-        ["gateway", "--data", data, "--network", network, "--port", "\(port)"] + logging)
+        ["gateway", "--data", data, "--network", network, "--port", "\(port)"] + keeping + logging)
       let token = try await waitUntilReady(port, data, models.count, children)
       announce(port, token, models)
       try await children.waitForFirstExit()

@@ -63,6 +63,21 @@ import Testing
     #expect(throws: CryptoError.self) { try COSESign1(decoding: bytes) }
   }
 
+  @Test func `the working group's examples pass and fail as they should`() throws {
+    let file = try Vectors.json("cose/sign1.json")
+    let key = try VerifyingKey(.p256, file.hex("key"))
+    let cases = try #require(file["cases"]?.items)
+    #expect(cases.count == 9)
+    for example in cases {
+      let bytes = try example.hex("message")
+      let external = try example.hex("external")
+      let isGood =
+        (try? COSESign1(decoding: bytes, profile: .general).verify(key, externalData: external))
+        != nil
+      #expect(isGood == (example["expected"]?.string == "pass"), "\(example["name"] as Any)")
+    }
+  }
+
   @Test func `headers that decide must be protected, known and not repeated`() throws {
     func encoded(_ header: [CBORValue.Pair], _ unprotected: [CBORValue.Pair] = []) -> [UInt8] {
       CBORValue.array([

@@ -1,12 +1,16 @@
 """A second client of DBP/1, written from docs/protocol.md over PyPI `cryptography` primitives.
 
 It seals the fixed request of Tests/Vectors/seal.txt itself and must get the envelope that our node
-opens, byte for byte; then it opens our node's answer and checks transcript and receipt.
+opens, byte for byte; then it opens our node's answer and checks transcript and receipt. Against a
+live node it seals with secrets of its own (the lines it prints), and opens what came back.
 
-    python3 Tests/Python/seal_client.py Tests/Vectors/seal.txt
+    python3 Tests/Python/seal_client.py check Tests/Vectors/seal.txt
+    python3 Tests/Python/seal_client.py seal FILE      names, keys and request: lines `name hex`
+    python3 Tests/Python/seal_client.py open FILE      the same, what `seal` printed, and the answer
 """
 import hashlib
 import hmac
+import os
 import sys
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -79,12 +83,37 @@ def count(nonce, index):
     return (int.from_bytes(nonce, "big") ^ index).to_bytes(12, "big")
 
 
+def padded_size(size):
+    """The next power of two from 2,048 to 262,144, then Padmé."""
+    if size <= 262144:
+        return max(2048, 1 << (size - 1).bit_length() if size > 1 else 0)
+    exponent = size.bit_length() - 1
+    step = 1 << (exponent - exponent.bit_length())
+    return (size + step - 1) // step * step
+
+
+def head_of(major, value):
+    if value < 24:
+        return bytes([major << 5 | value])
+    size = 1 if value < 1 << 8 else 2 if value < 1 << 16 else 4 if value < 1 << 32 else 8
+    return bytes([major << 5 | 24 + size.bit_length() - 1]) + value.to_bytes(size, "big")
+
+
+def routing_of(vectors):
+    """The map that the coordinator reads, without constraints."""
+    number = lambda name: int.from_bytes(vectors[name], "big")
+    fields = [bstr(vectors["model"]), head_of(0, number("kind")),
+              head_of(0, padded_size(len(vectors["canonical-request"]))),
+              head_of(0, number("token-class")), head_of(0, number("deadline")),
+              head_of(0, number("padding")), bstr(vectors["answer-id"]),
+              head_of(0, number("part")), head_of(5, 0)]
+    return head_of(5, 9) + b"".join(head_of(0, i + 1) + f for i, f in enumerate(fields))
+
+
 def seal(vectors):
     routing, text = vectors["routing"], vectors["canonical-request"]
     head = b"\1\0" + SUITE + vectors["request-nonce"] + len(routing).to_bytes(2, "big") + routing
-    padded = 2048
-    while padded < len(text):
-        padded *= 2
+    padded = padded_size(len(text))
     text += bytes(padded - len(text))
     root = extract(vectors["request-nonce"], vectors["envelope-key"])
     key = expand(root, b"darkbloom/1 body key", 32)
@@ -96,10 +125,11 @@ def seal(vectors):
             count(nonce, index // CHUNK), text[index:index + CHUNK], b"final" if final else b"")
         body += (b"\0" if final else b"") + varint(len(chunk)) + chunk
     binding = sha256(head, body)
-    candidates, senders = b"\2", []
-    for node, public, scalar in (
-            ("node", "node-encryption-key", "ephemeral-scalar-1"),
-            ("other-node", "other-encryption-key", "ephemeral-scalar-2")):
+    machines = [("node", "node-encryption-key", "ephemeral-scalar-1"),
+                ("other-node", "other-encryption-key", "ephemeral-scalar-2")]
+    machines = [names for names in machines if names[0] in vectors]
+    candidates, senders = bytes([len(machines)]), []
+    for node, public, scalar in machines:
         name = vectors[node] + sha256(vectors[public])[:8]
         sender = Sender(vectors[public], vectors[scalar], b"darkbloom/1 request\0" + name)
         wrapped = sender.seal(vectors["envelope-key"], binding)
@@ -154,7 +184,8 @@ def open_answer(vectors, sender):
     root = extract(sender.enc + response_nonce, sender.export(b"darkbloom/1 response"))
     key, nonce = expand(root, b"key", 32), expand(root, b"nonce", 12)
     transcript = sha256(b"darkbloom/1 transcript", response_nonce)
-    at, index, final, stream = 72, 0, False, []
+    history, last = [transcript], None
+    at, index, final, stream, rest = 72, 0, False, [], b""
     while not final:
         size, at = read_varint(answer, at)
         final = size == 0
@@ -166,15 +197,20 @@ def open_answer(vectors, sender):
         index += 1
         if not final:
             transcript = sha256(transcript, sealed)
-        position = 0
-        while position < len(text):
-            length, position = read_varint(text, position)
+            history.append(transcript)
+        rest += text
+        while rest and len(rest) >= 1 << (rest[0] >> 6):
+            length, start = read_varint(rest, 0)
             if length == 0:
-                assert not any(text[position:]), "padding is not zero"
-                break
-            stream.append(text[position:position + length])
-            position += length
+                assert not any(rest), "padding is not zero"
+                rest = b""
+            elif len(rest) < start + length:
+                break  # the frame goes on in the next chunk
+            else:
+                stream.append(rest[start:start + length])
+                rest = rest[start + length:]
     assert at == len(answer), "bytes follow the final chunk"
+    assert not rest, "the answer ends inside a frame"
 
     commit = sender.export(b"darkbloom/1 commit")
     shown, content, tokens = "", b"", 0
@@ -193,25 +229,42 @@ def open_answer(vectors, sender):
             assert unprotected == {} and claims[2] + claims[3] == name
             assert claims[4] == vectors["request-nonce"]
             assert claims[5] == hmac.digest(commit, vectors["canonical-request"], "sha256")
-            assert claims[6] == transcript and claims[23] == index - 1
+            assert history[claims[23]] == claims[6]
             assert claims[7] == hmac.digest(commit, content, "sha256")
             assert claims[13] == tokens
+            last = claims
             continue
         content += raw
         tokens += len(frame.get(2, []))
         shown += "".join(delta[1] for delta in frame.get(3, []) if delta[0] == 0)
+    assert last and last[14] is not None and last[6] == transcript, "the answer is cut off"
+    assert last[23] == index - 1
     return shown, tokens
 
 
-def main(path):
+def main(mode, path):
     with open(path, encoding="ascii") as file:
         vectors = {name: bytes.fromhex(value) for name, value in (line.split() for line in file)}
+    if mode == "seal":
+        drawn = {"request-nonce": os.urandom(32), "envelope-key": os.urandom(32),
+                 "routing": routing_of(vectors)}
+        for index, node in ((1, "node"), (2, "other-node")):
+            if node in vectors:
+                drawn[f"ephemeral-scalar-{index}"] = bytes([1]) + os.urandom(31)
+        drawn["envelope"] = seal({**vectors, **drawn})[0]
+        for name, value in drawn.items():
+            print(name, value.hex())
+        return
     envelope, sender = seal(vectors)
     assert envelope == vectors["envelope"], "the envelope differs"
     shown, tokens = open_answer(vectors, sender)
+    if mode == "open":
+        print("shown", shown.encode().hex())
+        print("tokens", tokens.to_bytes(4, "big").hex())
+        return
     assert (shown, tokens) == ("Hello", 2), (shown, tokens)
     print(f"sealed {len(envelope)} bytes, opened {shown!r}, receipt over {tokens} tokens verified")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

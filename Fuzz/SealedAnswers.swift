@@ -1,0 +1,26 @@
+import BloomRecords
+import BloomWire
+
+/// Chunks are found again whatever the pieces, and a reader never holds more than it was given.
+func fuzz(_ input: [UInt8]) {
+  require(read([input]) == read(pieces(input)), "the pieces change the chunks")
+}
+
+func read(_ pieces: [[UInt8]]) -> [ChunkReader.Chunk?] {
+  var reader = ChunkReader()
+  var chunks: [ChunkReader.Chunk?] = []
+  for piece in pieces {
+    reader.append(piece[...])
+    while true {
+      do {
+        guard let chunk = try reader.next() else { break }
+        require(chunk.sealed.count <= ChunkFraming.maximumSealed, "a chunk is too large")
+        chunks.append(chunk)
+      } catch {
+        // Where an error is noticed may depend on the pieces, that it is noticed may not.
+        return chunks + [nil]
+      }
+    }
+  }
+  return chunks
+}
