@@ -157,7 +157,7 @@ package class ByteStream: @unchecked Sendable {
   private func waitForInput() async throws {
     try prepareToWait()
     await withTaskCancellationHandler {
-      await arrival()
+      await loop.wait { await self.arrival() }
     } onCancel: {
       loop.execute { self.wakeReader() }
     }
@@ -298,9 +298,7 @@ package class ByteStream: @unchecked Sendable {
   private func waitForWrite() async throws {
     if let writeTimeout { setDeadline(.write, after: writeTimeout) }
     await withTaskCancellationHandler {
-      await unsafe withUnsafeContinuation { continuation in
-        if isWritePending { unsafe writer = continuation } else { unsafe continuation.resume() }
-      }
+      await loop.wait { await self.departure() }
     } onCancel: {
       loop.execute { if self.isWritePending { self.close() } }
     }
@@ -308,6 +306,12 @@ package class ByteStream: @unchecked Sendable {
     if isClosed, Task.isCancelled { throw CancellationError() }
     if let failure { throw failure }
     if isClosed { throw NetError.closed }
+  }
+
+  private func departure() async {
+    await unsafe withUnsafeContinuation { continuation in
+      if isWritePending { unsafe writer = continuation } else { unsafe continuation.resume() }
+    }
   }
 
   // MARK: TLS

@@ -117,6 +117,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     return try await body()
   }
 
+  /// Runs the wait inside a cancellation handler on this loop.
+  ///
+  /// The standard library's handlers take `@concurrent` operations. At their start a task that
+  /// does not prefer this loop, such as one in an actor that lives here, has left its thread.
+  func wait(_ body: @Sendable () async -> Void) async {
+    if isCurrent { return await body() }
+    try? await run(body)  // the body does not throw
+  }
+
   /// The serial role of a loop.
   ///
   /// A second object, because a job must run in the role it was enqueued in. One class in both

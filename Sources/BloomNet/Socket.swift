@@ -165,7 +165,7 @@ package final class Socket: ByteStream, @unchecked Sendable {
     }
     try new.check(code)
     await withTaskCancellationHandler {
-      await box.wait()
+      await loop.wait { await box.wait() }
     } onCancel: {
       loop.execute { new.close() }  // the connect callback then says ECANCELED
     }

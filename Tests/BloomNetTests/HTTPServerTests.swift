@@ -208,13 +208,19 @@ import Testing
 
   @Test func `drain lets a request end, closes the idle and refuses the new`() async throws {
     let started = Locked(false)
+    let mayEnd = Locked(false)
     var router = Router()
     router.get("/slow") { request in
       started.withLock { $0 = true }
-      try await request.connection.loop?.sleep(for: .milliseconds(300))
+      while !mayEnd.withLock({ $0 }) {
+        try await request.connection.loop?.sleep(for: .milliseconds(5))
+      }
       return .text("done")
     }
-    let server = HTTPServer(.init(loopbackListen()), responder: router)
+    // One loop, so that it drains the busy connection when it closes the idle one.
+    let group = EventLoopGroup(count: 1)
+    defer { group.stop() }
+    let server = HTTPServer(.init(loopbackListen()), group: group, responder: router)
     let running = Task { try await server.run() }
     let address = try await server.boundAddresses()[0]
     let idle = try await RawClient.connect(address)
@@ -223,6 +229,7 @@ import Testing
     #expect(try await eventually { started.withLock { $0 } && server.connectionCount == 2 })
     running.cancel()
     #expect(try await idle.readAll() == "")
+    mayEnd.withLock { $0 = true }
     let answer = try await busy.readAll()
     #expect(answer.hasSuffix("done") && answer.contains("Connection: close"))
     try await running.value
@@ -251,7 +258,7 @@ import Testing
 
   @Test func `time-outs end silent, slow and unused connections`() async throws {
     var configuration = HTTPServer.Configuration(loopbackListen())
-    configuration.timeouts.head = .milliseconds(200)
+    configuration.timeouts.head = .seconds(1)
     configuration.timeouts.idle = .milliseconds(200)
     configuration.timeouts.body = .milliseconds(200)
     try await withServer(configuration, Self.router()) { _, addresses in
@@ -259,13 +266,16 @@ import Testing
       #expect(try await silent.readAll() == "")
       let slow = try await RawClient.connect(addresses[0])
       try await slow.send("GET /hello HTTP/1.1\r\nHos")
-      #expect(try await slow.readAll() == "")
+      // Closing with unread bytes may reset the connection.
+      let afterSlow = (try? await slow.readAll()) ?? ""
+      #expect(afterSlow == "")
       let unused = try await RawClient.connect(addresses[0])
       try await unused.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
       #expect(try await unused.readAll().hasSuffix("hello"))
       let stalled = try await RawClient.connect(addresses[0])
       try await stalled.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
-      #expect(try await !stalled.readAll().contains("200 OK"))
+      let afterStall = (try? await stalled.readAll()) ?? ""
+      #expect(!afterStall.contains("200 OK"))
     }
   }
 
