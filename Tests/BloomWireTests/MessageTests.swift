@@ -128,7 +128,7 @@ import Testing
     var decoder = OuterRecordDecoder()
     var items: [OuterRecordDecoder.Item] = []
     for start in stride(from: 0, to: body.count, by: size) {
-      decoder.append(body[start..<min(body.count, start + size)])
+      decoder.append(Array(body[start..<min(body.count, start + size)]))
       while let item = try decoder.next() { items.append(item) }
     }
     #expect(items.map(\.record) == Self.outer.map(\.1))
