@@ -20,7 +20,8 @@ import Testing
         if case .finished(let receipt) = event { last = receipt }
       }
     }
-    let file = try #require(sealed.file(of: #require(last), cost: Micros(42)))
+    let receipt = try #require(last)
+    let file = try #require(sealed.file(of: receipt, cost: Micros(42)))
     return (file, content)
   }
 
