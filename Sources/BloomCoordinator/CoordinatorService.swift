@@ -20,7 +20,9 @@ package struct CoordinatorService: Sendable {
     package var origin: String
     /// The weakest evidence that the network takes.
     package var minimumTier: BloomRecords.Tier
-    /// The owner of machines that nobody enrolled; `nil` refuses them. For one's own network only.
+    /// The owner of machines that nobody enrolled; `nil` refuses them.
+    ///
+    /// For one's own network only.
     package var defaultOwner: AccountID?
     /// How long answers may go on after the first sign to stop.
     package var drain: Duration

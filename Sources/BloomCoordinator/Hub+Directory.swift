@@ -15,6 +15,7 @@ struct PublishAllowance {
   /// - Parameters:
   ///   - now: The time.
   ///   - nodeCount: A large directory takes long to build and to fetch: a millisecond a node.
+  /// - Returns: Zero when it may be published now.
   mutating func wait(now: Instant, nodeCount: Int) -> Duration {
     let seconds = at.map { Double((now - $0).wholeNanoseconds) / 1e9 } ?? 0
     at = now

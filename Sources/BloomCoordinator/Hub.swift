@@ -182,7 +182,8 @@ package actor Hub {
     guard !isTicking else { return }
     isTicking = true
     Task(executorPreference: loop) { [weak self, loop] in
-      while let hub = self, await hub.tick() { try? await loop.sleep(for: .milliseconds(50)) }  // cancelled never
+      // Never cancelled.
+      while let hub = self, await hub.tick() { try? await loop.sleep(for: .milliseconds(50)) }
     }
   }
 
