@@ -9,7 +9,7 @@ import Darwin
 #endif
 
 func sizeOfFile(_ path: String) -> Int {
-  var facts = unsafe stat()
+  var facts = stat()
   return unsafe stat(path, &facts) == 0 ? Int(facts.st_size) : 0
 }
 
