@@ -12,6 +12,9 @@ package struct CoordinatorClient: Sendable {
     /// The wire's reason.
     package let reason: Reason
 
+    /// Creates one.
+    package init(reason: Reason) { self.reason = reason }
+
     /// The reason's name.
     package var publicDescription: String { "the coordinator refused: \(reason.name)" }
   }

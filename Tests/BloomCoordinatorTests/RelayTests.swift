@@ -143,7 +143,7 @@ import Testing
 
   @Test func `a slow reader holds the machine back instead of filling memory`() async throws {
     try await withCoordinator([.floods(bytes: 8 << 20)]) { test, nodes in
-      let sealed = try test.seal(newAnswer(), to: [nodes[0].machine], tokenClass: .upTo64k)
+      let sealed = try test.seal(newAnswer(), to: [nodes[0].machine], tokenClass: .upTo65536)
       let body = try await test.client.send(sealed.envelope)
       var last = -1
       try await test.until("held back") {
