@@ -12,7 +12,7 @@ package struct CoordinatorClient: Sendable {
     /// The wire's reason.
     package let reason: Reason
 
-    /// Wraps a reason.
+    /// Creates one.
     package init(reason: Reason) { self.reason = reason }
 
     /// The reason's name.
