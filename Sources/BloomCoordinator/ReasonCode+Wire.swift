@@ -5,7 +5,9 @@ extension ReasonCode {
   /// The wire's reason for a scheduler's verdict.
   var wire: Reason {
     switch self {
-    case .chosen, .costlier, .noCandidate, .notConnected, .notNamed, .excluded: .busy
+    case .chosen, .costlier, .notNamed, .excluded: .busy
+    // The client's directory names machines that are not here: it looks again.
+    case .noCandidate, .notConnected: .staleKey
     case .busy, .nodeRefused: .busy
     case .nodeQueueFull, .accountQueueFull, .networkQueueFull: .queueFull
     case .memoryShort: .lowMemory

@@ -131,7 +131,9 @@ actor FakeNode {
 
   private func answer(_ stream: StreamID, _ envelope: [UInt8]) async throws {
     let now = time.unixTime()
-    var sealer = try opener.open(envelope, at: now).answer(start: now)
+    let opened = try opener.open(envelope, at: now)
+    let mode: ContinuationMode = opened.routing.part == 0 ? .whole : .continued
+    var sealer = try opened.answer(start: now)
     var tokens = 3
     switch behaviour {
     case .answer(let count), .breaks(let count), .waits(let count): tokens = count
@@ -140,7 +142,9 @@ actor FakeNode {
     case .silent, .forged: break
     }
     func counts(_ finish: FinishReason?) -> ReceiptCounts {
-      ReceiptCounts(promptTokens: 12, finish: finish, end: now + 1, sampling: .zero)
+      ReceiptCounts(
+        promptTokens: 12, replayedTokens: mode == .whole ? 0 : 5, finish: finish, end: now + 1,
+        sampling: .zero, mode: mode)
     }
     for index in 0..<tokens {
       while paused.contains(stream) { try await Task.sleep(for: .milliseconds(2)) }

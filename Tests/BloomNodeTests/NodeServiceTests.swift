@@ -140,7 +140,9 @@ import Testing
   @Test func `the doctor finds what is wrong and does not call a paused node well`() async throws {
     try await withNetwork { network in
       try await network.until("open") { $0["link"]?.string == "open" }
-      let doctor = NodeDoctor(configuration: network.settings)
+      var settings = network.settings
+      settings.workerPath = "\(network.folder.path)/no-worker"
+      let doctor = NodeDoctor(configuration: settings)
       let findings = await doctor.examine()
       let faults = findings.filter { $0.state == .fault }.map(\.name)
       // Neither the worker's program nor the model's file exists in this test.

@@ -264,7 +264,8 @@ func withNetwork(
   let coordinator = TestCoordinator {
     CoordinatorService(
       configuration: CoordinatorService.Configuration(
-        listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner")),
+        listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner"),
+        drain: .milliseconds(100)),
       store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [model.manifest.encoded]),
       log: log)
   }
