@@ -37,13 +37,13 @@ struct UpCommand {
 
   private func start() async throws {
     let data = "\(context.dataFolder)/up"
-    for folder in ["coordinator", "node", "gateway", "catalog"] {
+    for folder in ["coordinator", "node", "catalog"] {
       try PrivateFile.makeFolder("\(data)/\(folder)")
     }
     say("preparing models")
     let models = try await prepareModels(data)
     let port = try context.command.integer("port", in: 1...65_535) ?? 8642
-    try? await Task.sleep(for: .zero)  // a cancelled start ends here
+    try Task.checkCancellation()
 
     let network = "\(data)/coordinator/local.json"
     try PrivateFile.write([], to: network)
@@ -68,7 +68,8 @@ struct UpCommand {
       let keeping = context.command.has("keep-content") ? ["--keep-content"] : []
       try await children.start(
         "gateway", "darkbloom",
-        ["gateway", "--data", data, "--network", network, "--port", "\(port)"] + keeping + logging)
+        ["gateway", "--data", context.dataFolder, "--network", network, "--port", "\(port)"]
+          + keeping + logging)
       let token = try await waitUntilReady(port, data, models.count, children)
       announce(port, token, models)
       try await children.waitForFirstExit()
@@ -134,7 +135,7 @@ struct UpCommand {
     let client = HTTPClient()
     for _ in 0..<2400 {
       try children.check()
-      if let token = try PrivateFile.read("\(data)/gateway-token"), !token.isEmpty {
+      if let token = try PrivateFile.read("\(context.dataFolder)/gateway-token"), !token.isEmpty {
         let text = String(decoding: token, as: UTF8.self)
         var request = try ClientRequest.get("http://127.0.0.1:\(port)/v1/models")
         request.headers.add(.authorization, try HTTPFieldValue("Bearer " + text))

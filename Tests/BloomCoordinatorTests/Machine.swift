@@ -60,7 +60,8 @@ func request(_ answer: AnswerID, part: Int = 0) -> CanonicalRequest {
     ]),
     answer: .init(id: answer, created: now, now: now, seed: 5),
     resume: part == 0
-      ? nil : .init(part: part, choices: [.init(tokens: [0, 1, 2, 3, 4], isDone: false)]), salt: "salt")
+      ? nil : .init(part: part, choices: [.init(tokens: [0, 1, 2, 3, 4], isDone: false)]),
+    salt: "salt")
 }
 
 func newAnswer() -> AnswerID {

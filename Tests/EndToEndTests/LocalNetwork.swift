@@ -41,7 +41,7 @@ final class LocalNetwork: Sendable {
       LocalNetwork(process, port: port, token: token, folder: folder)
     }
     for _ in 0..<1800 {
-      if let bytes = try PrivateFile.read("\(folder)/up/gateway-token"), !bytes.isEmpty {
+      if let bytes = try PrivateFile.read("\(folder)/gateway-token"), !bytes.isEmpty {
         let candidate = network(String(decoding: bytes, as: UTF8.self))
         if let models = try? await candidate.get("/v1/models"),
           (models["data"]?.items?.count ?? 0) >= 2

@@ -35,6 +35,7 @@ import Darwin
       try await streams(network, model)
       try await embeds(network, models.compactMap { $0["id"]?.string })
       try await refuses(network, model)
+      try await commands(network)
       try await pythonPackages(network, model)
     } catch {
       _ = try await network.stop()
@@ -124,6 +125,19 @@ import Darwin
       "/v1/chat/completions",
       Self.chat(model, String(repeating: "word ", count: 60_000), ["max_tokens": .integer(4)]))
     #expect(long.status == 400, "a prompt longer than the context is the user's error")
+  }
+
+  /// The commands of the README use the network that `up` started.
+  private func commands(_ network: LocalNetwork) async throws {
+    for arguments in [["ask", "--max-tokens", "8", "Hello!"], ["env"], ["receipts", "list"]] {
+      var words = arguments
+      words.insert(contentsOf: ["--data", network.folder], at: words[0] == "receipts" ? 2 : 1)
+      if words[0] != "receipts" { words.insert(contentsOf: ["--port", "\(network.port)"], at: 1) }
+      let process = try await Subprocess.start(
+        .init("\(ProcessEnvironment.programFolder)/darkbloom", words))
+      #expect(
+        try await process.exit() == Subprocess.Exit(code: 0, signal: 0), "\(arguments[0])")
+    }
   }
 
   /// The official packages, as the README shows them.
