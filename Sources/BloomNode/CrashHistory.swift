@@ -9,7 +9,8 @@ package struct CrashHistory: Sendable {
   /// A worker that served this long is well: the delays start over.
   package static let stableAfter = Duration.seconds(60)
 
-  private var backoff = RetryBackoff(first: .milliseconds(500), longest: .seconds(60))
+  /// A first crash is repaired before the user's answer gives up; a loop soon waits for long.
+  private var backoff = RetryBackoff(first: .milliseconds(50), longest: .seconds(60))
   private var ends: [Instant] = []
 
   /// Starts without an end.
