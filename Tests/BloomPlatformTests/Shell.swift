@@ -13,8 +13,17 @@ enum Shell {
       .joined(separator: "/")
   }
 
-  /// The probe's path.
-  static var probe: String { "\(products)/hardening-probe" }
+  /// A copy of the probe that every user may run.
+  ///
+  /// Also when this checkout lies in a private folder
+  /// or in one with a space in its name. Made once; the system cleans it up.
+  static let probe: String = {
+    let folder = run("mktemp -d /tmp/darkbloom-probe-XXXXXX").split(separator: "\n").first ?? ""
+    _ = run(
+      "chmod 755 \(folder) && cp \"\(products)/hardening-probe\" \(folder)/hardening-probe"
+        + " && chmod 755 \(folder)/hardening-probe")
+    return "\(folder)/hardening-probe"
+  }()
 
   /// Words that run a command as an ordinary user; empty when the tests already do.
   static var asUser: String {
