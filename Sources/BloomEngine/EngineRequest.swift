@@ -61,7 +61,9 @@ public struct EngineRequest: Sendable {
   public var stops: [String]
   /// The number of answers wanted (`n`), 1…16.
   public var choices: Int
-  /// The most tokens sampled for each choice in this part, at least 1.
+  /// The most tokens of each choice over all parts, those that earlier parts delivered included.
+  ///
+  /// At least 1.
   public var maxTokens: Int
   /// How many alternatives each token's log-probability comes with, 0…20; `nil` for none at all.
   public var logprobs: Int?

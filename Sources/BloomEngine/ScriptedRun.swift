@@ -86,7 +86,7 @@ struct ScriptedRun: Sendable {
     turn = index + 1
     let length = choices[index].tokens.count
     if length >= answerTokens { return finish(index, .stop) }
-    if choices[index].sampled >= request.maxTokens || promptTokens + length >= contextTokens {
+    if length >= request.maxTokens || promptTokens + length >= contextTokens {
       return finish(index, .length)
     }
     let token = draw(choice: index, after: choices[index].tokens)

@@ -129,6 +129,11 @@ extension DecodeLoop {
     let id = running[index].requestID
     guard !running[index].hasEnded, let request = requests[id] else { return }
     do {
+      if running[index].length >= request.request.maxTokens {
+        // An earlier part delivered the last token, but not that it was the last.
+        try finish(index, .length)
+        return
+      }
       let choice = running[index].choice
       let token = try context.sample(choice.sampler, row: row, position: running[index].length)
       if model.isEnd(token) {
@@ -151,7 +156,7 @@ extension DecodeLoop {
       let isFull = slots.slots[running[index].slot].tokens.count + 1 >= facts.contextTokens
       if running[index].choice.text.isStopped {
         try finish(index, .stop)
-      } else if running[index].sampled >= request.request.maxTokens || isFull {
+      } else if running[index].length >= request.request.maxTokens || isFull {
         try finish(index, .length)
       } else {
         running[index].next = token

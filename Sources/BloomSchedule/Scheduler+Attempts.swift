@@ -140,7 +140,8 @@ extension Scheduler {
       detach(attempt, from: request)
       requests[request].candidates[candidate].excluded = reason
       let answer = requests[request].answer
-      if !answers[answer].failedNodes.contains(name) { answers[answer].failedNodes.append(name) }
+      let failed = requests[request].candidates[candidate].candidate
+      if !answers[answer].failed.contains(failed) { answers[answer].failed.append(failed) }
     }
     if keepsSlot { stop(attempt, reason, now) } else { release(attempt, now) }
     guard request >= 0 else { return }

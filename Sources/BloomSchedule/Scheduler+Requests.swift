@@ -13,7 +13,7 @@ extension Scheduler {
     for candidate in request.candidates {
       let isExcluded =
         request.excluded.contains(candidate.node)
-        || answers[answer].failedNodes.contains(candidate.node)
+        || answers[answer].failed.contains(candidate)
       let node = nodeNumbers[candidate.node] ?? -1
       candidates.append(
         .init(candidate: candidate, number: node, excluded: isExcluded ? .excluded : nil))

@@ -128,7 +128,8 @@ struct AnswerState: Sendable {
   var dispatches = 0
   /// Request numbers of the living parts: at most a suspect one and its successor; −1 for none.
   var living = (-1, -1)
-  var failedNodes: UpToFour<NodeID> = []
+  /// By key, since a worker that was started again has a new one and is as good as another node.
+  var failed: UpToFour<Candidate> = []
   var retiredAt = Instant(nanoseconds: 0)
   var next = -1
   var previous = -1

@@ -63,7 +63,7 @@ struct Conformance {
         let before = full.frames[..<cut]
         var part = whole
         part.resume = [.init(tokens: before.flatMap(\.tokens), isDone: false)]
-        part.maxTokens = whole.maxTokens - part.resume[0].tokens.count
+        part.maxTokens = whole.maxTokens
         guard part.maxTokens > 0 else { continue }
         let rest = try await collect(engine, part)
         #expect(rest.error == nil)
