@@ -96,7 +96,7 @@ enum Fixtures {
           stream.cancel()
           var part = request(index)
           part.resume = [.init(tokens: Array(tokens[..<cut]), isDone: false)]
-          part.maxTokens = length - cut
+          part.maxTokens = length
           return (index, tokens[..<cut] + (try await collect(engine, part).tokens()))
         }
       }
