@@ -79,8 +79,10 @@ package enum CoordinatorProgram: Sendable {
     print("account  \(admin)")
     print("API key  \(apiKey)")
     print("The API key is shown only now. Keep a copy of log.key: clients trust no other.")
+    print("A device joins with this as network.json in its data folder, HOST being this server:")
     print(
-      "To join, after `serve`:  darkbloom join https://HOST --origin \(origin) --key \(public_)")
+      "{\"url\":\"https://HOST\",\"origin\":\"\(origin)\",\"log_key\":\"\(public_)\",\"api_key\":\"\(apiKey)\"}"
+    )
   }
 
   static func check(origin: String) throws {

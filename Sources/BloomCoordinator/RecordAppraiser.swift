@@ -33,7 +33,7 @@ package enum AppraisalError: PublicError, Equatable {
   package var publicDescription: String {
     switch self {
     case .proofInvalid: "the node could not prove the identity of its record"
-    case .notEnrolled: "the node is not enrolled; run: darkbloom node enroll"
+    case .notEnrolled: "the node belongs to no account of this network"
     }
   }
 }

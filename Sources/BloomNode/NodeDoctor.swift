@@ -123,7 +123,7 @@ package struct NodeDoctor: Sendable {
       return [
         Finding(
           name: "models", state: .fault, text: "none is chosen",
-          fix: "fetch one: darkbloom models pull")
+          fix: "add one: darkbloom models add FILE.gguf")
       ]
     }
     let limit = configuration.workers.memoryBytes
@@ -137,7 +137,7 @@ package struct NodeDoctor: Sendable {
           return Finding(
             name: "model \(advice.name)", state: .fault,
             text: "\(file.name) is missing or has another size",
-            fix: "fetch it again: darkbloom models pull \(advice.name)")
+            fix: "add it again: darkbloom models add FILE.gguf")
         }
       }
       guard let reason = advice.reason else {

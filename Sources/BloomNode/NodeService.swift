@@ -80,7 +80,7 @@ package struct NodeService: Sendable {
       ?? ProcessLauncher(
         path: configuration.workerPath ?? ProcessLauncher.besideThisProgram(), group: loops)
     guard !configuration.models.isEmpty else {
-      throw NodeError(.badConfiguration, "no model to serve; fetch one: darkbloom models pull")
+      throw NodeError(.badConfiguration, "no model to serve; add one: darkbloom models add FILE.gguf")
     }
     let identity = try NodeIdentity.software(folder: configuration.dataFolder)
     let folder = try StateFolder(creating: configuration.dataFolder)
