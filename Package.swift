@@ -100,7 +100,7 @@ let targets: [Target] = [
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
   tests("BloomBaseTests", ["BloomBase"]),
-  tests("BloomPlatformTests", ["BloomBase", "BloomPlatform"]),
+  tests("BloomPlatformTests", ["BloomBase", "BloomPlatform", "BloomTestSupport"]),
   tests("BloomWireTests", ["BloomBase", "BloomWire"]),
   tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomHPKE"]),
   tests("BloomSealTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
@@ -114,7 +114,7 @@ let targets: [Target] = [
   tests("BloomAPITests", ["BloomBase", "BloomWire", "BloomAPI"]),
   tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
   tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
-  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
+  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomNet", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),

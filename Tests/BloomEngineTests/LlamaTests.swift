@@ -125,6 +125,25 @@ enum Fixtures {
     await engine.stop()
   }
 
+  @Test func `an epoch that ends takes its prefixes with it`() async throws {
+    let engine = try await Fixtures.engine()
+    let text = String(repeating: "A quiet machine answers in the green light. ", count: 40)
+    func cached(_ epoch: String) async throws -> Int? {
+      let request = EngineRequest(
+        job: .completion(.text(text)), salt: "s", epoch: epoch, maxTokens: 1)
+      return try await collect(engine, request).usage?.cachedTokens
+    }
+    #expect(try await cached("one") == 0)
+    #expect(try await cached("two") == 0, "the same salt under other keys")
+    #expect((try await cached("one") ?? 0) >= 256)
+    engine.forget(epoch: "one")
+    #expect(try await cached("one") == 0)
+    engine.forget(epoch: "two")
+    engine.forget(epoch: "never seen")
+    #expect(try await cached("two") == 0)
+    await engine.stop()
+  }
+
   @Test func `sampling options do what they say`() async throws {
     let engine = try await Fixtures.engine()
     var request = EngineRequest(job: chat("Say hello."), seed: 1, maxTokens: 8, logprobs: 3)
@@ -270,8 +289,16 @@ enum Fixtures {
     #expect(try await code(chat("x", #","grammar":"root ::= ((""#)) == .grammar)
     #expect(try await code(chat(String(repeating: "word ", count: 2000))) == .contextExceeded)
     #expect(try await code(.completion(.text(""))) == .badRequest)
-    let large = String(repeating: "x", count: Fixtures.isDeep ? 1_000_000 : 200_000)
+    let large = String(repeating: "x", count: 1_000_000)
     #expect(try await code(chat(large)) == .contextExceeded)
+    #expect(try await code(chat("")) == nil, "an empty message is a message")
+    var picture = EngineRequest(job: chat("What is this? \(EngineMedia.mark)"), maxTokens: 4)
+    picture.media = [EngineMedia(kind: .image, bytes: [1])]
+    #expect {
+      try engine.submit(picture)
+    } throws: {
+      ($0 as? EngineError)?.code == .unsupported && "\($0)".contains("pictures")
+    }
     #expect(try await code(chat("still well?")) == nil)
     await engine.stop()
   }
