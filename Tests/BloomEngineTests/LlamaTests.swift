@@ -53,63 +53,6 @@ enum Fixtures {
     try await Conformance(engine: try await Fixtures.engine()).runAll()
   }
 
-  @Test func `exact answers do not depend on company, cancelling and resuming`() async throws {
-    let engine = try await Fixtures.engine { $0.slots = 8 }
-    let count = Fixtures.isDeep ? 50 : 6
-    let length = Fixtures.isDeep ? 100 : 14
-    func request(_ index: Int) -> EngineRequest {
-      let filler =
-        index % 5 == 0 ? String(repeating: "the river runs to the sea and ", count: 30) : ""
-      var request = EngineRequest(
-        job: chat("\(filler)Tell me fact number \(index) about the sea."), seed: UInt64(index),
-        salt: "salt\(index % 3)", maxTokens: length)
-      request.sampling = index.isMultiple(of: 2) ? .greedy : EngineSampling()
-      request.logprobs = 0
-      return request
-    }
-    var alone: [Transcript] = []
-    for index in 0..<count { alone.append(try await collect(engine, request(index))) }
-    let mixed = try await withThrowingTaskGroup(of: (Int, Transcript).self) { group in
-      for index in 0..<count {
-        group.addTask { (index, try await collect(engine, request(index))) }
-      }
-      var results = alone
-      for try await (index, transcript) in group { results[index] = transcript }
-      return results
-    }
-    for index in 0..<count {
-      #expect(mixed[index].tokens() == alone[index].tokens(), "request \(index) forked")
-      #expect(
-        mixed[index].frames.flatMap(\.logprobs) == alone[index].frames.flatMap(\.logprobs),
-        "request \(index) has other log-probabilities")
-    }
-    let resumed = try await withThrowingTaskGroup(of: (Int, [Int32]).self) { group in
-      for index in 0..<count {
-        let tokens = alone[index].tokens()
-        guard tokens.count > 2 else { continue }
-        let cut =
-          1
-          + Int(CounterRandom.bits(seed: 3, choice: 0, position: index) % UInt64(tokens.count - 1))
-        group.addTask {
-          let stream = try engine.submit(request(index))
-          _ = await stream.next()
-          stream.cancel()
-          var part = request(index)
-          part.resume = [.init(tokens: Array(tokens[..<cut]), isDone: false)]
-          part.maxTokens = length
-          return (index, tokens[..<cut] + (try await collect(engine, part).tokens()))
-        }
-      }
-      var results: [(Int, [Int32])] = []
-      for try await result in group { results.append(result) }
-      return results
-    }
-    for (index, tokens) in resumed {
-      #expect(tokens == alone[index].tokens(), "request \(index) forked after resuming")
-    }
-    await engine.stop()
-  }
-
   @Test func `a prefix is reused within its salt only`() async throws {
     let engine = try await Fixtures.engine()
     let text = String(repeating: "A quiet machine answers in the green light. ", count: 40)
@@ -240,25 +183,6 @@ enum Fixtures {
           == answer.visible(), "cut at \(cut)")
     }
     await engine.stop()
-  }
-
-  @Test(.enabled(if: Fixtures.isDeep, "a long variant"))
-  func `the number of threads does not change an answer`() async throws {
-    var answers: [[[Int32]]] = []
-    for threads in [1, 2] {
-      let engine = try await Fixtures.engine { $0.threads = threads }
-      var tokens: [[Int32]] = []
-      for index in 0..<10 {
-        let filler = String(repeating: "the river runs to the sea and ", count: 6 * index)
-        var request = EngineRequest(
-          job: chat("\(filler)Tell me fact \(index)."), seed: 1, maxTokens: 40)
-        request.sampling = .greedy
-        tokens.append(try await collect(engine, request).tokens())
-      }
-      answers.append(tokens)
-      await engine.stop()
-    }
-    #expect(answers[0] == answers[1])
   }
 
   @Test func `hostile requests are refused by name and harm nobody`() async throws {
