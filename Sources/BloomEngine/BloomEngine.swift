@@ -120,12 +120,14 @@ public struct EngineCapacity: Sendable, Equatable {
   public var memoryBytes: Int
   /// Threads used for computing now.
   public var threads: Int
+  /// Time spent so far inside the model on prompts, in nanoseconds.
+  public var prefillNanoseconds: Int64
 
   /// Creates the figures.
   public init(
     slots: Int, busySlots: Int, queued: Int, queueLimit: Int, prefillTokensPerSecond: Double = 0,
     decodeTokensPerSecond: Double = 0, pendingPromptTokens: Int = 0, memoryBytes: Int = 0,
-    threads: Int = 1
+    threads: Int = 1, prefillNanoseconds: Int64 = 0
   ) {
     self.slots = slots
     self.busySlots = busySlots
@@ -136,5 +138,6 @@ public struct EngineCapacity: Sendable, Equatable {
     self.pendingPromptTokens = pendingPromptTokens
     self.memoryBytes = memoryBytes
     self.threads = threads
+    self.prefillNanoseconds = prefillNanoseconds
   }
 }

@@ -248,8 +248,9 @@ actor DecodeLoop {
   }
 
   /// A moving average of a rate, and its publication.
-  func note(tokens: Int, since start: Instant, isPrefill: Bool) {
-    let seconds = Double(max(1, (time.now() - start).wholeNanoseconds)) / 1e9
+  func note(tokens: Int, took duration: Duration, isPrefill: Bool) {
+    let nanoseconds = max(1, duration.wholeNanoseconds)
+    let seconds = Double(nanoseconds) / 1e9
     let rate = Double(tokens) / seconds
     if isPrefill {
       prefillRate = prefillRate == 0 ? rate : 0.8 * prefillRate + 0.2 * rate
@@ -262,6 +263,7 @@ actor DecodeLoop {
       figures.prefillTokensPerSecond = prefill
       figures.decodeTokensPerSecond = decode
       figures.threads = threads
+      if isPrefill { figures.prefillNanoseconds += nanoseconds }
     }
   }
 }

@@ -114,39 +114,6 @@ enum Fixtures {
     await engine.stop()
   }
 
-  @Test(arguments: [
-    ##"{"type":"object","properties":{"city":{"type":"string","maxLength":12},"n":{"type":"integer"}},"required":["city","n"],"additionalProperties":false}"##,
-    ##"{"type":"array","items":{"type":"boolean"},"minItems":2,"maxItems":3}"##,
-    ##"{"enum":["red","green","blue"]}"##,
-    ##"{"type":"object","properties":{"k":{"anyOf":[{"type":"null"},{"type":"number"}]}},"required":["k"]}"##,
-  ])
-  func `constrained output parses and resumes at every token`(schema: String) async throws {
-    let engine = try await Fixtures.engine { $0.slots = 2 }
-    let more =
-      ##","response_format":{"type":"json_schema","json_schema":{"name":"x","schema":\##(schema)}}"##
-    var request = EngineRequest(
-      job: chat("Give me JSON about Bern.", more), seed: 5, maxTokens: 60)
-    request.sampling.temperature = 0.8
-    request.sampling.topK = 40
-    let answer = try await collect(engine, request)
-    #expect(answer.error == nil)
-    if answer.finishes[0] == .stop {
-      #expect(JSONShape.isValue(answer.visible()), "\(answer.visible())")
-    }
-    for cut in stride(from: 1, to: answer.frames.count, by: Fixtures.isDeep ? 1 : 13) {
-      let before = answer.frames[..<cut]
-      var part = request
-      part.resume = [.init(tokens: before.flatMap(\.tokens), isDone: false)]
-      part.maxTokens = 60
-      guard part.maxTokens > 0 else { continue }
-      let rest = try await collect(engine, part)
-      #expect(
-        Transcript.visible(before.flatMap(\.deltas) + rest.frames.flatMap(\.deltas))
-          == answer.visible(), "cut at \(cut)")
-    }
-    await engine.stop()
-  }
-
   static let callTemplates =
     ["Qwen-Qwen2.5-7B-Instruct", "Qwen3-Coder"]
     + (Fixtures.isDeep
@@ -154,7 +121,7 @@ enum Fixtures {
       : [])
 
   @Test(arguments: callTemplates)
-  func `a required call is made at once and resumes at every token`(
+  func `a required call is made at once`(
     template: String
   ) async throws {
     let source = try Fixtures.read("\(Fixtures.share)/templates/\(template).jinja")
@@ -171,17 +138,6 @@ enum Fixtures {
     let answer = try await collect(engine, request)
     #expect(answer.error == nil)
     #expect(answer.visible().hasPrefix("|C|call_r1_0:get_weather:{"), "\(answer.visible())")
-    for cut in stride(from: 1, to: answer.frames.count, by: Fixtures.isDeep ? 1 : 17) {
-      let before = answer.frames[..<cut]
-      var part = request
-      part.resume = [.init(tokens: before.flatMap(\.tokens), isDone: false)]
-      part.maxTokens = 48
-      guard part.maxTokens > 0 else { continue }
-      let rest = try await collect(engine, part)
-      #expect(
-        Transcript.visible(before.flatMap(\.deltas) + rest.frames.flatMap(\.deltas))
-          == answer.visible(), "cut at \(cut)")
-    }
     await engine.stop()
   }
 
@@ -309,62 +265,5 @@ enum Fixtures {
       try engine.submit(EngineRequest(job: .completion(.text("x"))))
     }
     await engine.stop()
-  }
-}
-
-/// A small JSON checker, so that the tests need no Foundation.
-enum JSONShape {
-  static func isValue(_ text: String) -> Bool {
-    var rest = Array(text.utf8)[...]
-    return value(&rest) && rest.allSatisfy { $0 == 0x20 || $0 == 0x0a }
-  }
-
-  private static func space(_ rest: inout ArraySlice<UInt8>) {
-    rest = rest.drop { $0 == 0x20 || $0 == 0x0a || $0 == 0x0d || $0 == 0x09 }
-  }
-
-  private static func value(_ rest: inout ArraySlice<UInt8>) -> Bool {
-    space(&rest)
-    switch rest.first {
-    case UInt8(ascii: "{"): return list(&rest, close: UInt8(ascii: "}"), hasKeys: true)
-    case UInt8(ascii: "["): return list(&rest, close: UInt8(ascii: "]"), hasKeys: false)
-    case UInt8(ascii: "\""): return string(&rest)
-    default:
-      for word in ["true", "false", "null"] where rest.starts(with: word.utf8) {
-        rest = rest.dropFirst(word.utf8.count)
-        return true
-      }
-      let number = rest.prefix { "+-.eE0123456789".utf8.contains($0) }
-      rest = rest.dropFirst(number.count)
-      return Double(String(decoding: number, as: UTF8.self)) != nil
-    }
-  }
-
-  private static func string(_ rest: inout ArraySlice<UInt8>) -> Bool {
-    guard rest.popFirst() == UInt8(ascii: "\"") else { return false }
-    while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "\\") { _ = rest.popFirst() }
-      if byte == UInt8(ascii: "\"") { return true }
-    }
-    return false
-  }
-
-  private static func list(_ rest: inout ArraySlice<UInt8>, close: UInt8, hasKeys: Bool) -> Bool {
-    rest.removeFirst()
-    space(&rest)
-    if rest.first == close { return rest.popFirst() != nil }
-    while true {
-      space(&rest)
-      if hasKeys {
-        guard string(&rest) else { return false }
-        space(&rest)
-        guard rest.popFirst() == UInt8(ascii: ":") else { return false }
-      }
-      guard value(&rest) else { return false }
-      space(&rest)
-      guard let next = rest.popFirst() else { return false }
-      if next == close { return true }
-      guard next == UInt8(ascii: ",") else { return false }
-    }
   }
 }
