@@ -213,8 +213,7 @@ extension Hub {
     }
     sessionOfNode[node] = session.id
     guard let record = session.record else { return }
-    directory.insert(record)
-    directoryChanged()
+    show(record)
     handle(.nodeJoined(record.profile, []))
   }
 
@@ -226,8 +225,7 @@ extension Hub {
           session.machine.goodbye(.notProven, retryAfterMilliseconds: 1000), of: session)
       }
       session.record = record
-      directory.insert(record)
-      directoryChanged()
+      show(record)
       handle(.recordChanged(record.profile))
     } catch {
       log.warning("node record refused", ["reason": .error(error)])

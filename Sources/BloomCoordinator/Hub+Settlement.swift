@@ -64,6 +64,8 @@ extension Hub {
       case .settled(_, let paid, _), .alreadySettled(_, let paid):
         cost = paid
         books.closed(facts.answer)
+        settleHold(facts.answer, paid)
+        noteAnswered(facts, relay)
       case .noted(let paid): cost = paid
       case .reserved, .partAdmitted, .unchanged, .posted, .version: break
       }
@@ -87,7 +89,11 @@ extension Hub {
   }
 
   func closeBooks(_ answer: AnswerID) {
-    _ = try? store.submit(.close(answer))  // its deadline closes it otherwise
+    let outcome = try? store.submit(.close(answer)).outcome  // its deadline closes it otherwise
+    switch outcome {
+    case .settled(_, let paid, _), .alreadySettled(_, let paid): settleHold(answer, paid)
+    default: settleHold(answer, .zero)
+    }
   }
 
   /// Checks a receipt against what was forwarded; one of an earlier link by its signature alone.

@@ -11,13 +11,18 @@ internal import BloomWire
 struct SealedRoute: Sendable {
   let hub: Hub
   let accounts: Accounts
+  let pools: Pools
   let time: any TimeSource
   /// Bytes of envelopes that may be held at once over all requests.
   let budget: ByteBudget
 
   func respond(to request: Request) async throws -> Response {
-    guard let account = accounts.account(authorization: request.headers[.authorization]) else {
-      return Self.refusal(.unauthorized)
+    let caller: Caller
+    switch accounts.caller(
+      authorization: request.headers[.authorization], now: time.unixTime())
+    {
+    case .success(let known): caller = known
+    case .failure(let refusal): return Self.refusal(refusal.reason)
     }
     let declared = request.headers[.contentLength].flatMap { Int($0) } ?? Limits.envelope
     guard declared <= Limits.envelope else { return Self.refusal(.tooLarge) }
@@ -26,11 +31,16 @@ struct SealedRoute: Sendable {
     }
     // Held until the response body ends: the closure below keeps it alive.
     let bytes = try await request.body.collect(upTo: min(declared, Limits.envelope))
-    let sealed: SealedRequest
+    var sealed: SealedRequest
     do {
-      sealed = try read(bytes, account)
+      sealed = try read(bytes, caller)
     } catch {
       return Self.refusal(.malformed)
+    }
+    if let reason = RequestTerms.narrow(
+      &sealed.work, by: caller.key.limits, pool: { pools.pool($0) })
+    {
+      return Self.refusal(reason)
     }
     let id = sealed.work.id
     let sink: RelaySink
@@ -56,7 +66,8 @@ struct SealedRoute: Sendable {
     }
   }
 
-  private func read(_ bytes: [UInt8], _ account: AccountID) throws -> SealedRequest {
+  private func read(_ bytes: [UInt8], _ caller: Caller) throws -> SealedRequest {
+    let account = caller.account
     guard let prefix = try EnvelopePrefix.read(bytes),
       bytes.count - prefix.byteCount == prefix.bodyByteCount
     else { throw RecordError.invalid("the envelope's size") }
@@ -82,7 +93,7 @@ struct SealedRoute: Sendable {
       maxCompletionTokens: routing.tokenClass.tokens, deadline: time.unixTime() + 7200)
     return SealedRequest(
       work: work, reservation: reservation, prefix: prefix,
-      body: Array(bytes[prefix.byteCount...]))
+      body: Array(bytes[prefix.byteCount...]), key: caller.key)
   }
 
   static func refusal(_ reason: Reason, retryAfter: Duration? = nil) -> Response {

@@ -10,6 +10,9 @@ struct ServeSettings: Sendable {
   let catalog: String?
   let tier: BloomRecords.Tier
   let logLevel: LogLevel
+  /// How clients reach the network.
+  let url: String
+  let accounts: AccountPolicy
 
   /// Reads and checks.
   ///
@@ -48,6 +51,14 @@ struct ServeSettings: Sendable {
       throw ConfigurationError("log must be debug, info, warning or error")
     }
     logLevel = level
+    url = try CoordinatorProgram.check(url: try values.string("url") ?? "https://\(origin)")
+    guard let signUp = Accounts.SignUp(rawValue: try values.string("signup") ?? "invite") else {
+      throw ConfigurationError("signup must be closed, invite or open")
+    }
+    accounts = AccountPolicy(
+      signUp: signUp,
+      openCredit: Micros(
+        Int64(try values.integer("signup_credit", in: 0...1_000_000_000_000) ?? 0)))
   }
 
   private static let tiers: [String: BloomRecords.Tier] = [

@@ -42,7 +42,7 @@ struct TestCoordinator: Sendable {
     let accounts = Accounts(store: store)
     let now = SystemTime().unixTime()
     try await accounts.ensure(account, name: name, credit: Micros(credit), now: now)
-    return (account, try await accounts.addKey(for: account, name: "test", now: now))
+    return (account, try await accounts.addKey(for: account, name: "test", now: now).text)
   }
 
   /// Seals a request to machines.
@@ -117,6 +117,8 @@ struct Outcome {
 /// Runs a body against a fresh coordinator with nodes of these behaviours.
 func withCoordinator(
   _ behaviours: [FakeNode.Behaviour], credit: Int64 = 1_000_000_000,
+  records: [RecordChange] = [], nodeOwner: AccountID? = AccountID("owner"),
+  nodesNeedKey: Bool = false,
   _ body: (TestCoordinator, [FakeNode]) async throws -> Void
 ) async throws {
   let memory = MemoryNetwork()
@@ -126,10 +128,13 @@ func withCoordinator(
   let logKey = try SigningKey.generate(.ed25519)
   let recent = RecentLog()
   let owner = try #require(AccountID("owner"))
+  var configuration = CoordinatorService.Configuration(
+    listen: [.memory(memory)], origin: TestCoordinator.origin, defaultOwner: nodeOwner,
+    drain: .seconds(5))
+  configuration.nodesNeedKey = nodesNeedKey
+  if !records.isEmpty { try await store.write(records) }
   let service = CoordinatorService(
-    configuration: CoordinatorService.Configuration(
-      listen: [.memory(memory)], origin: TestCoordinator.origin, defaultOwner: owner,
-      drain: .seconds(5)),
+    configuration: configuration,
     store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [[1, 2, 3]]),
     log: Log("test", sink: recent))
   var web = HTTPClient.Configuration()
@@ -139,7 +144,8 @@ func withCoordinator(
   let user = try #require(AccountID("user"))
   let now = SystemTime().unixTime()
   try await accounts.ensure(user, name: "user", credit: Micros(credit), now: now)
-  let key = try await accounts.addKey(for: user, name: "test", now: now)
+  try await accounts.ensure(owner, name: "owner", credit: .zero, now: now)
+  let key = try await accounts.addKey(for: user, name: "test", now: now).text
   let test = TestCoordinator(
     service: service, store: store,
     client: CoordinatorClient(base: "http://coordinator", apiKey: key, http: http), http: http,
