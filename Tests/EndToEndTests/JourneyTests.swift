@@ -14,11 +14,11 @@ import Darwin
 @Suite(.serialized, .timeLimit(.minutes(2))) struct JourneyTests {
   /// A program's end and what it printed.
   struct Outcome {
-    let code: Int32
+    let code: Int
     let output: String
 
     var json: JSONValue { (try? JSONValue(decoding: Array(output.utf8))) ?? .null }
-    var lines: [Substring] { output.split(separator: "\n") }
+    var lines: [Substring] { output.split(whereSeparator: \.isNewline) }
   }
 
   private let folder: String
@@ -109,12 +109,12 @@ import Darwin
   private func joinErrors(_ link: String, _ port: Int) async throws {
     let data = "\(folder)/alice"
     let bad = try await run("darkbloom", "join", "https://bloom.test", "--data", data)
-    #expect(bad.code == ExitCode.badUsage.rawValue)
+    #expect(bad.code == Int(ExitCode.badUsage.rawValue))
     let away = try await run("darkbloom", "join", link, "--data", data)
     #expect(away.code != 0 && away.output.contains("cannot be reached"))
     let plain = link.split(separator: "#")[1]
     let open = try await run("darkbloom", "join", "http://bloom.test/join#\(plain)", "--data", data)
-    #expect(open.code == ExitCode.badUsage.rawValue && open.output.contains("TLS"))
+    #expect(open.code == Int(ExitCode.badUsage.rawValue) && open.output.contains("TLS"))
     #expect(try PrivateFile.read("\(data)/network.json") == nil)
   }
 
@@ -132,7 +132,7 @@ import Darwin
     try #require(joined.code == 0, "\(joined.output)")
     let account = try #require(joined.json["account"]?.string)
     let again = try await run("darkbloom", "join", link, "--data", alice)
-    #expect(again.code == ExitCode.badConfiguration.rawValue)
+    #expect(again.code == Int(ExitCode.badConfiguration.rawValue))
     #expect(again.output.contains("already"))
     let used = try await run("darkbloom", "join", link, "--data", "\(folder)/eve")
     #expect(used.code != 0 && used.output.contains("used up"))
