@@ -199,7 +199,8 @@ extension Hub {
           appraised.profile.node, time: time.unixTime(), now: time.now()), of: session)
     } catch {
       log.warning("node record refused", ["reason": .error(error)])
-      perform(session.machine.disproven(), of: session)
+      let isNobodys = error as? AppraisalError == .notEnrolled
+      perform(session.machine.disproven(isNobodys ? .unauthorized : .notProven), of: session)
     }
   }
 
