@@ -50,7 +50,7 @@ extension CoordinatorProgram {
             "darkbloom-coordinator serve --data /var/lib/darkbloom --listen 127.0.0.1:8640",
             "serve behind a proxy that ends TLS")
         ]),
-    ])
+    ] + OperatorCommands.specs(data))
 
   private static let data = OptionSpec(
     "data", value: "DIR", "the data folder", environment: "DARKBLOOM_DATA")
@@ -58,5 +58,7 @@ extension CoordinatorProgram {
   /// The settings that flags, environment and `settings.json5` may give.
   static let settings: Set<String> = [
     "origin", "listen", "tls.certificate", "tls.key", "catalog", "tier", "log",
+    "limits.account", "limits.address", "limits.registrations", "limits.connections",
+    "limits.connections_per_address", "proxies", "metrics",
   ]
 }

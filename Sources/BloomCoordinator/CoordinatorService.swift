@@ -28,6 +28,16 @@ package struct CoordinatorService: Sendable {
     package var drain: Duration
     /// Bytes of envelopes held at once.
     package var envelopeBytes: Int
+    /// What one account and one address may ask.
+    package var rates = RequestLimits.Rates()
+    /// Connections at most, nodes and clients together.
+    package var maxConnections = 50_000
+    /// Connections of one address (IPv6: /64) at most.
+    ///
+    /// Not for loopback.
+    package var maxConnectionsPerAddress = 256
+    /// Whether `/metrics` answers other machines than this one.
+    package var hasPublicMetrics = false
 
     /// Creates a configuration; the defaults are for a public network.
     package init(
@@ -51,6 +61,10 @@ package struct CoordinatorService: Sendable {
   private let log: Log
   private let time: any TimeSource
   private let loops: EventLoopGroup
+  /// What is counted.
+  package let metrics: CoordinatorMetrics
+  /// The routes, for the test that compares them with their description.
+  package let router: Router
   /// The live state, for admin commands and tests.
   package let hub: Hub
   /// The server, for its bound addresses.
@@ -84,22 +98,35 @@ package struct CoordinatorService: Sendable {
       [store] node in store.get(OwnedNodeRecord.self, node.digest.hex)?.owner ?? fallback
     }
     var random = SecureRandom()
+    let metrics = CoordinatorMetrics()
+    self.metrics = metrics
     hub = Hub(
       loop: loops.loops[0], time: time, store: store, appraiser: appraiser,
       directory: Directory(origin: configuration.origin, signer: logKey, leaves: leaves),
-      leafLog: leafLog, log: log, seed: random.next())
+      leafLog: leafLog, log: log, metrics: metrics, seed: random.next())
     var server = HTTPServer.Configuration()
     server.listen = configuration.listen
     server.tls = configuration.tls
-    self.server = HTTPServer(
-      server, group: loops,
-      responder: Self.router(hub, store, catalog, configuration, time))
+    server.maxConnections = configuration.maxConnections
+    server.maxConnectionsPerAddress = configuration.maxConnectionsPerAddress
+    server.timeouts.body = .seconds(10)
+    // The server is made with its router, and one of its routes tells of the server.
+    let counts = Locked<(@Sendable () -> (open: Int, refused: Int))?>(nil)
+    router = Self.router(hub, store, catalog, configuration, time, metrics) {
+      counts.withLock { $0 }?() ?? (0, 0)
+    }
+    let made = HTTPServer(server, group: loops, responder: router)
+    counts.withLock {
+      $0 = { [weak made] in (made?.connectionCount ?? 0, made?.refusedConnectionCount ?? 0) }
+    }
+    self.server = made
   }
 
   /// Serves until cancelled; then drains: running answers end, nodes are told to come back.
   ///
   /// - Throws: `NetError` when an address cannot be listened on.
   package func run() async throws {
+    await hub.restoreAnswers()
     await hub.publishDirectory()
     // Tasks of their own: the caller's cancellation begins the drain, in which both go on.
     let serving = Task { try await server.run() }
@@ -119,6 +146,11 @@ package struct CoordinatorService: Sendable {
       // Cancelled by nobody.
       try? await loops.loops[0].sleep(for: .milliseconds(20))
     }
+    // What still runs is continued elsewhere; its last records reach the gateways first.
+    await hub.handOver()
+    while await hub.relayCount > 0, time.now() - start < configuration.drain + .seconds(1) {
+      try? await loops.loops[0].sleep(for: .milliseconds(20))
+    }
     await hub.dismiss()
     serving.cancel()
   }
@@ -132,6 +164,7 @@ package struct CoordinatorService: Sendable {
         try await store.closeOverdue()
         try await store.deleteExpired()
       } catch {
+        metrics.housekeepingFailures.add()
         log.error("housekeeping failed", ["reason": .error(error)])
       }
     }
@@ -141,18 +174,23 @@ package struct CoordinatorService: Sendable {
 
   private static func router(
     _ hub: Hub, _ store: LedgerStore, _ catalog: ManifestCatalog,
-    _ configuration: Configuration, _ time: any TimeSource
+    _ configuration: Configuration, _ time: any TimeSource, _ metrics: CoordinatorMetrics,
+    _ connections: @escaping @Sendable () -> (open: Int, refused: Int)
   ) -> Router {
     let accounts = Accounts(store: store)
+    let limits = RequestLimits(configuration.rates, time: time, metrics: metrics)
+    let budget = ByteBudget(limit: configuration.envelopeBytes)
     let sealed = SealedRoute(
-      hub: hub, accounts: accounts, time: time,
-      budget: ByteBudget(limit: configuration.envelopeBytes))
+      hub: hub, accounts: accounts, time: time, budget: budget, limits: limits, metrics: metrics)
     let node = NodeRoute(hub: hub)
     var router = Router()
-    router.get("/livez") { _ in .text("ok\n") }
-    router.get("/readyz") { _ in
-      await hub.isDraining ? .text("draining\n", status: .serviceUnavailable) : .text("ok\n")
-    }
+    router.use(AddressLimit(limits: limits))
+    PublicRoutes(
+      hub: hub, accounts: accounts,
+      figures: PublicFigures(hub: hub, store: store, catalog: catalog, time: time),
+      metrics: metrics, budget: budget, connections: connections, startedAt: time.now(),
+      time: time, hasPublicMetrics: configuration.hasPublicMetrics
+    ).add(to: &router)
     router.get("/v1/node") { request in node.respond(to: request) }
     router.post("/v1/sealed") { request in try await sealed.respond(to: request) }
     router.get("/v1/directory") { request in

@@ -21,6 +21,7 @@ package actor Hub {
   let store: LedgerStore
   let appraiser: RecordAppraiser
   let log: Log
+  let metrics: CoordinatorMetrics
   var scheduler: Scheduler
   var sessions: [SessionID: NodeSession] = [:]
   var sessionOfNode: [NodeID: SessionID] = [:]
@@ -31,6 +32,11 @@ package actor Hub {
   var isPublishing = false
   var failedParts = FailedParts()
   var books = OpenBooks()
+  var figures = FleetFigures()
+  var keptStatements = KnownDigests()
+  var questioned = QuestionedNodes()
+  var unflushed: LedgerStore.Ticket?
+  var isFlushing = false
   private var nextSession: UInt64 = 1
   private var isTicking = false
   /// Whether no new work is taken.
@@ -54,6 +60,7 @@ package actor Hub {
   package init(
     loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
     directory: Directory, leafLog: LeafLog? = nil, log: Log,
+    metrics: CoordinatorMetrics = CoordinatorMetrics(),
     limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
     self.loop = loop
@@ -63,6 +70,7 @@ package actor Hub {
     self.directory = directory
     self.leafLog = leafLog
     self.log = log
+    self.metrics = metrics
     scheduler = Scheduler(limits: limits, seed: seed)
   }
 
@@ -110,7 +118,10 @@ package actor Hub {
     sessionOfNode[node] = nil
     directory.remove(node)
     directoryChanged()
-    for relay in session.streams.values { failedParts.insert(relay.id) }
+    for relay in session.streams.values {
+      failedParts.insert(relay.id)
+      keepLastProof(of: relay, session)
+    }
     session.streams = [:]
     handle(.nodeLeft(node))
   }
@@ -126,11 +137,13 @@ package actor Hub {
     }
     let id = request.work.id
     guard relays[id] == nil else { throw RelayRefusal(reason: .replay, retryAfter: nil) }
-    let relay = Relay(request)
+    let relay = Relay(request, arrivedAt: time.now())
     // In memory and durable with the next group: an answer need not wait for a disk, and a
     // reservation that a crash takes back was never paid.
-    _ = try store.submit(
+    let ticket = try store.submit(
       id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request)))
+    flushLater(ticket)
+    metrics.requests.add()
     relays[id] = relay
     books.began(id.answer)
     handle(.requestArrived(request.work))

@@ -115,6 +115,14 @@ package final class LedgerStore: Sendable {
     _ = try await wait(for: number)
   }
 
+  /// Queues rows without waiting: they are written with the next group that anybody waits for.
+  ///
+  /// - Parameter changes: As of ``write(_:)``.
+  /// - Throws: ``StoreError`` with `conflict` when a condition does not hold, or when too much waits.
+  package func submit(_ changes: [RecordChange]) throws {
+    _ = try core.withLock { try $0.submit(changes) }
+  }
+
   /// A row of a cached kind.
   ///
   /// Never waits.

@@ -24,6 +24,8 @@ actor FakeNode {
     case garbage
     /// Answers, and signs a last receipt for more tokens than it sent, with another key.
     case forged
+    /// Takes requests and never lets more than their beginning come.
+    case hoards
     /// Answers with this many bytes as fast as credit allows.
     case floods(bytes: Int)
   }
@@ -50,8 +52,8 @@ actor FakeNode {
   }
 
   /// One connection from beginning to end.
-  func run(_ client: HTTPClient) async throws {
-    let socket = try await client.webSocket(try HTTPURL("http://coordinator/v1/node"))
+  func run(_ client: HTTPClient, _ base: String = "http://coordinator") async throws {
+    let socket = try await client.webSocket(try HTTPURL(base + "/v1/node"))
     perform(link.connected(now: time.now()))
     let outbox = outbox
     await withTaskGroup(of: Void.self) { group in
@@ -88,6 +90,7 @@ actor FakeNode {
     for effect in effects {
       switch effect {
       case .send(let message):
+        if behaviour == .hoards, case .credit? = try? AgentMessage(decoding: message) { continue }
         if !isMute { outbox.push(message, isControl: LinkLane.isControl(message)) }
       case .prove(let nonce): prove(nonce)
       case .welcomed:
@@ -139,7 +142,7 @@ actor FakeNode {
     case .answer(let count), .breaks(let count), .waits(let count): tokens = count
     case .floods(let bytes): tokens = bytes / 512
     case .garbage: return give(stream, [UInt8](repeating: 0xee, count: 4_096))
-    case .silent, .forged: break
+    case .silent, .forged, .hoards: break
     }
     func counts(_ finish: FinishReason?) -> ReceiptCounts {
       ReceiptCounts(
