@@ -90,6 +90,8 @@ package struct SealedPartRunner: PartRunner {
   private func failure(of reason: Reason) async -> PartFailure {
     var isRetriable = reason.isRetriable
     switch reason {
+    // Asking again at once would not help: the user hears it.
+    case .rateLimited, .poolEmpty: isRetriable = false
     case .staleKey: await network.invalidate()
     // This device and the coordinator count parts differently, after one of them lost a message.
     case .replay: wirePart.withLock { $0 += 1 }

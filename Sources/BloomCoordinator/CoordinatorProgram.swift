@@ -1,5 +1,6 @@
 package import BloomBase
 internal import BloomCrypto
+internal import BloomHTTP
 internal import BloomNet
 internal import BloomPlatform
 internal import BloomRecords
@@ -40,6 +41,7 @@ package enum CoordinatorProgram: Sendable {
     switch error {
     case is UsageError: .badUsage
     case is ConfigurationError: .badConfiguration
+    case is AdminFailure: .unavailable
     case let error as NetError where error.code == .listenFailed: .unavailable
     case let error as NetError where error.code == .badCertificate: .badConfiguration
     case CoordinatorFolder.Problem.notInitialised: .badConfiguration
@@ -57,46 +59,27 @@ package enum CoordinatorProgram: Sendable {
     }
     let folder = try CoordinatorFolder(path)
     if let isWell = try await OperatorCommands.run(command, environment, folder) { return isWell }
-    switch command.path {
-    case ["init"]: try await initialise(folder, origin: command.value("origin") ?? "darkbloom")
+    switch command.path.first {
+    case "init": try await Initialisation(folder, command).run()
+    case "admin": try await AdminCommand.run(command, folder)
     default: try await serve(folder, command, environment)
     }
     return true
-  }
-
-  // MARK: init
-
-  private static func initialise(_ folder: CoordinatorFolder, origin: String) async throws {
-    try check(origin: origin)
-    let key = try folder.initialise(origin: origin)
-    let store = try await folder.openStore()
-    let accounts = Accounts(store: store)
-    let now = SystemTime().unixTime()
-    let apiKey: String
-    do {
-      try await accounts.ensure(admin, name: "admin", credit: .zero, now: now)
-      apiKey = try await accounts.addKey(for: admin, name: "first", now: now)
-    } catch {
-      await store.close()
-      throw error
-    }
-    await store.close()
-    let public_ = Hex.encode(key.verifyingKey.bytes)
-    print("log      \(origin)")
-    print("log key  \(public_)")
-    print("account  \(admin)")
-    print("API key  \(apiKey)")
-    print("The API key is shown only now. Keep a copy of log.key: clients trust no other.")
-    print("A device joins with this as network.json in its data folder, HOST being this server:")
-    print(
-      "{\"url\":\"https://HOST\",\"origin\":\"\(origin)\",\"log_key\":\"\(public_)\",\"api_key\":\"\(apiKey)\"}"
-    )
   }
 
   static func check(origin: String) throws {
     guard ShortName(origin) != nil else {
       throw UsageError("--origin must be 1…48 characters of a-z A-Z 0-9 . _ : / -")
     }
+  }
+
+  /// A base URL without a slash at its end.
+  static func check(url: String) throws -> String {
+    let base = url.hasSuffix("/") ? String(url.dropLast()) : url
+    guard let parsed = try? HTTPURL(base), parsed.scheme == .http || parsed.scheme == .https,
+      parsed.target.text == "/"
+    else { throw UsageError("the URL must be https://HOST or http://HOST:PORT, without a path") }
+    return base
   }
 
   private static func account(_ name: String) -> AccountID {
@@ -140,7 +123,13 @@ package enum CoordinatorProgram: Sendable {
     configuration.maxConnections = settings.maxConnections
     configuration.maxConnectionsPerAddress = settings.maxConnectionsPerAddress
     configuration.hasPublicMetrics = settings.hasPublicMetrics
-    if isLocal { configuration.defaultOwner = local }
+    configuration.accounts = settings.accounts
+    configuration.url = settings.url
+    configuration.adminSocket = folder.folder.path(of: AdminCommand.socketName)
+    if isLocal {
+      configuration.defaultOwner = local
+      configuration.nodesNeedKey = true
+    }
     let service = CoordinatorService(
       configuration: configuration, store: store, logKey: key, leaves: leaves, leafLog: leafLog,
       catalog: catalog, log: log)
@@ -196,10 +185,12 @@ package enum CoordinatorProgram: Sendable {
     let now = SystemTime().unixTime()
     try await accounts.ensure(local, name: "this machine", credit: localCredit, now: now)
     if let known = folder.notice()?.apiKey,
-      accounts.account(authorization: "Bearer \(known)") == local
+      accounts.account(authorization: "Bearer \(known)", now: now) == local
     {
       return known
     }
-    return try await accounts.addKey(for: local, name: "local", now: now)
+    return try await accounts.addKey(
+      for: local, name: "local", managesAccount: true, now: now
+    ).text
   }
 }

@@ -231,8 +231,7 @@ extension Hub {
     }
     sessionOfNode[node] = session.id
     guard let record = session.record else { return }
-    directory.insert(record)
-    directoryChanged()
+    show(record)
     handle(.nodeJoined(record.profile, []))
   }
 
@@ -244,8 +243,7 @@ extension Hub {
           session.machine.goodbye(.notProven, retryAfterMilliseconds: 1000), of: session)
       }
       session.record = record
-      directory.insert(record)
-      directoryChanged()
+      show(record)
       handle(.recordChanged(record.profile))
     } catch {
       metrics.recordsRefused.add()

@@ -70,6 +70,8 @@ extension Hub {
         books.closed(facts.answer)
         metrics.receipt(.settled)
         metrics.settledMicros.add(Int(paid.rawValue))
+        settleHold(facts.answer, paid)
+        noteAnswered(facts, relay)
       case .noted(let paid):
         cost = paid
         metrics.receipt(.noted)
@@ -129,7 +131,11 @@ extension Hub {
   }
 
   func closeBooks(_ answer: AnswerID) {
-    _ = try? store.submit(.close(answer))  // its deadline closes it otherwise
+    let outcome = try? store.submit(.close(answer)).outcome  // its deadline closes it otherwise
+    switch outcome {
+    case .settled(_, let paid, _), .alreadySettled(_, let paid): settleHold(answer, paid)
+    default: settleHold(answer, .zero)
+    }
   }
 
   /// Checks a receipt against what was forwarded; one of an earlier link by its signature alone.

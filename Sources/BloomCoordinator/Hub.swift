@@ -37,6 +37,10 @@ package actor Hub {
   var questioned = QuestionedNodes()
   var unflushed: LedgerStore.Ticket?
   var isFlushing = false
+  let pools: Pools
+  var boards: [String: PoolBoard] = [:]
+  var keyRates = KeyRates()
+  var keyHolds: [AnswerID: KeyHold] = [:]
   private var nextSession: UInt64 = 1
   private var isTicking = false
   /// Whether no new work is taken.
@@ -59,7 +63,7 @@ package actor Hub {
   /// Creates a hub without links.
   package init(
     loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
-    directory: Directory, leafLog: LeafLog? = nil, log: Log,
+    directory: Directory, leafLog: LeafLog? = nil, pools: Pools? = nil, log: Log,
     metrics: CoordinatorMetrics = CoordinatorMetrics(),
     limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
@@ -69,6 +73,7 @@ package actor Hub {
     self.appraiser = appraiser
     self.directory = directory
     self.leafLog = leafLog
+    self.pools = pools ?? Pools(store: store, time: time)
     self.log = log
     self.metrics = metrics
     scheduler = Scheduler(limits: limits, seed: seed)
@@ -116,8 +121,7 @@ package actor Hub {
   func lost(_ session: NodeSession) {
     guard let node = session.node, sessionOfNode[node] == session.id else { return }
     sessionOfNode[node] = nil
-    directory.remove(node)
-    directoryChanged()
+    hide(node)
     for relay in session.streams.values {
       failedParts.insert(relay.id)
       keepLastProof(of: relay, session)
@@ -137,11 +141,14 @@ package actor Hub {
     }
     let id = request.work.id
     guard relays[id] == nil else { throw RelayRefusal(reason: .replay, retryAfter: nil) }
+    try checkPace(of: request)
+    try checkPrivacy(of: request)
     let relay = Relay(request, arrivedAt: time.now())
     // In memory and durable with the next group: an answer need not wait for a disk, and a
     // reservation that a crash takes back was never paid.
     let ticket = try store.submit(
       id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request)))
+    try hold(request, ticket.outcome)
     flushLater(ticket)
     metrics.requests.add()
     relays[id] = relay
@@ -150,8 +157,9 @@ package actor Hub {
     if let refusal = relay.refusal {
       relays[id] = nil
       books.ended(id.answer, now: time.now())
-      throw refusal
+      throw explained(refusal, request)
     }
+    countPace(of: request)
     return relay.sink
   }
 

@@ -31,7 +31,9 @@ struct PublicEndpoint: Sendable {
   var failures: [Int] = []
 
   /// Everything the coordinator serves.
-  static let all: [PublicEndpoint] = [
+  static let all = network + accounts + pools
+
+  private static let network: [PublicEndpoint] = [
     PublicEndpoint(
       method: .get, path: "/livez", summary: "Whether the process answers."),
     PublicEndpoint(

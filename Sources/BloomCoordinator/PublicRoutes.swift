@@ -70,7 +70,10 @@ struct PublicRoutes: Sendable {
   private static let ackBytes = 4096
 
   private func acknowledge(_ request: Request) async throws -> Response {
-    guard let account = accounts.account(authorization: request.headers[.authorization]) else {
+    guard
+      let account = accounts.account(
+        authorization: request.headers[.authorization], now: time.unixTime())
+    else {
       return SealedRoute.refusal(.unauthorized)
     }
     guard let ack = Acknowledgement(try await request.body.collect(upTo: Self.ackBytes)) else {

@@ -101,9 +101,16 @@ package final class RequestLimits: Sendable {
 /// Turns requests away whose address asks too much.
 struct AddressLimit: Middleware {
   let limits: RequestLimits
+  /// What makes accounts, codes and memberships: few of these from one place.
+  private static let registrations: Set<String> = [
+    "/v1/signup", "/v1/device/code", "/v1/pools/join",
+  ]
 
   func handle(_ request: Request, next: any HTTPResponder) async throws -> Response {
     if let wait = limits.address(request) {
+      return SealedRoute.refusal(.rateLimited, retryAfter: wait)
+    }
+    if Self.registrations.contains(request.path), let wait = limits.registration(request) {
       return SealedRoute.refusal(.rateLimited, retryAfter: wait)
     }
     let response = try await next.respond(to: request)

@@ -11,6 +11,7 @@ internal import BloomWire
 struct SealedRoute: Sendable {
   let hub: Hub
   let accounts: Accounts
+  let pools: Pools
   let time: any TimeSource
   /// Bytes of envelopes that may be held at once over all requests.
   let budget: ByteBudget
@@ -31,20 +32,25 @@ struct SealedRoute: Sendable {
   }
 
   private func relay(_ request: Request) async throws -> Response {
-    guard let account = accounts.account(authorization: request.headers[.authorization]) else {
-      throw RelayRefusal(reason: .unauthorized, retryAfter: nil)
-    }
-    if let wait = limits.account(account) {
+    let caller = try accounts.caller(
+      authorization: request.headers[.authorization], now: time.unixTime()
+    ).get()
+    if let wait = limits.account(caller.account) {
       throw RelayRefusal(reason: .rateLimited, retryAfter: wait)
     }
     // Held until the response body ends: the closure below keeps it alive.
-    let held = budget.share(of: account)
+    let held = budget.share(of: caller.account)
     let bytes = try await body(of: request, held)
-    let sealed: SealedRequest
+    var sealed: SealedRequest
     do {
-      sealed = try read(bytes, account)
+      sealed = try read(bytes, caller)
     } catch {
       throw RelayRefusal(reason: .malformed, retryAfter: nil)
+    }
+    if let reason = RequestTerms.narrow(
+      &sealed.work, by: caller.key.limits, pool: { pools.pool($0) })
+    {
+      throw RelayRefusal(reason: reason, retryAfter: nil)
     }
     let id = sealed.work.id
     let sink = try await hub.submit(sealed)
@@ -92,7 +98,8 @@ struct SealedRoute: Sendable {
   /// After ten seconds' grace an envelope must come at least this fast.
   private static let slowestBytesPerSecond = 16_384.0
 
-  private func read(_ bytes: [UInt8], _ account: AccountID) throws -> SealedRequest {
+  private func read(_ bytes: [UInt8], _ caller: Caller) throws -> SealedRequest {
+    let account = caller.account
     guard let prefix = try EnvelopePrefix.read(bytes),
       bytes.count - prefix.byteCount == prefix.bodyByteCount
     else { throw RecordError.invalid("the envelope's size") }
@@ -118,7 +125,7 @@ struct SealedRoute: Sendable {
       maxCompletionTokens: routing.tokenClass.tokens, deadline: time.unixTime() + 7200)
     return SealedRequest(
       work: work, reservation: reservation, prefix: prefix,
-      body: Array(bytes[prefix.byteCount...]))
+      body: Array(bytes[prefix.byteCount...]), key: caller.key)
   }
 
   static func refusal(_ reason: Reason, retryAfter: Duration? = nil) -> Response {

@@ -16,6 +16,9 @@ struct ServeSettings: Sendable {
   let maxConnections: Int
   let maxConnectionsPerAddress: Int
   let hasPublicMetrics: Bool
+  /// How clients reach the network.
+  let url: String
+  let accounts: AccountPolicy
 
   /// Reads and checks.
   ///
@@ -80,6 +83,14 @@ struct ServeSettings: Sendable {
     case "public": hasPublicMetrics = true
     default: throw ConfigurationError("metrics must be local or public")
     }
+    url = try CoordinatorProgram.check(url: try values.string("url") ?? "https://\(origin)")
+    guard let signUp = Accounts.SignUp(rawValue: try values.string("signup") ?? "invite") else {
+      throw ConfigurationError("signup must be closed, invite or open")
+    }
+    accounts = AccountPolicy(
+      signUp: signUp,
+      openCredit: Micros(
+        Int64(try values.integer("signup_credit", in: 0...1_000_000_000_000) ?? 0)))
   }
 
   private static let tiers: [String: BloomRecords.Tier] = [

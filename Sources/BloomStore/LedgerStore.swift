@@ -148,6 +148,15 @@ package final class LedgerStore: Sendable {
     try await backend.record(Record.Key(Value.kind, id)).flatMap { value(type, $0) }
   }
 
+  /// All rows of one group of a kind that is not cached, in order of their ids.
+  ///
+  /// - Throws: ``StoreError`` when the backend cannot be read.
+  package func fetch<Value: StoredRecord>(_ type: Value.Type, group: String) async throws -> [Value]
+  {
+    try await backend.records(Value.kind, group: group)
+      .sorted { $0.key.id < $1.key.id }.compactMap { value(type, $0) }
+  }
+
   /// Deletes what expired before now, in memory and on disk.
   ///
   /// - Throws: ``StoreError`` when the deletion was not kept.

@@ -24,8 +24,9 @@ struct BenchCoordinator: Sendable {
     }
     var options = Subprocess.Options(
       "\(ProcessEnvironment.programFolder)/darkbloom-coordinator", arguments)
-    options.environment = ProcessEnvironment.current.merging(
-      ["DARKBLOOM_LIMITS_ACCOUNT": "100000"]) { $1 }
+    options.environment =
+      ProcessEnvironment.current.map { "\($0.key)=\($0.value)" }
+      + ["DARKBLOOM_LIMITS_ACCOUNT=100000"]
     let process = try await Subprocess.start(options, group: group)
     for _ in 0..<600 {
       try await group.next().sleep(for: .milliseconds(10))

@@ -44,7 +44,7 @@ struct TestCoordinator: Sendable {
     let accounts = Accounts(store: store)
     let now = SystemTime().unixTime()
     try await accounts.ensure(account, name: name, credit: Micros(credit), now: now)
-    return (account, try await accounts.addKey(for: account, name: "test", now: now))
+    return (account, try await accounts.addKey(for: account, name: "test", now: now).text)
   }
 
   /// Seals a request to machines.
@@ -121,6 +121,8 @@ func withCoordinator(
   _ behaviours: [FakeNode.Behaviour], credit: Int64 = 1_000_000_000,
   backend: MemoryBackend = MemoryBackend(),
   configure: (inout CoordinatorService.Configuration) -> Void = { _ in },
+  records: [RecordChange] = [], nodeOwner: AccountID? = AccountID("owner"),
+  nodesNeedKey: Bool = false,
   _ body: (TestCoordinator, [FakeNode]) async throws -> Void
 ) async throws {
   let memory = MemoryNetwork()
@@ -131,8 +133,10 @@ func withCoordinator(
   let recent = RecentLog()
   let owner = try #require(AccountID("owner"))
   var configuration = CoordinatorService.Configuration(
-    listen: [.memory(memory)], origin: TestCoordinator.origin, defaultOwner: owner,
+    listen: [.memory(memory)], origin: TestCoordinator.origin, defaultOwner: nodeOwner,
     drain: .seconds(5))
+  configuration.nodesNeedKey = nodesNeedKey
+  if !records.isEmpty { try await store.write(records) }
   configure(&configuration)
   let service = CoordinatorService(
     configuration: configuration,
@@ -145,7 +149,8 @@ func withCoordinator(
   let user = try #require(AccountID("user"))
   let now = SystemTime().unixTime()
   try await accounts.ensure(user, name: "user", credit: Micros(credit), now: now)
-  let key = try await accounts.addKey(for: user, name: "test", now: now)
+  try await accounts.ensure(owner, name: "owner", credit: .zero, now: now)
+  let key = try await accounts.addKey(for: user, name: "test", now: now).text
   let serving = Task { try await service.run() }
   let test = TestCoordinator(
     service: service, store: store,
