@@ -39,6 +39,15 @@ struct BenchCoordinator: Sendable {
     throw UsageError("the coordinator did not start within six seconds")
   }
 
+  /// What a node of this machine shows when it connects.
+  var nodeHeaders: HTTPFields {
+    get throws {
+      var headers = HTTPFields()
+      headers.add(.authorization, try HTTPFieldValue("Bearer " + key))
+      return headers
+    }
+  }
+
   /// One number of `/metrics`; `nil` when it does not answer.
   func metric(_ name: String, _ client: HTTPClient) async -> Int? {
     guard let request = try? ClientRequest.get(base + "/metrics"),

@@ -32,6 +32,14 @@ struct RelayBench {
     return rows
   }
 
+  /// As the node agent's: the link's own machine asks for signs of life.
+  private static let options: WebSocketOptions = {
+    var options = WebSocketOptions()
+    options.pingInterval = nil
+    options.idleTimeout = nil
+    return options
+  }()
+
   private var port: Int { 20_000 + Int(getpid()) % 20_000 }
 
   private func client(_ identity: TLSIdentity? = nil) -> HTTPClient {
@@ -272,7 +280,8 @@ struct RelayBench {
       for lane in 0..<64 {
         tasks.addTask(executorPreference: loop) {
           for index in stride(from: lane, to: fleet.count, by: 64) {
-            let socket = try await client.webSocket(url)
+            let socket = try await client.webSocket(
+              url, headers: try coordinator.nodeHeaders, options: Self.options)
             let node = BenchNode(fleet[index], tokens: 1, loop: loop) {}
             let task = Task(executorPreference: loop) { await node.run(socket) }
             running.withLock { $0.append(task) }
@@ -291,7 +300,9 @@ struct RelayBench {
   private func join(
     _ coordinator: BenchCoordinator, _ machine: BenchMachine, tokens: Int, _ client: HTTPClient
   ) async throws -> Task<Void, Never> {
-    let socket = try await client.webSocket(try HTTPURL(coordinator.base + "/v1/node"))
+    let socket = try await client.webSocket(
+      try HTTPURL(coordinator.base + "/v1/node"), headers: try coordinator.nodeHeaders,
+      options: Self.options)
     let loop = group.next()
     let node = BenchNode(machine, tokens: tokens, loop: loop) {}
     let task = Task(executorPreference: loop) {
