@@ -82,6 +82,22 @@ package struct CoordinatorClient: Sendable {
     throw Refusal(reason: Self.reason(try await response.body.collect(upTo: 65_536)))
   }
 
+  /// Tells what was received of a part, within eight seconds.
+  ///
+  /// - Throws: ``Refusal`` when the coordinator knows no such part of this account.
+  package func acknowledge(_ acknowledgement: ReceiptAcknowledgement) async throws {
+    var request = try ClientRequest.post(base + "/v1/receipts/ack", acknowledgement.json)
+    if let apiKey {
+      request.headers.add(.authorization, try HTTPFieldValue("Bearer " + apiKey))
+    }
+    let response = try await http.send(request, timeout: .seconds(8))
+    _ = try await response.body.collect(upTo: 65_536)
+    // Unknown is an answer too: asking again would not change it.
+    guard response.status == .ok || response.status == .notFound else {
+      throw Refusal(reason: .internalFault)
+    }
+  }
+
   private func get(_ path: String, limit: Int) async throws -> [UInt8] {
     var request = try ClientRequest.get(base + path)
     // A pool's directory is its members' alone; the network's is everybody's, and nobody is named.

@@ -49,6 +49,7 @@ package final class PrivateInference: InferenceService {
   private let salt: [UInt8]
   private let warm = Locked(WarmMachines())
   private let keep: @Sendable (SealedPartRunner.KeptReceipt) -> Void
+  private let acknowledger: ReceiptAcknowledger
 
   /// Creates the service; nothing is sent before the first call.
   package init(
@@ -62,6 +63,7 @@ package final class PrivateInference: InferenceService {
     self.time = time
     self.loops = loops
     self.keep = keep
+    acknowledger = ReceiptAcknowledger(coordinator, loop: loops.next())
     salt = SecureRandom.bytes(16)
   }
 
@@ -115,7 +117,8 @@ package final class PrivateInference: InferenceService {
         padding: configuration.padding, constraints: configuration.constraints),
       candidates: configuration.candidates,
       preferred: warm.withLock { $0[conversation] },
-      keepsContent: configuration.keepsContent, keep: keep)
+      keepsContent: configuration.keepsContent,
+      acknowledge: { [acknowledger] in acknowledger.tell($0) }, keep: keep)
     let loop = loops.next()
     let driver = AnswerDriver(
       choices: request.kind == .embeddings ? 1 : request.choices,

@@ -57,7 +57,7 @@ extension CoordinatorProgram {
             "serve behind a proxy that ends TLS")
         ]),
       AdminCommand.spec,
-    ])
+    ] + OperatorCommands.specs(data))
 
   private static let data = OptionSpec(
     "data", value: "DIR", "the data folder", environment: "DARKBLOOM_DATA")
@@ -65,6 +65,7 @@ extension CoordinatorProgram {
   /// The settings that flags, environment and `settings.json5` may give.
   static let settings: Set<String> = [
     "origin", "listen", "tls.certificate", "tls.key", "catalog", "tier", "log", "url", "signup",
-    "signup_credit",
+    "signup_credit", "limits.account", "limits.address", "limits.registrations",
+    "limits.connections", "limits.connections_per_address", "proxies", "metrics",
   ]
 }

@@ -15,6 +15,8 @@ package struct CoordinatorFolder: Sendable {
     case alreadyInitialised
     /// The log key's file is damaged.
     case badKey
+    /// Another coordinator serves it.
+    case inUse
 
     /// What is wrong and what to do.
     package var publicDescription: String {
@@ -23,6 +25,7 @@ package struct CoordinatorFolder: Sendable {
         "this folder is not a coordinator's; run: darkbloom-coordinator init --data DIR"
       case .alreadyInitialised:
         "this folder is a coordinator's already; its keys are kept as they are"
+      case .inUse: "another coordinator serves this folder; stop it first"
       case .badKey: "the log key cannot be read; restore log.key from your backup"
       }
     }

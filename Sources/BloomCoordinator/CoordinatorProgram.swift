@@ -25,7 +25,10 @@ package enum CoordinatorProgram: Sendable {
         arguments, environment: environment, spec, version: "\(spec.name) \(version)")
       {
       case .print(let text): print(text)
-      case .run(let command): try await run(command, environment)
+      case .run(let command):
+        let isWell = try await run(command, environment)
+        ProcessEnvironment.flush()
+        return isWell ? .done : .failed
       }
       return .done
     } catch {
@@ -42,21 +45,26 @@ package enum CoordinatorProgram: Sendable {
     case let error as NetError where error.code == .listenFailed: .unavailable
     case let error as NetError where error.code == .badCertificate: .badConfiguration
     case CoordinatorFolder.Problem.notInitialised: .badConfiguration
+    case CoordinatorFolder.Problem.inUse: .tryAgain
     case let error as StoreError where error.code == .unavailable: .tryAgain
     default: .failed
     }
   }
 
-  private static func run(_ command: ParsedCommand, _ environment: [String: String]) async throws {
+  private static func run(
+    _ command: ParsedCommand, _ environment: [String: String]
+  ) async throws -> Bool {
     guard let path = command.value("data") else {
       throw UsageError("--data is needed: the folder of this coordinator")
     }
     let folder = try CoordinatorFolder(path)
+    if let isWell = try await OperatorCommands.run(command, environment, folder) { return isWell }
     switch command.path.first {
     case "init": try await Initialisation(folder, command).run()
     case "admin": try await AdminCommand.run(command, folder)
     default: try await serve(folder, command, environment)
     }
+    return true
   }
 
   static func check(origin: String) throws {
@@ -97,6 +105,8 @@ package enum CoordinatorProgram: Sendable {
       key = try folder.initialise(origin: "local")
     }
     let settings = try ServeSettings(command, environment, folder)
+    let lock = try await lock(folder)
+    defer { withExtendedLifetime(lock) {} }
     if isLocal { try settings.checkLocal() }
     let log = Log("coordinator", minimum: settings.logLevel, sink: StandardErrorLog())
     let leafLog = LeafLog(folder.folder)
@@ -109,6 +119,10 @@ package enum CoordinatorProgram: Sendable {
     var configuration = CoordinatorService.Configuration(
       listen: settings.listen, tls: settings.tls, origin: settings.origin,
       minimumTier: settings.tier)
+    configuration.rates = settings.rates
+    configuration.maxConnections = settings.maxConnections
+    configuration.maxConnectionsPerAddress = settings.maxConnectionsPerAddress
+    configuration.hasPublicMetrics = settings.hasPublicMetrics
     configuration.accounts = settings.accounts
     configuration.url = settings.url
     configuration.adminSocket = folder.folder.path(of: AdminCommand.socketName)
@@ -138,6 +152,15 @@ package enum CoordinatorProgram: Sendable {
     }
     await store.close()
     log.info("stopped")
+  }
+
+  /// Takes the folder for this process; waits for one that is just ending.
+  private static func lock(_ folder: CoordinatorFolder) async throws -> FolderLock {
+    for _ in 0..<100 {
+      if let lock = try FolderLock(folder: folder.folder.path) { return lock }
+      try await EventLoopGroup.shared.next().sleep(for: .milliseconds(100))
+    }
+    throw CoordinatorFolder.Problem.inUse
   }
 
   /// Runs a service and says where it listens.

@@ -28,6 +28,16 @@ package struct CoordinatorService: Sendable {
     package var drain: Duration
     /// Bytes of envelopes held at once.
     package var envelopeBytes: Int
+    /// What one account and one address may ask.
+    package var rates = RequestLimits.Rates()
+    /// Connections at most, nodes and clients together.
+    package var maxConnections = 50_000
+    /// Connections of one address (IPv6: /64) at most.
+    ///
+    /// Not for loopback.
+    package var maxConnectionsPerAddress = 256
+    /// Whether `/metrics` answers other machines than this one.
+    package var hasPublicMetrics = false
     /// Whether machines must show a key of ``defaultOwner`` when they connect.
     package var nodesNeedKey = false
     /// Who may make an account.
@@ -61,6 +71,10 @@ package struct CoordinatorService: Sendable {
   private let log: Log
   private let time: any TimeSource
   private let loops: EventLoopGroup
+  /// What is counted.
+  package let metrics: CoordinatorMetrics
+  /// The routes, for the test that compares them with their description.
+  package let router: Router
   /// The live state, for admin commands and tests.
   package let hub: Hub
   /// The server, for its bound addresses.
@@ -104,10 +118,12 @@ package struct CoordinatorService: Sendable {
       store: store, pools: pools, logKey: logKey.verifyingKey.bytes, time: time,
       limits: configuration.enrolment)
     var random = SecureRandom()
+    let metrics = CoordinatorMetrics()
+    self.metrics = metrics
     hub = Hub(
       loop: loops.loops[0], time: time, store: store, appraiser: appraiser,
       directory: Directory(origin: configuration.origin, signer: logKey, leaves: leaves),
-      leafLog: leafLog, pools: pools, log: log, seed: random.next())
+      leafLog: leafLog, pools: pools, log: log, metrics: metrics, seed: random.next())
     let accountRoutes = AccountRoutes(
       hub: hub, store: store, accounts: Accounts(store: store), pools: pools,
       enrolment: enrolment, policy: configuration.accounts, time: time)
@@ -124,9 +140,19 @@ package struct CoordinatorService: Sendable {
     var server = HTTPServer.Configuration()
     server.listen = configuration.listen
     server.tls = configuration.tls
-    self.server = HTTPServer(
-      server, group: loops,
-      responder: Self.router(hub, store, catalog, configuration, accountRoutes, time))
+    server.maxConnections = configuration.maxConnections
+    server.maxConnectionsPerAddress = configuration.maxConnectionsPerAddress
+    server.timeouts.body = .seconds(10)
+    // The server is made with its router, and one of its routes tells of the server.
+    let counts = Locked<(@Sendable () -> (open: Int, refused: Int))?>(nil)
+    router = Self.router(
+      hub, store, catalog, configuration, accountRoutes, time, metrics
+    ) { counts.withLock { $0 }?() ?? (0, 0) }
+    let made = HTTPServer(server, group: loops, responder: router)
+    counts.withLock {
+      $0 = { [weak made] in (made?.connectionCount ?? 0, made?.refusedConnectionCount ?? 0) }
+    }
+    self.server = made
   }
 
   /// Serves until cancelled; then drains: running answers end, nodes are told to come back.
@@ -134,6 +160,7 @@ package struct CoordinatorService: Sendable {
   /// - Throws: `NetError` when an address cannot be listened on.
   package func run() async throws {
     try await hub.recoverSpending()
+    await hub.restoreAnswers()
     await hub.publishDirectory()
     // Tasks of their own: the caller's cancellation begins the drain, in which both go on.
     let serving = Task { try await server.run() }
@@ -166,6 +193,11 @@ package struct CoordinatorService: Sendable {
       // Cancelled by nobody.
       try? await loops.loops[0].sleep(for: .milliseconds(20))
     }
+    // What still runs is continued elsewhere; its last records reach the gateways first.
+    await hub.handOver()
+    while await hub.relayCount > 0, time.now() - start < configuration.drain + .seconds(1) {
+      try? await loops.loops[0].sleep(for: .milliseconds(20))
+    }
     await hub.dismiss()
     serving.cancel()
   }
@@ -179,6 +211,7 @@ package struct CoordinatorService: Sendable {
         try await store.closeOverdue()
         try await store.deleteExpired()
       } catch {
+        metrics.housekeepingFailures.add()
         log.error("housekeeping failed", ["reason": .error(error)])
       }
     }
@@ -188,11 +221,15 @@ package struct CoordinatorService: Sendable {
 
   private static func router(
     _ hub: Hub, _ store: LedgerStore, _ catalog: ManifestCatalog,
-    _ configuration: Configuration, _ account: AccountRoutes, _ time: any TimeSource
+    _ configuration: Configuration, _ account: AccountRoutes, _ time: any TimeSource,
+    _ metrics: CoordinatorMetrics,
+    _ connections: @escaping @Sendable () -> (open: Int, refused: Int)
   ) -> Router {
+    let limits = RequestLimits(configuration.rates, time: time, metrics: metrics)
+    let budget = ByteBudget(limit: configuration.envelopeBytes)
     let sealed = SealedRoute(
-      hub: hub, accounts: account.accounts, pools: account.pools, time: time,
-      budget: ByteBudget(limit: configuration.envelopeBytes))
+      hub: hub, accounts: account.accounts, pools: account.pools, time: time, budget: budget,
+      limits: limits, metrics: metrics)
     var node = NodeRoute(hub: hub)
     if configuration.nodesNeedKey {
       node.admits = { request in
@@ -204,11 +241,14 @@ package struct CoordinatorService: Sendable {
     }
     let nodeRoute = node
     var router = Router()
+    router.use(AddressLimit(limits: limits))
     account.add(to: &router)
-    router.get("/livez") { _ in .text("ok\n") }
-    router.get("/readyz") { _ in
-      await hub.isDraining ? .text("draining\n", status: .serviceUnavailable) : .text("ok\n")
-    }
+    PublicRoutes(
+      hub: hub, accounts: account.accounts,
+      figures: PublicFigures(hub: hub, store: store, catalog: catalog, time: time),
+      metrics: metrics, budget: budget, connections: connections, startedAt: time.now(),
+      time: time, hasPublicMetrics: configuration.hasPublicMetrics
+    ).add(to: &router)
     router.get("/v1/node") { request in nodeRoute.respond(to: request) }
     router.post("/v1/sealed") { request in try await sealed.respond(to: request) }
     router.get("/v1/directory") { request in

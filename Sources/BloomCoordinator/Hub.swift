@@ -21,6 +21,7 @@ package actor Hub {
   let store: LedgerStore
   let appraiser: RecordAppraiser
   let log: Log
+  let metrics: CoordinatorMetrics
   var scheduler: Scheduler
   var sessions: [SessionID: NodeSession] = [:]
   var sessionOfNode: [NodeID: SessionID] = [:]
@@ -31,6 +32,11 @@ package actor Hub {
   var isPublishing = false
   var failedParts = FailedParts()
   var books = OpenBooks()
+  var figures = FleetFigures()
+  var keptStatements = KnownDigests()
+  var questioned = QuestionedNodes()
+  var unflushed: LedgerStore.Ticket?
+  var isFlushing = false
   let pools: Pools
   var boards: [String: PoolBoard] = [:]
   var keyRates = KeyRates()
@@ -58,6 +64,7 @@ package actor Hub {
   package init(
     loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
     directory: Directory, leafLog: LeafLog? = nil, pools: Pools? = nil, log: Log,
+    metrics: CoordinatorMetrics = CoordinatorMetrics(),
     limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
     self.loop = loop
@@ -68,6 +75,7 @@ package actor Hub {
     self.leafLog = leafLog
     self.pools = pools ?? Pools(store: store, time: time)
     self.log = log
+    self.metrics = metrics
     scheduler = Scheduler(limits: limits, seed: seed)
   }
 
@@ -114,7 +122,10 @@ package actor Hub {
     guard let node = session.node, sessionOfNode[node] == session.id else { return }
     sessionOfNode[node] = nil
     hide(node)
-    for relay in session.streams.values { failedParts.insert(relay.id) }
+    for relay in session.streams.values {
+      failedParts.insert(relay.id)
+      keepLastProof(of: relay, session)
+    }
     session.streams = [:]
     handle(.nodeLeft(node))
   }
@@ -132,12 +143,14 @@ package actor Hub {
     guard relays[id] == nil else { throw RelayRefusal(reason: .replay, retryAfter: nil) }
     try checkPace(of: request)
     try checkPrivacy(of: request)
-    let relay = Relay(request)
+    let relay = Relay(request, arrivedAt: time.now())
     // In memory and durable with the next group: an answer need not wait for a disk, and a
     // reservation that a crash takes back was never paid.
     let ticket = try store.submit(
       id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request)))
     try hold(request, ticket.outcome)
+    flushLater(ticket)
+    metrics.requests.add()
     relays[id] = relay
     books.began(id.answer)
     handle(.requestArrived(request.work))

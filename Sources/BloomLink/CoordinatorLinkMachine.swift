@@ -178,6 +178,8 @@ package struct CoordinatorLinkMachine: Sendable {
   package mutating func cancel(_ stream: StreamID, _ reason: Reason) -> [CoordinatorLinkEffect] {
     guard streams[stream] != nil, streams[stream]?.isCancelled == false else { return [] }
     streams[stream]?.isCancelled = true
+    // A node that never confirms holds no envelope.
+    streams[stream]?.body.drop()
     send(.cancel(stream, reason))
     return flush()
   }

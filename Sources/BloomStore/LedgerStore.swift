@@ -115,10 +115,10 @@ package final class LedgerStore: Sendable {
     _ = try await wait(for: number)
   }
 
-  /// Writes rows in memory only; they are durable with the next group that anybody waits for.
+  /// Queues rows without waiting: they are written with the next group that anybody waits for.
   ///
-  /// For what goes with a command of ``submit(_:)``.
-  /// - Throws: ``StoreError`` with `conflict` when a condition does not hold.
+  /// - Parameter changes: As of ``write(_:)``.
+  /// - Throws: ``StoreError`` with `conflict` when a condition does not hold, or when too much waits.
   package func submit(_ changes: [RecordChange]) throws {
     _ = try core.withLock { try $0.submit(changes) }
   }

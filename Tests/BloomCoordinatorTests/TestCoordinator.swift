@@ -21,6 +21,8 @@ struct TestCoordinator: Sendable {
   let log: RecentLog
   let user: AccountID
   let owner: AccountID
+  /// Begins the drain, as SIGTERM does.
+  let stop: @Sendable () -> Void
 
   /// Waits until a condition holds; fails the test after 10 s.
   func until(_ what: String, _ holds: () async throws -> Bool) async throws {
@@ -48,10 +50,10 @@ struct TestCoordinator: Sendable {
   /// Seals a request to machines.
   func seal(
     _ answer: AnswerID, to machines: [Machine], part: Int = 0,
-    tokenClass: TokenClass = .upTo256, deadline: Int = 20_000
+    tokenClass: TokenClass = .upTo256, deadline: Int = 20_000, content: String = "secret words"
   ) throws -> BloomSeal.SealedRequest {
     try RequestSealer.seal(
-      request(answer, part: part),
+      request(answer, part: part, content: content),
       options: SealOptions(
         tokenClass: tokenClass, deadlineMilliseconds: deadline, padding: .padded),
       contexts: ReadyContexts(machines.map(\.target)))
@@ -117,12 +119,14 @@ struct Outcome {
 /// Runs a body against a fresh coordinator with nodes of these behaviours.
 func withCoordinator(
   _ behaviours: [FakeNode.Behaviour], credit: Int64 = 1_000_000_000,
+  backend: MemoryBackend = MemoryBackend(),
+  configure: (inout CoordinatorService.Configuration) -> Void = { _ in },
   records: [RecordChange] = [], nodeOwner: AccountID? = AccountID("owner"),
   nodesNeedKey: Bool = false,
   _ body: (TestCoordinator, [FakeNode]) async throws -> Void
 ) async throws {
   let memory = MemoryNetwork()
-  let store = try await LedgerStore.open(MemoryBackend(), clock: SystemTime())
+  let store = try await LedgerStore.open(backend, clock: SystemTime())
   let price = try #require(Price(promptPerMillion: 1_000_000, completionPerMillion: 2_000_000))
   try await store.apply(.changePrice(.fallback(price)))
   let logKey = try SigningKey.generate(.ed25519)
@@ -133,6 +137,7 @@ func withCoordinator(
     drain: .seconds(5))
   configuration.nodesNeedKey = nodesNeedKey
   if !records.isEmpty { try await store.write(records) }
+  configure(&configuration)
   let service = CoordinatorService(
     configuration: configuration,
     store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [[1, 2, 3]]),
@@ -146,11 +151,11 @@ func withCoordinator(
   try await accounts.ensure(user, name: "user", credit: Micros(credit), now: now)
   try await accounts.ensure(owner, name: "owner", credit: .zero, now: now)
   let key = try await accounts.addKey(for: user, name: "test", now: now).text
+  let serving = Task { try await service.run() }
   let test = TestCoordinator(
     service: service, store: store,
     client: CoordinatorClient(base: "http://coordinator", apiKey: key, http: http), http: http,
-    logKey: logKey, log: recent, user: user, owner: owner)
-  let serving = Task { try await service.run() }
+    logKey: logKey, log: recent, user: user, owner: owner, stop: { serving.cancel() })
   _ = try await service.server.boundAddresses()
   do {
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -171,4 +176,5 @@ func withCoordinator(
   }
   serving.cancel()
   _ = await serving.result
+  await store.close()
 }
