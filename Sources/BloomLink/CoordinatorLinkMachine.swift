@@ -142,10 +142,10 @@ package struct CoordinatorLinkMachine: Sendable {
     return flush()
   }
 
-  /// The driver found the proof bad.
-  package mutating func disproven() -> [CoordinatorLinkEffect] {
+  /// The driver found the proof bad, or refuses the machine for another reason.
+  package mutating func disproven(_ reason: Reason = .notProven) -> [CoordinatorLinkEffect] {
     guard case .proving = state else { return [] }
-    close(.notProven)
+    close(reason)
     return flush()
   }
 
@@ -178,6 +178,8 @@ package struct CoordinatorLinkMachine: Sendable {
   package mutating func cancel(_ stream: StreamID, _ reason: Reason) -> [CoordinatorLinkEffect] {
     guard streams[stream] != nil, streams[stream]?.isCancelled == false else { return [] }
     streams[stream]?.isCancelled = true
+    // A node that never confirms holds no envelope.
+    streams[stream]?.body.drop()
     send(.cancel(stream, reason))
     return flush()
   }
