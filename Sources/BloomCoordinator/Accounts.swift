@@ -34,6 +34,10 @@ package struct Accounts: Sendable {
 
   /// Keys of one account in force at once.
   package static let keysMax = 100
+  /// Rows of keys of one account, revoked ones included; the oldest revoked are forgotten.
+  private static let keyRowsMax = 1_000
+  /// Invitations of one account that are still good.
+  private static let invitesMax = 1_000
   private let store: LedgerStore
 
   /// Reads the accounts of a store.
@@ -91,7 +95,12 @@ package struct Accounts: Sendable {
     let key = Self.makeKey(
       for: account, name: try AccountError.check(name: name), limits: limits,
       managesAccount: managesAccount, now: now)
-    try await store.write([.put(key.record, if: .absent)])
+    var changes: [RecordChange] = [.put(key.record, if: .absent)]
+    let known = keys(of: account)
+    if known.count >= Self.keyRowsMax, let old = known.first(where: { $0.revokedAt != nil }) {
+      changes.append(.delete(old))
+    }
+    try await write(changes)
     return key
   }
 
@@ -229,6 +238,9 @@ package struct Accounts: Sendable {
     }
     guard (0...1_000_000_000_000).contains(credit.rawValue) else {
       throw AccountError(.invalid, "credit is between 0 and a million units")
+    }
+    guard store.list(InviteRecord.self, group: inviter.rawValue).count < Self.invitesMax else {
+      throw AccountError(.full, "too many invites are still good; take some back first")
     }
     let secret = SecureRandom.bytes(InviteCode.byteCount)
     let record = InviteRecord(

@@ -216,7 +216,8 @@ extension Hub {
     } catch {
       metrics.recordsRefused.add()
       log.warning("node record refused", ["reason": .error(error)])
-      perform(session.machine.disproven(), of: session)
+      let isNobodys = error as? AppraisalError == .notEnrolled
+      perform(session.machine.disproven(isNobodys ? .unauthorized : .notProven), of: session)
     }
   }
 

@@ -118,7 +118,8 @@ extension JSONBody {
     try texts("models")?.map { text in
       guard let digest = Hex.decode(text).flatMap({ Digest($0) }) else {
         throw AccountError(
-          .invalid, "a model is named by its digest, 64 hexadecimal digits: darkbloom models list")
+          .invalid,
+          "a model is named by its digest, 64 hexadecimal digits: darkbloom models list --json")
       }
       return ModelID(digest)
     }

@@ -15,6 +15,8 @@ package final class Pools: Sendable {
   private let accounts: Accounts
   private let time: any TimeSource
   private let eventNumber: Locked<UInt64>
+  /// The pools of each account; forgotten when one of them changes.
+  private let index = Locked<[AccountID: [PoolRecord]]?>(nil)
 
   /// Reads the pools of a store.
   package init(store: LedgerStore, time: any TimeSource) {
@@ -35,7 +37,20 @@ package final class Pools: Sendable {
 
   /// The pools of an account, in order of their names.
   package func pools(of account: AccountID) -> [PoolRecord] {
-    all().filter { $0.members.contains(account) }
+    if let index = index.withLock({ $0 }) { return index[account] ?? [] }
+    var made: [AccountID: [PoolRecord]] = [:]
+    for pool in all() {
+      for member in pool.members { made[member, default: []].append(pool) }
+    }
+    index.withLock { $0 = made }
+    return made[account] ?? []
+  }
+
+  /// Writes a change of some pool; whatever comes of it, the index is made anew.
+  private func write(_ changes: [RecordChange]) async throws {
+    index.withLock { $0 = nil }
+    defer { index.withLock { $0 = nil } }
+    try await accounts.write(changes)
   }
 
   /// A pool as one of its members sees it.
@@ -82,11 +97,10 @@ package final class Pools: Sendable {
     }
     let pool = PoolRecord(
       name: name, owner: owner, members: [owner], nodes: [], createdAt: time.unixTime())
-    do {
-      try await store.write([.put(pool, if: .absent), event(.created, pool, owner)])
-    } catch let error as StoreError where error.code == .conflict {
+    guard self.pool(name) == nil else {
       throw AccountError(.taken, "a pool of that name exists; choose another name")
     }
+    try await write([.put(pool, if: .absent), event(.created, pool, owner)])
     return pool
   }
 
@@ -124,7 +138,7 @@ package final class Pools: Sendable {
     }
     var new = old
     new.members.append(account)
-    try await accounts.write([
+    try await write([
       Accounts.use(invite), .replace(old, with: new), event(.joined, new, account),
     ])
     return new
@@ -148,7 +162,7 @@ package final class Pools: Sendable {
     var new = old
     new.members.removeAll { $0 == member }
     let action: PoolEventRecord.Action = member == account ? .left : .removed
-    try await accounts.write([
+    try await write([
       .replace(old, with: new), event(action, new, account, subject: member.rawValue),
     ])
     return new
@@ -165,7 +179,7 @@ package final class Pools: Sendable {
 
   /// Ends a pool by the operator.
   package func delete(_ pool: PoolRecord, by account: AccountID) async throws {
-    try await accounts.write([.delete(pool), event(.deleted, pool, account)])
+    try await write([.delete(pool), event(.deleted, pool, account)])
   }
 
   /// Changes a pool's policy and the machines it is restricted to.
@@ -178,7 +192,7 @@ package final class Pools: Sendable {
     }
     var new = old
     try change(&new)
-    try await accounts.write([.replace(old, with: new), event(.policyChanged, new, account)])
+    try await write([.replace(old, with: new), event(.policyChanged, new, account)])
     return new
   }
 

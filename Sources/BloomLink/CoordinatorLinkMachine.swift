@@ -144,10 +144,10 @@ package struct CoordinatorLinkMachine: Sendable {
     return flush()
   }
 
-  /// The driver found the proof bad.
-  package mutating func disproven() -> [CoordinatorLinkEffect] {
+  /// The driver found the proof bad, or refuses the machine for another reason.
+  package mutating func disproven(_ reason: Reason = .notProven) -> [CoordinatorLinkEffect] {
     guard case .proving = state else { return [] }
-    close(.notProven)
+    close(reason)
     return flush()
   }
 

@@ -17,7 +17,7 @@ struct KeysCommand {
           OptionSpec("micros-per-month", value: "MICROS", "the most it spends in a month, UTC"),
           OptionSpec("requests-per-minute", value: "N", "answers it begins in a minute"),
           OptionSpec(
-            "model", value: "DIGEST", "a model it may ask, from darkbloom models list",
+            "model", value: "DIGEST", "a model it may ask, from darkbloom models list --json",
             repeats: true),
           OptionSpec("pool", value: "POOL", "only machines of this pool answer"),
           OptionSpec("region", value: "REGION", "only machines of this region answer"),

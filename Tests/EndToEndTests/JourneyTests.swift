@@ -14,11 +14,11 @@ import Darwin
 @Suite(.serialized, .timeLimit(.minutes(2))) struct JourneyTests {
   /// A program's end and what it printed.
   struct Outcome {
-    let code: Int32
+    let code: Int
     let output: String
 
     var json: JSONValue { (try? JSONValue(decoding: Array(output.utf8))) ?? .null }
-    var lines: [Substring] { output.split(separator: "\n") }
+    var lines: [Substring] { output.split(whereSeparator: \.isNewline) }
   }
 
   private let folder: String
@@ -68,7 +68,10 @@ import Darwin
     let log = "\(folder)/serve-\(number)"
     let process = try await start(
       "darkbloom-coordinator",
-      ["serve", "--data", "\(folder)/c", "--listen", "127.0.0.1:\(port)"], output: log)
+      [
+        "serve", "--data", "\(folder)/c", "--listen", "127.0.0.1:\(port)", "--catalog",
+        "\(folder)/catalog",
+      ], output: log)
     _ = try await line(log, "darkbloom-coordinator: listening on ")
     return process
   }
@@ -98,6 +101,8 @@ import Darwin
       _ = try await server.exit()
       server = try await serve(port, 2)
       try await afterRestart()
+      // Loading a model takes longer than all of the above.
+      if ProcessEnvironment.current["DARKBLOOM_DEEP"] == "1" { try await ask(port + 2_000) }
       server.signal(SIGTERM)
       #expect(try await server.exit() == Subprocess.Exit(code: 0, signal: 0))
     } catch {
@@ -106,15 +111,53 @@ import Darwin
     }
   }
 
+  /// The enrolled machine serves the bundled model, and the user who joined by a link asks it.
+  private func ask(_ port: Int) async throws {
+    let cache = try #require(UserFolders(environment: ProcessEnvironment.current)).cache
+    let models = "\(folder)/models"
+    let file =
+      (ProcessEnvironment.current["DARKBLOOM_BUNDLED_MODELS"]
+        ?? "\(cache)/engine/current/share/models") + "/smollm2-135m-instruct-q8_0.gguf"
+    let added = try await run("darkbloom", "models", "add", file, "--in-place", "--models", models)
+    try #require(added.code == 0, "\(added.output)")
+    for name in PrivateFile.names(in: "\(models)/manifests") {
+      let manifest = try #require(try PrivateFile.read("\(models)/manifests/\(name)"))
+      try PrivateFile.write(manifest, to: "\(folder)/catalog/\(name).manifest")
+    }
+    let account = try #require(
+      try await run("darkbloom", "keys", "list", "--data", "\(folder)/alice", "--json")
+        .json["keys"]?.items?.first?["account"]?.string)
+    #expect(try await admin("accounts", "grant", account, "1000000000").code == 0)
+    let node = try await start(
+      "darkbloom",
+      ["node", "run", "--data", "\(folder)/node", "--models", models, "--threads", "1"],
+      output: "\(folder)/node-log")
+    let gateway = try await start(
+      "darkbloom", ["gateway", "--data", "\(folder)/alice", "--port", "\(port)"],
+      output: "\(folder)/gateway-log")
+    var answer = Outcome(code: 1, output: "")
+    for _ in 0..<120 where answer.code != 0 {
+      answer = try await run(
+        "darkbloom", "ask", "--data", "\(folder)/alice", "--port", "\(port)", "--max-tokens", "8",
+        "Name a colour.")
+      if answer.code != 0 { try await Task.sleep(for: .milliseconds(500)) }
+    }
+    for process in [gateway, node] {
+      process.signal(SIGTERM)
+      _ = try await process.exit()
+    }
+    #expect(answer.code == 0 && answer.output.contains("sealed to machine"), "\(answer.output)")
+  }
+
   private func joinErrors(_ link: String, _ port: Int) async throws {
     let data = "\(folder)/alice"
     let bad = try await run("darkbloom", "join", "https://bloom.test", "--data", data)
-    #expect(bad.code == ExitCode.badUsage.rawValue)
+    #expect(bad.code == Int(ExitCode.badUsage.rawValue))
     let away = try await run("darkbloom", "join", link, "--data", data)
     #expect(away.code != 0 && away.output.contains("cannot be reached"))
     let plain = link.split(separator: "#")[1]
     let open = try await run("darkbloom", "join", "http://bloom.test/join#\(plain)", "--data", data)
-    #expect(open.code == ExitCode.badUsage.rawValue && open.output.contains("TLS"))
+    #expect(open.code == Int(ExitCode.badUsage.rawValue) && open.output.contains("TLS"))
     #expect(try PrivateFile.read("\(data)/network.json") == nil)
   }
 
@@ -132,7 +175,7 @@ import Darwin
     try #require(joined.code == 0, "\(joined.output)")
     let account = try #require(joined.json["account"]?.string)
     let again = try await run("darkbloom", "join", link, "--data", alice)
-    #expect(again.code == ExitCode.badConfiguration.rawValue)
+    #expect(again.code == Int(ExitCode.badConfiguration.rawValue))
     #expect(again.output.contains("already"))
     let used = try await run("darkbloom", "join", link, "--data", "\(folder)/eve")
     #expect(used.code != 0 && used.output.contains("used up"))
