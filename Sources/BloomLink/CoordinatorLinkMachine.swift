@@ -64,6 +64,8 @@ package struct CoordinatorLinkMachine: Sendable {
     var body: ByteWindow
     /// Answer bytes that the node may still send.
     var credit: Int
+    /// Bytes that have left and for which no credit was given back yet.
+    var owed = 0
     var isCancelled = false
   }
 
@@ -188,9 +190,16 @@ package struct CoordinatorLinkMachine: Sendable {
   package mutating func consumed(
     _ stream: StreamID, byteCount: Int
   ) -> [CoordinatorLinkEffect] {
-    guard streams[stream] != nil, byteCount > 0 else { return [] }
-    streams[stream]?.credit += byteCount
-    send(.credit(stream, byteCount: byteCount))
+    guard byteCount > 0, var open = streams[stream] else { return [] }
+    open.owed += byteCount
+    // Given back by the quarter: the node has the rest to go on with, and a message for each chunk
+    // would cost as much as the chunk.
+    if open.owed >= limits.initialCredit / 4 {
+      send(.credit(stream, byteCount: open.owed))
+      open.credit += open.owed
+      open.owed = 0
+    }
+    streams[stream] = open
     return flush()
   }
 
