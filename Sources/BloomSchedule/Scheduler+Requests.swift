@@ -5,8 +5,8 @@ extension Scheduler {
     if let reason = objection(request, now) {
       return effects.append(.refuse(request.id, reason, retryAfter: advice(reason, nil)))
     }
-    let model = modelNumber(request.model)
-    models[model].arrivals.add(hour: now.hour)
+    let model = modelNumbers[request.model] ?? -1
+    if model >= 0 { models[model].arrivals.add(hour: now.hour) }
     let account = accountNumber(request.account)
     let answer = answerNumber(request)
     var candidates: UpToFour<RequestState.CandidateState> = []
@@ -14,15 +14,19 @@ extension Scheduler {
       let isExcluded =
         request.excluded.contains(candidate.node)
         || answers[answer].failed.contains(candidate)
-      let node = nodeNumbers[candidate.node] ?? -1
+      let offer = find(candidate)
       candidates.append(
-        .init(candidate: candidate, number: node, excluded: isExcluded ? .excluded : nil))
-      if node >= 0 { tally(node, nil, now) }
+        .init(
+          candidate: candidate, offer: Int32(offer ?? -1),
+          excluded: isExcluded ? .excluded : nil))
+      if let node = offer.map({ Int(offers[$0].node) }) ?? nodeNumbers[candidate.node] {
+        tally(node, nil, now)
+      }
     }
-    let learned = models[model].expected[Int(request.output.rawValue)]
+    let learned =
+      model >= 0 ? models[model].expected[Int(request.output.rawValue)] : RollingMedian()
     let state = RequestState(
       id: request.id, account: account, answer: answer, model: model, candidates: candidates,
-      modelID: request.model,
       inputTokens: max(1, Double(request.inputBytes) / limits.bytesPerToken),
       expectedTokens: learned.count >= 4
         ? Double(learned.value) : request.output.expectedTokensSeed,
@@ -50,18 +54,26 @@ extension Scheduler {
     _ id: RequestID, _ account: AccountID, _ model: ModelID, _ output: OutputClass,
     _ dispatches: Int, _ now: Instant
   ) {
-    guard answerNumbers[id.answer] == nil else { return }
+    guard number(of: id.answer) == nil else { return }
     let number = answers.insert(
       AnswerState(
         id: id.answer, account: account, model: model, output: output, lastPart: id.part,
         lastState: .failed, dispatches: max(dispatches, 0)))
-    answerNumbers[id.answer] = number
+    answerIndex.insert(Self.hash(id.answer), number)
     retire(number, now)
+  }
+
+  private func number(of answer: AnswerID) -> Int? {
+    answerIndex.find(Self.hash(answer)) { answers[$0].id == answer }
+  }
+
+  private static func hash(_ answer: AnswerID) -> UInt64 {
+    UInt64(truncatingIfNeeded: answer.hashValue)
   }
 
   /// The number of a living request.
   func living(_ id: RequestID) -> Int? {
-    guard let answer = answerNumbers[id.answer] else { return nil }
+    guard let answer = number(of: id.answer) else { return nil }
     for number in [answers[answer].living.0, answers[answer].living.1] where number >= 0 {
       if requests[number].id == id { return number }
     }
@@ -115,7 +127,7 @@ extension Scheduler {
         return .badCandidates
       }
     }
-    if let number = answerNumbers[request.id.answer] {
+    if let number = number(of: request.id.answer) {
       let answer = answers[number]
       if request.id.part <= answer.lastPart { return .duplicateRequest }
       let mayFollow =
@@ -134,8 +146,10 @@ extension Scheduler {
     return nil
   }
 
-  private mutating func modelNumber(_ id: ModelID) -> Int {
+  /// The number of a model that a node serves; −1 for more than may be learned of.
+  mutating func modelNumber(_ id: ModelID) -> Int {
     if let known = modelNumbers[id] { return known }
+    guard models.count < limits.models else { return -1 }
     let number = models.insert(ModelState())
     modelNumbers[id] = number
     return number
@@ -150,7 +164,7 @@ extension Scheduler {
   }
 
   private mutating func answerNumber(_ request: WorkRequest) -> Int {
-    if let known = answerNumbers[request.id.answer] {
+    if let known = number(of: request.id.answer) {
       revive(known)
       answers[known].lastPart = request.id.part
       answers[known].lastState = .living
@@ -160,7 +174,7 @@ extension Scheduler {
       AnswerState(
         id: request.id.answer, account: request.account, model: request.model,
         output: request.output, lastPart: request.id.part))
-    answerNumbers[request.id.answer] = number
+    answerIndex.insert(Self.hash(request.id.answer), number)
     return number
   }
 
@@ -168,7 +182,7 @@ extension Scheduler {
   mutating func withdraw(_ number: Int, part: UInt16) {
     if part == 0 {
       revive(number)
-      answerNumbers[answers[number].id] = nil
+      answerIndex.remove(Self.hash(answers[number].id), number)
       answers.remove(number)
     } else {
       answers[number].lastPart = part - 1
@@ -191,7 +205,7 @@ extension Scheduler {
       let isOld = now - answers[oldest].retiredAt > limits.answerMemory
       guard isOld || retired.count > limits.answersRemembered else { return }
       revive(oldest)
-      answerNumbers[answers[oldest].id] = nil
+      answerIndex.remove(Self.hash(answers[oldest].id), oldest)
       answers.remove(oldest)
     }
   }

@@ -30,11 +30,10 @@ extension Scheduler {
     let named = counts.namedCount(hours: hours, now: now.hour)
     var arrivals = 0
     var rates: [ModelID: Double] = [:]
-    for offer in nodes[number].offers where !offer.keys.isEmpty {
-      rates[offer.model] = offer.rates.decodeRate(streams: 1)
-      if let model = modelNumbers[offer.model] {
-        arrivals += models[model].arrivals.count(hours: hours, now: now.hour)
-      }
+    for offer in nodes[number].offers where offers[offer].keyCount > 0 {
+      rates[histories[offer].model] = histories[offer].rates.decodeRate(streams: 1)
+      let model = Int(offers[offer].model)
+      if model >= 0 { arrivals += models[model].arrivals.count(hours: hours, now: now.hour) }
     }
     if arrivals > named { reasons[.notNamed] = arrivals - named }
     return NodeStanding(
@@ -76,8 +75,10 @@ extension Scheduler {
     }
     if !nodes[number].profile.isAttested { return .attestationStale }
     if nodes[number].reliability.mean < limits.reliabilityGate { return .standingTooLow }
-    let served = nodes[number].offers.filter { !$0.keys.isEmpty && $0.slots > 0 }
+    let served = nodes[number].offers.filter {
+      offers[$0].keyCount > 0 && offers[$0].slots > 0
+    }
     if served.isEmpty { return .paused }
-    return served.contains { $0.freeSlots > 0 } ? nil : .busy
+    return served.contains { offers[$0].freeSlots > 0 } ? nil : .busy
   }
 }

@@ -9,13 +9,16 @@ package struct Scheduler: Sendable {
   /// The bounds it was made with.
   package let limits: ScheduleLimits
 
+  var offers = Slab<OfferState>()
+  var histories: [OfferHistory] = []
+  var offerIndex = DenseIndex()
   var nodes = Slab<NodeState>()
   var nodeNumbers: [NodeID: Int] = [:]
   var gone = GoneList()
   var requests = Slab<RequestState>()
   var attempts = Slab<AttemptState>()
   var answers = Slab<AnswerState>()
-  var answerNumbers: [AnswerID: Int] = [:]
+  var answerIndex = DenseIndex()
   var retired = RetiredList()
   var accounts = Slab<AccountState>()
   var accountNumbers: [AccountID: Int] = [:]
@@ -23,7 +26,6 @@ package struct Scheduler: Sendable {
   var models = Slab<ModelState>()
   var modelNumbers: [ModelID: Int] = [:]
   var queue = FairQueue()
-  var lanes = Slab<Bool>()
   var timers = KeyedHeap()
   var timerPositions: [Int32] = []
   var tally = TallyLog()

@@ -1,31 +1,10 @@
 internal import BloomBase
 
-/// What the scheduler knows of one model that a node serves.
-struct OfferState: Sendable {
-  var model: ModelID
-  var keys: UpToFour<KeyID>
-  var activeBytes: Int
-  var contextLimit: Int
-  var price: Micros
-  var rates = MeasuredRates()
-  /// Where requests for it wait.
-  var lane: Int
-  /// Lowered when the node refuses as busy; the next report restores it.
-  var slots = 0
-  var contextTokens = 0
-  var reservedTokens = 0.0
-  var running = 0
-  /// Smoothed seconds that a request occupies a slot; 0 before the first.
-  var serviceSeconds = 0.0
-
-  var freeSlots: Int { slots - running }
-}
-
 /// What the scheduler knows of one node.
 ///
 /// It outlives connections.
 struct NodeState: Sendable {
-  enum Link: Sendable {
+  enum Link: UInt8, Sendable {
     /// May get work.
     case active
     /// Silent: keeps its work, gets none.
@@ -38,9 +17,8 @@ struct NodeState: Sendable {
 
   var profile: NodeProfile
   var link = Link.active
-  var offers: [OfferState] = []
-  /// Attempts that occupy a slot of any model.
-  var running: [Int] = []
+  /// Numbers of its offers.
+  var offers: [Int] = []
   var reliability: Reliability
   var availability = 1.0
   var roundTrip = Duration.milliseconds(50)
@@ -54,8 +32,8 @@ struct NodeState: Sendable {
 struct RequestState: Sendable {
   struct CandidateState: Sendable {
     var candidate: Candidate
-    /// The node's number when it was looked up; −1 when it was unknown then.
-    var number: Int
+    /// The offer's number when it was looked up; −1 when it was unknown then.
+    var offer: Int32
     /// Why it is not tried again for this request.
     var excluded: ReasonCode?
   }
@@ -63,9 +41,9 @@ struct RequestState: Sendable {
   var id: RequestID
   var account: Int
   var answer: Int
+  /// −1 for a model that no node ever served.
   var model: Int
   var candidates: UpToFour<CandidateState>
-  var modelID: ModelID
   var inputTokens: Double
   var expectedTokens: Double
   var output: OutputClass
@@ -94,7 +72,11 @@ struct AttemptState: Sendable {
   var request: Int
   var node: Int
   var candidate: Int
-  var offer: ModelID
+  /// It is kept as long as an attempt occupies a slot of it.
+  var offer: Int
+  /// Its neighbours among the attempts at this offer.
+  var next: Int32 = -1
+  var previous: Int32 = -1
   var stage = Stage.sent
   var isHedge: Bool
   var sentAt: Instant

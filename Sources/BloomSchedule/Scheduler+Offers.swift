@@ -1,0 +1,145 @@
+internal import BloomBase
+
+/// The compact records that decisions read, and how they follow from the nodes.
+extension Scheduler {
+  /// The offer that a candidate names, if that key is known at that node.
+  func find(_ candidate: Candidate) -> Int? {
+    offerIndex.find(Self.hash(candidate)) {
+      offers[$0].name == candidate.node && offers[$0].has(candidate.key)
+    }
+  }
+
+  /// A candidate's offer; looked up again only if its number has another one now.
+  func offer(_ candidate: RequestState.CandidateState) -> Int? {
+    let known = Int(candidate.offer)
+    if known >= 0, offers[known].has(candidate.candidate.key),
+      offers[known].name == candidate.candidate.node
+    {
+      return known
+    }
+    return find(candidate.candidate)
+  }
+
+  /// The number of a candidate's node, whether or not the key is known.
+  func node(_ candidate: RequestState.CandidateState) -> Int? {
+    offer(candidate).map { Int(offers[$0].node) } ?? nodeNumbers[candidate.candidate.node]
+  }
+
+  /// A node's offer of a model.
+  func offer(of node: Int, model: ModelID) -> Int? {
+    nodes[node].offers.first { histories[$0].model == model }
+  }
+
+  /// Adds an offer without keys.
+  mutating func addOffer(_ node: Int, _ model: ModelID) -> Int {
+    let number = offers.insert(
+      OfferState(
+        name: nodes[node].profile.node, node: Int32(node), model: Int32(modelNumber(model)),
+        sibling: -1))
+    let history = OfferHistory(model: model)
+    if number < histories.count { histories[number] = history } else { histories.append(history) }
+    let first = nodes[node].offers.first ?? number
+    offers[number].sibling = first == number ? Int32(number) : offers[first].sibling
+    offers[first].sibling = Int32(number)
+    offers[number].nodeRunning = offers[first].nodeRunning
+    nodes[node].offers.append(number)
+    return number
+  }
+
+  /// Forgets an offer that nobody works for or waits for.
+  mutating func removeOffer(_ number: Int, of node: Int) {
+    invariant(offers[number].running == 0, "an offer is forgotten while it is used")
+    setKeys(number, [])
+    nodes[node].offers.removeAll { $0 == number }
+    if let before = nodes[node].offers.first(where: { Int(offers[$0].sibling) == number }) {
+      offers[before].sibling = offers[number].sibling
+    }
+    offers.remove(number)
+  }
+
+  /// Gives an offer its keys: the worker's present one and the one before.
+  mutating func setKeys(_ number: Int, _ keys: [KeyID]) {
+    let name = offers[number].name
+    for place in 0..<Int(offers[number].keyCount) {
+      let old = Candidate(node: name, key: KeyID(offers[number].keys[place]))
+      offerIndex.remove(Self.hash(old), number)
+    }
+    offers[number].keyCount = 0
+    for key in keys.prefix(2) where !offers[number].has(key) {
+      offers[number].keys[Int(offers[number].keyCount)] = key.rawValue
+      offers[number].keyCount += 1
+      offerIndex.insert(Self.hash(Candidate(node: name, key: key)), number)
+    }
+  }
+
+  /// Writes to a node's offers what belongs to the node.
+  mutating func refresh(_ node: Int) {
+    let reliability = Float(nodes[node].reliability.mean)
+    let score = Float(nodes[node].score)
+    for offer in nodes[node].offers {
+      offers[offer].link = nodes[node].link
+      offers[offer].tier = nodes[node].profile.tier
+      offers[offer].isAttested = nodes[node].profile.isAttested
+      offers[offer].reliability = reliability
+      offers[offer].score = score
+      refreshRates(offer)
+    }
+  }
+
+  /// Writes to an offer what was measured.
+  mutating func refreshRates(_ offer: Int) {
+    let roundTrip = Double(nodes[Int(offers[offer].node)].roundTrip.wholeNanoseconds) / 1e9
+    offers[offer].delay = Float(roundTrip + histories[offer].rates.overheadSeconds)
+    offers[offer].prefillRate = Float(histories[offer].rates.prefillRate)
+    offers[offer].decodeRate = 0
+  }
+
+  /// Counts an attempt at all offers of the node: they share the machine.
+  mutating func countRunning(_ offer: Int, _ change: Int) {
+    offers[offer].running = UInt16(clamping: Int(offers[offer].running) + change)
+    var place = offer
+    repeat {
+      offers[place].nodeRunning = UInt16(clamping: Int(offers[place].nodeRunning) + change)
+      offers[place].decodeRate = 0
+      place = Int(offers[place].sibling)
+    } while place != offer
+  }
+
+  /// The attempts that occupy a slot of any of a node's models.
+  func running(_ node: Int) -> [Int] {
+    var found: [Int] = []
+    for offer in nodes[node].offers {
+      var place = Int(offers[offer].firstAttempt)
+      while place >= 0 {
+        found.append(place)
+        place = Int(attempts[place].next)
+      }
+    }
+    return found
+  }
+
+  /// Puts an attempt at the head of its offer's list.
+  mutating func link(_ attempt: Int) {
+    let offer = attempts[attempt].offer
+    let head = offers[offer].firstAttempt
+    attempts[attempt].next = head
+    if head >= 0 { attempts[Int(head)].previous = Int32(attempt) }
+    offers[offer].firstAttempt = Int32(attempt)
+  }
+
+  /// Takes an attempt out of its offer's list.
+  mutating func unlink(_ attempt: Int) {
+    let next = attempts[attempt].next
+    let previous = attempts[attempt].previous
+    if next >= 0 { attempts[Int(next)].previous = previous }
+    if previous >= 0 {
+      attempts[Int(previous)].next = next
+    } else {
+      offers[attempts[attempt].offer].firstAttempt = next
+    }
+  }
+
+  private static func hash(_ candidate: Candidate) -> UInt64 {
+    UInt64(truncatingIfNeeded: candidate.node.hashValue) ^ candidate.key.rawValue
+  }
+}
