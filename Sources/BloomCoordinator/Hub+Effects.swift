@@ -28,7 +28,7 @@ extension Hub {
         .attemptFailed(
           reason: code.wire, isRetriable: willRetry || code.wire.isRetriable,
           retryAfterMilliseconds: 0), attempt: attempt.number)
-    case .started: break
+    case .started(let id, let node): relays[id]?.selected = node
     case .suspect(let id, _): failedParts.insert(id)
     case .end(let id, let ending): end(id, ending)
     case .turnAway(let node):
@@ -179,13 +179,19 @@ extension Hub {
       return perform(session.machine.consumed(stream, byteCount: bytes.count), of: session)
     }
     relay.attempts[index].sealedByteCount += bytes.count
-    relay.sink.push(sealed: bytes, attempt: relay.attempts[index].number)
-    relay.aliveAt = time.now()
+    let node = relay.attempts[index].node
     // The response's own head is node, key and nonce: 72 bytes; what follows carries tokens.
     if !relay.attempts[index].hasToken, relay.attempts[index].sealedByteCount > 72 {
       relay.attempts[index].hasToken = true
-      handle(.firstToken(relay.id, relay.attempts[index].node))
+      handle(.firstToken(relay.id, node))
     }
+    // Another attempt is the answer: tokens of this one, late or of a lost race, would repeat it.
+    guard relay.selected == node || (relay.selected == nil && !relay.attempts[index].hasToken)
+    else {
+      return perform(session.machine.consumed(stream, byteCount: bytes.count), of: session)
+    }
+    relay.sink.push(sealed: bytes, attempt: relay.attempts[index].number)
+    relay.aliveAt = time.now()
   }
 
   // MARK: Records

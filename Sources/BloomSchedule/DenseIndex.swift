@@ -1,7 +1,6 @@
 /// Finds small numbers by 64-bit hashes: one memory access for a lookup in a table of any size.
 ///
-/// The hashes must be the process's own random ones (`hashValue`), so that nobody can aim at one
-/// place of the table. Open addressing with linear probing and backward-shift deletion (Knuth, vol. 3, 6.4). An entry
+/// The hashes must be seeded, so that nobody can aim at one place of the table. Open addressing with linear probing and backward-shift deletion (Knuth, vol. 3, 6.4). An entry
 /// holds 32 bits of its hash beside the number, so that only what is very likely meant is looked at;
 /// the caller compares the real names.
 struct DenseIndex: Sendable {
@@ -11,18 +10,22 @@ struct DenseIndex: Sendable {
 
   private var mask: Int { entries.count - 1 }
 
-  /// The number under a hash for which `isMeant` holds.
-  func find(_ hash: UInt64, _ isMeant: (Int) -> Bool) -> Int? {
-    let tag = hash >> 32
-    var place = Int(tag) & mask
+  /// Where a lookup stands.
+  struct Probe {
+    fileprivate var tag: UInt64
+    fileprivate var place: Int
+  }
+
+  /// Begins a lookup.
+  func probe(_ hash: UInt64) -> Probe { Probe(tag: hash >> 32, place: Int(hash >> 32) & mask) }
+
+  /// The next number that may be the one; `nil` when there is no other.
+  func next(_ probe: inout Probe) -> Int? {
     while true {
-      let entry = entries[place]
+      let entry = entries[probe.place]
       if entry == 0 { return nil }
-      if entry >> 32 == tag {
-        let number = Int(entry & 0xffff_ffff) - 1
-        if isMeant(number) { return number }
-      }
-      place = (place + 1) & mask
+      probe.place = (probe.place + 1) & mask
+      if entry >> 32 == probe.tag { return Int(entry & 0xffff_ffff) - 1 }
     }
   }
 

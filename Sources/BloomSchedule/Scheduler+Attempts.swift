@@ -40,7 +40,7 @@ extension Scheduler {
       .dispatch(
         Dispatch(
           request: requests[number].id, node: chosen.node, key: chosen.key,
-          attempt: answers[answer].dispatches, isHedge: isHedge)))
+          attempt: Int(answers[answer].dispatches), isHedge: isHedge)))
   }
 
   mutating func accept(_ id: RequestID, _ node: NodeID, _ now: Instant) {
@@ -124,7 +124,7 @@ extension Scheduler {
     _ attempt: Int, _ reason: ReasonCode, fault: Double, keepsSlot: Bool = false, _ now: Instant
   ) {
     let node = attempts[attempt].node
-    let name = nodes[node].profile.node
+    let name = offers[attempts[attempt].offer].name
     if fault > 0 {
       nodes[node].reliability.add(weight: fault, isKept: false, now: now)
       rescore(node)
@@ -139,7 +139,10 @@ extension Scheduler {
       requests[request].candidates[candidate].excluded = reason
       let answer = requests[request].answer
       let failed = requests[request].candidates[candidate].candidate
-      if !answers[answer].failed.contains(failed) { answers[answer].failed.append(failed) }
+      if failures[answer]?.contains(failed) != true {
+        failures[answer, default: []].append(failed)
+        answers[answer].hasFailures = true
+      }
     }
     if keepsSlot { stop(attempt, reason, now) } else { release(attempt, now) }
     guard request >= 0 else { return }
@@ -202,7 +205,7 @@ extension Scheduler {
     attempts[attempt].stage = .stopping
     setTimer(attempt: attempt, now + limits.cancelGrace)
     effects.append(
-      .cancel(attempts[attempt].id, nodes[attempts[attempt].node].profile.node, reason))
+      .cancel(attempts[attempt].id, offers[attempts[attempt].offer].name, reason))
   }
 
   private mutating func release(_ attempt: Int, _ now: Instant) {
@@ -226,9 +229,9 @@ extension Scheduler {
   }
 
   /// The attempt of a part at a node; a handful of running ones are compared.
-  private func attempt(_ id: RequestID, _ node: NodeID) -> Int? {
+  private mutating func attempt(_ id: RequestID, _ node: NodeID) -> Int? {
     guard let number = nodeNumbers[node] else { return nil }
-    for offer in nodes[number].offers {
+    for offer in served[number] {
       var place = Int(offers[offer].firstAttempt)
       while place >= 0 {
         if attempts[place].id == id { return place }

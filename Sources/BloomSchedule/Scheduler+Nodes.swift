@@ -13,8 +13,7 @@ extension Scheduler {
         guard gone.head >= 0 else { return effects.append(.turnAway(profile.node)) }
         forget(gone.head)
       }
-      number = nodes.insert(
-        NodeState(profile: profile, reliability: Reliability(tier: profile.tier)))
+      number = addNode(profile)
       nodeNumbers[profile.node] = number
     }
     nodes[number].link = .active
@@ -117,14 +116,14 @@ extension Scheduler {
   func score(_ number: Int) -> TrustScore {
     let node = nodes[number]
     var bandwidth = 0.0
-    for offer in node.offers where histories[offer].rates.evidence > 0 {
+    for offer in served[number] where histories[offer].rates.evidence > 0 {
       let rate = histories[offer].rates.decodeRate(streams: 1)
       bandwidth = max(bandwidth, rate * Double(histories[offer].activeBytes))
     }
     return TrustScore(
-      tier: node.profile.tier, isAttested: node.profile.isAttested,
+      tier: profiles[number].tier, isAttested: profiles[number].isAttested,
       reliability: node.reliability.lowerBound, bandwidth: bandwidth,
-      memoryBytes: node.profile.memoryBytes, availability: node.availability,
+      memoryBytes: profiles[number].memoryBytes, availability: node.availability,
       roundTrip: node.roundTrip, loss: node.loss)
   }
 
@@ -132,8 +131,22 @@ extension Scheduler {
     tally(number, reason, now)
   }
 
+  private mutating func addNode(_ profile: NodeProfile) -> Int {
+    let number = nodes.insert(NodeState(reliability: Reliability(tier: profile.tier)))
+    if number == profiles.count {
+      profiles.append(profile)
+      served.append([])
+      reasons.append(ReasonCounts())
+    } else {
+      profiles[number] = profile
+      served[number] = []
+      reasons[number] = ReasonCounts()
+    }
+    return number
+  }
+
   private mutating func take(_ profile: NodeProfile, _ number: Int) {
-    nodes[number].profile = profile
+    profiles[number] = profile
     var keys: [Int: [KeyID]] = [:]
     for offered in profile.keys.prefix(64) {
       let offer = offer(of: number, model: offered.model) ?? addOffer(number, offered.model)
@@ -142,10 +155,10 @@ extension Scheduler {
       offers[offer].contextLimit = Int32(clamping: offered.contextLimit)
       offers[offer].price = offered.price.rawValue
     }
-    for offer in nodes[number].offers { setKeys(offer, keys[offer] ?? []) }
+    for offer in served[number] { setKeys(offer, keys[offer] ?? []) }
     // What was learned of models no longer served is kept for a few of them.
-    var spare = nodes[number].offers.count - 8
-    for offer in nodes[number].offers.reversed() where spare > 0 {
+    var spare = served[number].count - 8
+    for offer in served[number].reversed() where spare > 0 {
       let isIdle = offers[offer].running == 0 && queue.waiting(lane: offer) == 0
       guard isIdle, offers[offer].keyCount == 0 else { continue }
       removeOffer(offer, of: number)
@@ -154,7 +167,7 @@ extension Scheduler {
   }
 
   private mutating func take(_ capacity: [ReportedCapacity], _ number: Int) {
-    for offer in nodes[number].offers {
+    for offer in served[number] {
       let model = histories[offer].model
       guard let report = capacity.first(where: { $0.model == model }) else {
         offers[offer].slots = 0
@@ -169,7 +182,7 @@ extension Scheduler {
   }
 
   private mutating func emptyLane(_ number: Int, _ reason: ReasonCode, _ now: Instant) {
-    for offer in nodes[number].offers {
+    for offer in served[number] {
       while let next = queue.next(lane: offer) {
         drop(next.request, next.candidate, reason, now)
       }
@@ -193,8 +206,8 @@ extension Scheduler {
   private mutating func forget(_ number: Int) {
     settleTally(atMost: TallyLog.bound + 16)
     unlinkGone(number)
-    nodeNumbers[nodes[number].profile.node] = nil
-    for offer in nodes[number].offers { removeOffer(offer, of: number) }
+    nodeNumbers[profiles[number].node] = nil
+    for offer in served[number] { removeOffer(offer, of: number) }
     nodes.remove(number)
   }
 }

@@ -1,16 +1,23 @@
 internal import BloomBase
 
 /// The compact records that decisions read, and how they follow from the nodes.
+///
+/// Lookups on a decision's way are `mutating` though they change nothing: so the compiler lends the
+/// scheduler to them; as plain methods it copies it around each call (6.3.1), a third of a decision.
 extension Scheduler {
   /// The offer that a candidate names, if that key is known at that node.
-  func find(_ candidate: Candidate) -> Int? {
-    offerIndex.find(Self.hash(candidate)) {
-      offers[$0].name == candidate.node && offers[$0].has(candidate.key)
+  mutating func find(_ candidate: Candidate) -> Int? {
+    var probe = offerIndex.probe(hash(candidate))
+    while let number = offerIndex.next(&probe) {
+      if offers[number].has(candidate.key), offers[number].name == candidate.node {
+        return number
+      }
     }
+    return nil
   }
 
   /// A candidate's offer; looked up again only if its number has another one now.
-  func offer(_ candidate: RequestState.CandidateState) -> Int? {
+  mutating func offer(_ candidate: RequestState.CandidateState) -> Int? {
     let known = Int(candidate.offer)
     if known >= 0, offers[known].has(candidate.candidate.key),
       offers[known].name == candidate.candidate.node
@@ -21,28 +28,29 @@ extension Scheduler {
   }
 
   /// The number of a candidate's node, whether or not the key is known.
-  func node(_ candidate: RequestState.CandidateState) -> Int? {
-    offer(candidate).map { Int(offers[$0].node) } ?? nodeNumbers[candidate.candidate.node]
+  mutating func node(_ candidate: RequestState.CandidateState) -> Int? {
+    if let offer = offer(candidate) { return Int(offers[offer].node) }
+    return nodeNumbers[candidate.candidate.node]
   }
 
   /// A node's offer of a model.
   func offer(of node: Int, model: ModelID) -> Int? {
-    nodes[node].offers.first { histories[$0].model == model }
+    served[node].first { histories[$0].model == model }
   }
 
   /// Adds an offer without keys.
   mutating func addOffer(_ node: Int, _ model: ModelID) -> Int {
     let number = offers.insert(
       OfferState(
-        name: nodes[node].profile.node, node: Int32(node), model: Int32(modelNumber(model)),
+        name: profiles[node].node, node: Int32(node), model: Int32(modelNumber(model)),
         sibling: -1))
     let history = OfferHistory(model: model)
     if number < histories.count { histories[number] = history } else { histories.append(history) }
-    let first = nodes[node].offers.first ?? number
+    let first = served[node].first ?? number
     offers[number].sibling = first == number ? Int32(number) : offers[first].sibling
     offers[first].sibling = Int32(number)
     offers[number].nodeRunning = offers[first].nodeRunning
-    nodes[node].offers.append(number)
+    served[node].append(number)
     return number
   }
 
@@ -50,8 +58,8 @@ extension Scheduler {
   mutating func removeOffer(_ number: Int, of node: Int) {
     invariant(offers[number].running == 0, "an offer is forgotten while it is used")
     setKeys(number, [])
-    nodes[node].offers.removeAll { $0 == number }
-    if let before = nodes[node].offers.first(where: { Int(offers[$0].sibling) == number }) {
+    served[node].removeAll { $0 == number }
+    if let before = served[node].first(where: { Int(offers[$0].sibling) == number }) {
       offers[before].sibling = offers[number].sibling
     }
     offers.remove(number)
@@ -62,13 +70,13 @@ extension Scheduler {
     let name = offers[number].name
     for place in 0..<Int(offers[number].keyCount) {
       let old = Candidate(node: name, key: KeyID(offers[number].keys[place]))
-      offerIndex.remove(Self.hash(old), number)
+      offerIndex.remove(hash(old), number)
     }
     offers[number].keyCount = 0
     for key in keys.prefix(2) where !offers[number].has(key) {
       offers[number].keys[Int(offers[number].keyCount)] = key.rawValue
       offers[number].keyCount += 1
-      offerIndex.insert(Self.hash(Candidate(node: name, key: key)), number)
+      offerIndex.insert(hash(Candidate(node: name, key: key)), number)
     }
   }
 
@@ -76,10 +84,10 @@ extension Scheduler {
   mutating func refresh(_ node: Int) {
     let reliability = Float(nodes[node].reliability.mean)
     let score = Float(nodes[node].score)
-    for offer in nodes[node].offers {
+    for offer in served[node] {
       offers[offer].link = nodes[node].link
-      offers[offer].tier = nodes[node].profile.tier
-      offers[offer].isAttested = nodes[node].profile.isAttested
+      offers[offer].tier = profiles[node].tier
+      offers[offer].isAttested = profiles[node].isAttested
       offers[offer].reliability = reliability
       offers[offer].score = score
       refreshRates(offer)
@@ -108,7 +116,7 @@ extension Scheduler {
   /// The attempts that occupy a slot of any of a node's models.
   func running(_ node: Int) -> [Int] {
     var found: [Int] = []
-    for offer in nodes[node].offers {
+    for offer in served[node] {
       var place = Int(offers[offer].firstAttempt)
       while place >= 0 {
         found.append(place)
@@ -139,7 +147,11 @@ extension Scheduler {
     }
   }
 
-  private static func hash(_ candidate: Candidate) -> UInt64 {
-    UInt64(truncatingIfNeeded: candidate.node.hashValue) ^ candidate.key.rawValue
+  /// Both names are digests; the seed keeps nodes from choosing keys that meet in one place.
+  private mutating func hash(_ candidate: Candidate) -> UInt64 {
+    let node = candidate.node.digest.withBytes { bytes in
+      (0..<8).reduce(0) { $0 << 8 | UInt64(bytes[$1]) }
+    }
+    return ((node ^ candidate.key.rawValue ^ seed) &* 0x9e37_79b9_7f4a_7c15).byteSwapped
   }
 }

@@ -4,7 +4,7 @@ extension Scheduler {
   /// Sends a request to the best of its candidates, or makes it wait, or ends it.
   mutating func place(_ number: Int, isArrival: Bool, _ now: Instant) {
     let answer = requests[number].answer
-    guard answers[answer].dispatches < limits.dispatchesPerAnswer else {
+    guard Int(answers[answer].dispatches) < limits.dispatchesPerAnswer else {
       return giveUp(number, .retryBudgetSpent, nil, isArrival: isArrival, now)
     }
     var decision = judge(number, now)
@@ -52,7 +52,7 @@ extension Scheduler {
 
   /// Gives free slots of a node to the requests that wait for it.
   mutating func fill(node: Int, _ now: Instant) {
-    for offer in nodes[node].offers { fill(offer, now) }
+    for offer in served[node] { fill(offer, now) }
   }
 
   /// Gives free slots of an offer to the requests that wait for it.
@@ -212,12 +212,12 @@ extension Scheduler {
   }
 
   /// Why a key that is not known at a node keeps it out.
-  private func stranger(_ node: NodeID) -> ReasonCode {
+  private mutating func stranger(_ node: NodeID) -> ReasonCode {
     guard let number = nodeNumbers[node] else { return .notConnected }
     return obstacle(nodes[number].link) ?? .keyUnknown
   }
 
-  private func obstacle(_ link: NodeState.Link) -> ReasonCode? {
+  private mutating func obstacle(_ link: NodeState.Link) -> ReasonCode? {
     switch link {
     case .active: nil
     case .suspect: .suspect
@@ -226,45 +226,47 @@ extension Scheduler {
     }
   }
 
-  private func mismatch(_ number: Int, _ offer: OfferState) -> ReasonCode? {
+  private mutating func mismatch(_ number: Int, _ offer: OfferState) -> ReasonCode? {
     if Int(offer.model) != requests[number].model { return .modelNotServed }
     if !offer.isAttested { return .attestationStale }
-    if offer.tier < requests[number].constraints.tier { return .tierTooLow }
-    if let region = requests[number].constraints.region,
-      region != nodes[Int(offer.node)].profile.region
-    {
-      return .regionMismatch
+    if offer.tier < requests[number].tier { return .tierTooLow }
+    if requests[number].hasDemands, let reason = strangeness(number, Int(offer.node)) {
+      return reason
     }
-    if let pool = requests[number].constraints.pool {
-      if !nodes[Int(offer.node)].profile.pools.contains(pool) { return .poolMismatch }
-    } else if Double(offer.reliability) < limits.reliabilityGate {
-      return .standingTooLow
-    }
-    if let cap = requests[number].constraints.priceCap, offer.price > cap.rawValue {
-      return .priceAboveCap
-    }
+    let isPublic = !requests[number].hasDemands || demands[number]?.pool == nil
+    if isPublic, Double(offer.reliability) < limits.reliabilityGate { return .standingTooLow }
+    if offer.price > requests[number].priceCap { return .priceAboveCap }
     let context = Int(offer.contextLimit)
     if context > 0, requests[number].inputTokens > Double(context) { return .contextTooLong }
     return nil
   }
 
+  /// Why a node is not where or whose the request wants it to be.
+  private mutating func strangeness(_ number: Int, _ node: Int) -> ReasonCode? {
+    guard let demand = demands[number] else { return nil }
+    if let region = demand.region, region != profiles[node].region { return .regionMismatch }
+    if let pool = demand.pool, !profiles[node].pools.contains(pool) { return .poolMismatch }
+    return nil
+  }
+
   /// The cheapest candidate that is free now; among equals the one with the higher score.
-  private func bestOpen(_ decision: Decision) -> Int? {
+  private mutating func bestOpen(_ decision: Decision) -> Int? {
     var best: Int?
     for index in decision.candidates.indices {
       let verdict = decision.candidates[index]
       guard verdict.isOpen, verdict.reason == .chosen else { continue }
-      guard let other = best.map({ decision.candidates[$0] }) else {
+      guard let known = best else {
         best = index
         continue
       }
+      let other = decision.candidates[known]
       let isTie = abs(verdict.cost - other.cost) <= limits.tieShare * other.cost
       if isTie ? verdict.score > other.score : verdict.cost < other.cost { best = index }
     }
     return best
   }
 
-  private func shortestWait(_ decision: Decision) -> (index: Int?, seconds: Double) {
+  private mutating func shortestWait(_ decision: Decision) -> (index: Int?, seconds: Double) {
     var index: Int?
     var seconds = Double.infinity
     for place in decision.candidates.indices {
@@ -276,13 +278,13 @@ extension Scheduler {
     return (index, seconds)
   }
 
-  private func isWorthWaiting(_ decision: Decision, free: Int, busy: Int?) -> Bool {
+  private mutating func isWorthWaiting(_ decision: Decision, free: Int, busy: Int?) -> Bool {
     guard let busy else { return false }
     return decision.candidates[busy].cost * limits.patience < decision.candidates[free].cost
   }
 
   /// The reason that says most about what to change, when no candidate can serve.
-  private func mainReason(_ decision: Decision) -> ReasonCode {
+  private mutating func mainReason(_ decision: Decision) -> ReasonCode {
     for verdict in decision.candidates {
       switch verdict.reason {
       case .notConnected, .excluded, .suspect, .nodeLost, .nodeTimeout, .nodeRefused, .handedBack:

@@ -2,7 +2,7 @@ internal import BloomBase
 
 /// What the scheduler knows of one node.
 ///
-/// It outlives connections.
+/// It outlives connections. What has references lies beside it: ``Scheduler/profiles``.
 struct NodeState: Sendable {
   enum Link: UInt8, Sendable {
     /// May get work.
@@ -15,20 +15,17 @@ struct NodeState: Sendable {
     case gone
   }
 
-  var profile: NodeProfile
   var link = Link.active
-  /// Numbers of its offers.
-  var offers: [Int] = []
   var reliability: Reliability
   var availability = 1.0
   var roundTrip = Duration.milliseconds(50)
   var loss = 0.0
   var score = 0.0
-  var reasons = ReasonCounts()
   var goneNext = -1
   var gonePrevious = -1
 }
 
+/// A living request; without references, so that reading a field copies and counts nothing.
 struct RequestState: Sendable {
   struct CandidateState: Sendable {
     var candidate: Candidate
@@ -48,7 +45,10 @@ struct RequestState: Sendable {
   var expectedTokens: Double
   var output: OutputClass
   var deadline: Instant
-  var constraints: PlacementConstraints
+  /// Of the constraints, those that are numbers; the others lie in ``Scheduler/demands``.
+  var tier: Tier
+  var priceCap: Int64
+  var hasDemands: Bool
   var mayHedge: Bool
   /// At most two attempts: the first and a hedge; −1 for none.
   var attempts = (-1, -1)
@@ -92,9 +92,9 @@ struct AttemptState: Sendable {
   var streamsAtStart = 1
 }
 
-/// An answer over all its parts.
+/// An answer over all its parts: small, since very many are remembered.
 struct AnswerState: Sendable {
-  enum Part: Sendable {
+  enum Part: UInt8, Sendable {
     case living
     case suspect
     case failed
@@ -102,20 +102,20 @@ struct AnswerState: Sendable {
   }
 
   var id: AnswerID
-  var account: AccountID
-  var model: ModelID
-  var output: OutputClass
+  /// −1 for a model that no node ever served.
+  var model: Int32
   var lastPart: UInt16
+  var output: OutputClass
   var lastState = Part.living
-  var dispatches = 0
+  var dispatches: Int32 = 0
   /// Request numbers of the living parts: at most a suspect one and its successor; −1 for none.
-  var living = (-1, -1)
-  /// By key, since a worker that was started again has a new one and is as good as another node.
-  var failed: UpToFour<Candidate> = []
+  var living: (Int32, Int32) = (-1, -1)
   var retiredAt = Instant(nanoseconds: 0)
-  var next = -1
-  var previous = -1
+  var next: Int32 = -1
+  var previous: Int32 = -1
   var isRetired = false
+  /// Whether ``Scheduler/failures`` has something under its number.
+  var hasFailures = false
 
   var livingCount: Int { (living.0 >= 0 ? 1 : 0) + (living.1 >= 0 ? 1 : 0) }
 }
