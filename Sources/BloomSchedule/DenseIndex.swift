@@ -19,6 +19,9 @@ struct DenseIndex: Sendable {
   /// Begins a lookup.
   func probe(_ hash: UInt64) -> Probe { Probe(tag: hash >> 32, place: Int(hash >> 32) & mask) }
 
+  /// The number in a hash's own place, whosever it is; for reading ahead.
+  func guess(_ hash: UInt64) -> Int { Int(entries[Int(hash >> 32) & mask] & 0xffff_ffff) - 1 }
+
   /// The next number that may be the one; `nil` when there is no other.
   func next(_ probe: inout Probe) -> Int? {
     while true {

@@ -16,6 +16,20 @@ extension Scheduler {
     return nil
   }
 
+  /// Touches what the lookups of a request will read.
+  ///
+  /// These reads do not depend on each other, so that the processor waits for all of them at once;
+  /// the lookups would wait for one after the other.
+  mutating func readAhead(_ answer: UInt64, _ candidates: UpToFour<Candidate>) {
+    touched &+= UInt8(truncatingIfNeeded: answerIndex.guess(answer))
+    var guesses = SIMD4<Int>(repeating: -1)
+    for index in 0..<candidates.count { guesses[index] = offerIndex.guess(hash(candidates[index])) }
+    for index in 0..<candidates.count where guesses[index] >= 0 {
+      let offer = guesses[index]
+      touched &+= offers[offer].keyCount &+ UInt8(truncatingIfNeeded: offers[offer].keys[0])
+    }
+  }
+
   /// A candidate's offer; looked up again only if its number has another one now.
   mutating func offer(_ candidate: RequestState.CandidateState) -> Int? {
     let known = Int(candidate.offer)
@@ -99,7 +113,13 @@ extension Scheduler {
     let roundTrip = Double(nodes[Int(offers[offer].node)].roundTrip.wholeNanoseconds) / 1e9
     offers[offer].delay = Float(roundTrip + histories[offer].rates.overheadSeconds)
     offers[offer].prefillRate = Float(histories[offer].rates.prefillRate)
-    offers[offer].decodeRate = 0
+    offers[offer].decodeRate = nextDecodeRate(offer)
+  }
+
+  /// Tokens a second of one more stream.
+  mutating func nextDecodeRate(_ offer: Int) -> Float {
+    let streams = min(Int(offers[offer].nodeRunning) + 1, max(Int(offers[offer].slots), 1))
+    return Float(histories[offer].rates.decodeRate(streams: streams))
   }
 
   /// Counts an attempt at all offers of the node: they share the machine.
@@ -108,7 +128,8 @@ extension Scheduler {
     var place = offer
     repeat {
       offers[place].nodeRunning = UInt16(clamping: Int(offers[place].nodeRunning) + change)
-      offers[place].decodeRate = 0
+      // What was learned is at hand when work ends; when it begins the decision need not wait for it.
+      offers[place].decodeRate = change < 0 ? nextDecodeRate(place) : 0
       place = Int(offers[place].sibling)
     } while place != offer
   }

@@ -192,11 +192,7 @@ extension Scheduler {
   private mutating func estimate(
     _ verdict: inout CandidateVerdict, _ number: Int, _ place: Int, waiting: Int
   ) {
-    if offers[place].decodeRate == 0 {
-      let streams = min(
-        Int(offers[place].nodeRunning) + 1, max(Int(offers[place].slots), 1))
-      offers[place].decodeRate = Float(histories[place].rates.decodeRate(streams: streams))
-    }
+    if offers[place].decodeRate == 0 { offers[place].decodeRate = nextDecodeRate(place) }
     let offer = offers[place]
     verdict.firstToken =
       Double(offer.delay) + requests[number].inputTokens / Double(offer.prefillRate)

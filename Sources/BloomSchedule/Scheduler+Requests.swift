@@ -2,6 +2,7 @@ internal import BloomBase
 
 extension Scheduler {
   mutating func arrive(_ request: WorkRequest, _ now: Instant) {
+    readAhead(Self.hash(request.id.answer), request.candidates)
     let known = number(of: request.id.answer)
     if let reason = objection(request, known, now) {
       return effects.append(.refuse(request.id, reason, retryAfter: advice(reason, nil)))

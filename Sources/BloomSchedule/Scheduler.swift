@@ -13,6 +13,8 @@ package struct Scheduler: Sendable {
   var histories: [OfferHistory] = []
   var offerIndex = DenseIndex()
   let seed: UInt64
+  /// What ``readAhead(_:)`` read, so that it is not left out.
+  var touched: UInt8 = 0
   var nodes = Slab<NodeState>()
   /// What nodes say of themselves, by node number.
   var profiles: [NodeProfile] = []

@@ -37,6 +37,8 @@ struct SimCoordinator {
   var suspects: Set<Int> = []
   var connections: [NodeID: Int] = [:]
   var requests: [RequestID: Work] = [:]
+  /// Their order of arrival; those that ended are taken out now and then.
+  var order: [RequestID] = []
   var placed: [Place: RequestID] = [:]
   /// Parts that were seen to fail: only then may the next begin.
   var failedParts: Set<RequestID> = []

@@ -126,6 +126,7 @@ extension Simulation {
     coordinator.requests[id] = .init(
       session: session, client: client, envelope: envelope,
       allowed: Set(work.candidates.map(\.node)))
+    coordinator.order.append(id)
     checker.arrived(id)
     isRefused = false
     queue.add(.began(session: session), at: recordTime(session))
@@ -148,7 +149,8 @@ extension Simulation {
   func sayAlive() {
     isSayingAlive = false
     guard coordinator.isUp else { return }
-    for id in coordinator.requests.keys.sorted(by: { $0.description < $1.description }) {
+    coordinator.order.removeAll { coordinator.requests[$0] == nil }
+    for id in coordinator.order {
       guard let work = coordinator.requests[id] else { continue }
       if let attempt = work.attempts.last {
         let connection = attempt.place.connection

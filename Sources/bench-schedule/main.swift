@@ -182,6 +182,20 @@ struct ScheduleBench {
         holds: refused <= 0.01))
     rows.append(
       BenchRow("95 % load: time to first token, p95", value: loaded.firstToken.p95, unit: "s"))
+    var alone = CapacityPlan(seed: 1)
+    alone.nodes = 1
+    alone.warmUp = 0
+    alone.load = 0.5
+    var first = CapacityRun(alone)
+    let cold = first.run()
+    let turnedAway = Double(cold.refused) / Double(max(cold.arrived, 1))
+    rows.append(
+      BenchRow(
+        "cold start with one node, half loaded: refused", value: turnedAway, unit: "share",
+        target: "<= 0.01", holds: turnedAway <= 0.01 && cold.tokens > 0))
+    rows.append(
+      BenchRow(
+        "cold start with one node: delivered / offered", value: cold.share / 0.5, unit: "share"))
     let saturated = capacity(load: 1.3, churn: false)
     rows.append(
       BenchRow(

@@ -58,6 +58,25 @@ func replay(_ seed: UInt64) -> Int32 {
   return report.faults.isEmpty ? 0 : 1
 }
 
+/// Prints what a network of equal, measured machines should deliver to clients that always ask.
+func predict(_ words: [String]) -> Int32 {
+  let numbers = words.compactMap { Double($0) }
+  guard numbers.count == 7, words.count == 7, numbers.allSatisfy({ $0 >= 0 && $0.isFinite }),
+    (1...1000).contains(numbers[0]), (1...64).contains(numbers[1]),
+    (1...10_000).contains(numbers[2]), numbers[3] > 0, (1...100_000).contains(numbers[6])
+  else { return 2 }
+  var plan = CapacityPlan(seed: 1)
+  let speed = MachineSpeed(decode: numbers[3], slowing: numbers[4], firstToken: numbers[5])
+  plan.machines = Array(repeating: speed, count: Int(numbers[0]))
+  plan.slots = Int(numbers[1])
+  plan.closedLoop = Int(numbers[2])
+  plan.answerTokens = Int(numbers[6])
+  plan.candidates = min(3, plan.machines.count)
+  var run = CapacityRun(plan)
+  print(run.run().tokens)
+  return 0
+}
+
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
 case "run" where arguments.count == 3 && arguments[1] == "--seeds":
@@ -66,6 +85,8 @@ case "run" where arguments.count == 3 && arguments[1] == "--seeds":
 case "run" where arguments.count == 3 && arguments[1] == "--seed":
   guard let seed = UInt64(arguments[2]) else { exit(2) }
   exit(replay(seed))
+case "predict":
+  exit(predict(Array(arguments.dropFirst())))
 case "capacity":
   print(CapacityReport.text(seeds: 5))
 default:
@@ -74,6 +95,10 @@ default:
     usage: bloom-sim run --seeds COUNT    run that many seeds
            bloom-sim run --seed SEED      show one run again
            bloom-sim capacity             1,000 mixed machines on three small models
+           bloom-sim predict NODES SLOTS CLIENTS DECODE SLOWING FIRST TOKENS
+                                          tokens a second of equal machines that were measured:
+                                          DECODE tokens/s of one stream, SLOWING by each other one,
+                                          FIRST seconds to the first token, TOKENS an answer
     """)
   exit(2)
 }
