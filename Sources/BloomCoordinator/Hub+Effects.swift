@@ -29,7 +29,7 @@ extension Hub {
         .attemptFailed(
           reason: code.wire, isRetriable: willRetry || code.wire.isRetriable,
           retryAfterMilliseconds: 0), attempt: attempt.number)
-    case .started: break
+    case .started(let id, let node): relays[id]?.selected = node
     case .suspect(let id, _): failedParts.insert(id)
     case .end(let id, let ending): end(id, ending)
     case .turnAway(let node):
@@ -188,20 +188,25 @@ extension Hub {
       return perform(session.machine.consumed(stream, byteCount: bytes.count), of: session)
     }
     relay.attempts[index].sealedByteCount += bytes.count
-    metrics.chunks.add()
-    metrics.bytesToGateways.add(bytes.count)
-    relay.sink.push(sealed: bytes, attempt: relay.attempts[index].number)
+    let node = relay.attempts[index].node
     let now = time.now()
-    relay.aliveAt = now
     // The response's own head is node, key and nonce: 72 bytes; what follows carries tokens.
     if relay.attempts[index].firstTokenAt == nil, relay.attempts[index].sealedByteCount > 72 {
       relay.attempts[index].firstTokenAt = now
-      let node = relay.attempts[index].node
       metrics.firstToken.record(now - relay.arrivedAt)
       figures.firstToken(
         relay.request.work.model, node, after: now - relay.arrivedAt, now: now)
       handle(.firstToken(relay.id, node))
     }
+    // Another attempt is the answer: tokens of this one, late or of a lost race, would repeat it.
+    let isHead = relay.selected == nil && relay.attempts[index].firstTokenAt == nil
+    guard relay.selected == node || isHead else {
+      return perform(session.machine.consumed(stream, byteCount: bytes.count), of: session)
+    }
+    metrics.chunks.add()
+    metrics.bytesToGateways.add(bytes.count)
+    relay.sink.push(sealed: bytes, attempt: relay.attempts[index].number)
+    relay.aliveAt = now
   }
 
   // MARK: Records

@@ -44,6 +44,8 @@ final class Relay {
   let arrivedAt: Instant
   let sink = RelaySink()
   var attempts: [Attempt] = []
+  /// Whose tokens are the answer: the first that brought one.
+  var selected: NodeID?
   var refusal: RelayRefusal?
   var aliveAt = Instant(nanoseconds: 0)
   /// Receipts on their way into the books; the sink ends after them.
