@@ -145,7 +145,12 @@ enum AccountAnswer {
       if error.code == .slowDown { response.headers.add(.retryAfter, HTTPFieldValue(600)) }
       return response
     case let refusal as RelayRefusal:
-      return make(refusal.reason.name, Self.text(refusal.reason), refusal.reason.httpStatus)
+      var response = make(
+        refusal.reason.name, Self.text(refusal.reason), refusal.reason.httpStatus)
+      if let wait = refusal.retryAfter {
+        response.headers.add(.retryAfter, HTTPFieldValue(Int(wait.components.seconds) + 1))
+      }
+      return response
     case let error as StoreError where error.code == .conflict:
       return make("conflict", "somebody else was faster; try again", 409)
     case let error as StoreError: return make("unavailable", error.publicDescription, 503)
@@ -159,6 +164,7 @@ enum AccountAnswer {
     case .unauthorized: "the API key is missing, unknown or revoked; run: darkbloom login"
     case .keyExpired: "the API key has expired; run: darkbloom login"
     case .notAllowed: "the account is blocked; ask the network's operator"
+    case .rateLimited: "too many attempts from this address; wait some minutes"
     default: reason.name
     }
   }

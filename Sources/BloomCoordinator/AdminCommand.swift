@@ -8,6 +8,8 @@ internal import BloomWire
 enum AdminCommand {
   /// The socket's file in the data folder.
   static let socketName = "admin.sock"
+  /// Bytes of a socket's path that every system takes, unix(7).
+  static let socketPathMax = 100
 
   static let spec = CommandSpec(
     "admin", "manage a running coordinator over its local socket",
@@ -191,7 +193,7 @@ enum AdminCommand {
   private static func ask(
     _ path: String, _ body: JSONValue, socket: String
   ) async throws -> JSONValue {
-    guard socket.utf8.count <= 100 else {
+    guard socket.utf8.count <= socketPathMax else {
       throw UsageError("the data folder's path is too long for a socket; use a shorter one")
     }
     let client = HTTPClient()

@@ -125,7 +125,12 @@ package enum CoordinatorProgram: Sendable {
     configuration.hasPublicMetrics = settings.hasPublicMetrics
     configuration.accounts = settings.accounts
     configuration.url = settings.url
-    configuration.adminSocket = folder.folder.path(of: AdminCommand.socketName)
+    let socket = folder.folder.path(of: AdminCommand.socketName)
+    if socket.utf8.count <= AdminCommand.socketPathMax {
+      configuration.adminSocket = socket
+    } else {
+      log.warning("no admin socket: the data folder's path is too long for one")
+    }
     if isLocal {
       configuration.defaultOwner = local
       configuration.nodesNeedKey = true

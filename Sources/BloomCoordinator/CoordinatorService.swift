@@ -167,11 +167,15 @@ package struct CoordinatorService: Sendable {
     let keeping = Task { try await keepHouse() }
     defer { keeping.cancel() }
     let administering = Task { try await administer(serving) }
-    defer { administering.cancel() }
     try await withTaskCancellationHandler {
       try await serving.value
     } onCancel: {
       Task { await drain(serving) }
+    }
+    administering.cancel()
+    // Without its socket the service ended itself: that is the error to tell.
+    if case .failure(let error) = await administering.result, !(error is CancellationError) {
+      throw error
     }
   }
 
@@ -242,7 +246,9 @@ package struct CoordinatorService: Sendable {
     let nodeRoute = node
     var router = Router()
     router.use(AddressLimit(limits: limits))
-    account.add(to: &router)
+    var accountRoutes = account
+    accountRoutes.limits = limits
+    accountRoutes.add(to: &router)
     PublicRoutes(
       hub: hub, accounts: account.accounts,
       figures: PublicFigures(hub: hub, store: store, catalog: catalog, time: time),

@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomHTTP
 internal import BloomNet
 internal import BloomOpen
 internal import BloomRecords
