@@ -120,6 +120,7 @@ package enum CoordinatorProgram: Sendable {
       listen: settings.listen, tls: settings.tls, origin: settings.origin,
       minimumTier: settings.tier)
     configuration.rates = settings.rates
+    configuration.scratch = folder.folder
     configuration.maxConnections = settings.maxConnections
     configuration.maxConnectionsPerAddress = settings.maxConnectionsPerAddress
     configuration.hasPublicMetrics = settings.hasPublicMetrics

@@ -1,5 +1,6 @@
 package import BloomCrypto
 package import BloomBase
+package import BloomPlatform
 internal import BloomHTTP
 package import BloomNet
 package import BloomRecords
@@ -36,6 +37,8 @@ package struct CoordinatorService: Sendable {
     ///
     /// Not for loopback.
     package var maxConnectionsPerAddress = 256
+    /// Where node records are kept while their machines are connected; `nil` for memory.
+    package var scratch: PrivateFolder?
     /// Whether `/metrics` answers other machines than this one.
     package var hasPublicMetrics = false
     /// Whether machines must show a key of ``defaultOwner`` when they connect.
@@ -111,7 +114,10 @@ package struct CoordinatorService: Sendable {
     let fallback = configuration.defaultOwner.map { NodeMembership(owner: $0) }
     let pools = Pools(store: store, time: time)
     self.pools = pools
-    let appraiser = RecordAppraiser(policy: TierPolicy(minimum: configuration.minimumTier)) {
+    let appraiser = RecordAppraiser(
+      policy: TierPolicy(minimum: configuration.minimumTier),
+      shelf: RecordShelf(folder: configuration.scratch)
+    ) {
       pools.membership(of: $0) ?? fallback
     }
     enrolment = Enrolment(

@@ -33,7 +33,7 @@ package struct Directory: Sendable {
     package let checkpoint: [UInt8]
     let keys: [Key]
     let trees: [MerkleTree]
-    let records: [[[UInt8]]]
+    let records: [[RecordShelf.Place]]
   }
 
   /// A state that is ready to be published once its leaf is on disk.
@@ -116,23 +116,23 @@ package struct Directory: Sendable {
   /// - Throws: What the signer throws.
   package mutating func draft(now: UnixTime) throws -> Draft? {
     let before = nodes.count
-    nodes = nodes.filter { $0.value.verified.record.statement.isOffered(at: now) }
+    nodes = nodes.filter { $0.value.statement.isOffered(at: now) }
     if nodes.count != before { revision += 1 }
     let isOld = newest.map { now.seconds - $0.time.seconds >= Self.maximumAgeSeconds } ?? true
     guard isChanged || isOld else { return nil }
-    var byKey: [Key: [(NodeID, [UInt8])]] = [:]
+    var byKey: [Key: [(NodeID, AppraisedRecord)]] = [:]
     for (id, node) in nodes {
-      let bucket = node.verified.record.statement.capacityBucket
+      let bucket = node.statement.capacityBucket
       for model in Set(node.profile.keys.map(\.model)) {
-        let key = Key(model: model, tier: node.verified.tier.rawValue, bucket: bucket)
-        byKey[key, default: []].append((id, node.verified.record.encoded))
+        let key = Key(model: model, tier: node.tier.rawValue, bucket: bucket)
+        byKey[key, default: []].append((id, node))
       }
     }
     let keys = byKey.keys.sorted()
     let records = keys.map { key in
       (byKey[key] ?? []).sorted { $0.0 < $1.0 }.map(\.1)
     }
-    let trees = records.map { MerkleTree(leafHashes: $0.map { MerkleHash.leaf($0) }) }
+    let trees = records.map { MerkleTree(leafHashes: $0.map(\.leaf)) }
     let number = UInt64(log.count) + 1
     let encoded = Self.encode(number, now, keys, trees)
     var grown = log
@@ -143,7 +143,7 @@ package struct Directory: Sendable {
     let note = try checkpoint.signed(by: [(name: origin, signer: signer)])
     let snapshot = Snapshot(
       number: number, time: now, encoded: encoded, checkpoint: Array(note.utf8), keys: keys,
-      trees: trees, records: records)
+      trees: trees, records: records.map { $0.map(\.place) })
     return Draft(
       leaf: grown.leafHash(at: grown.count - 1), snapshot: snapshot, log: grown,
       revision: revision)
@@ -214,11 +214,12 @@ package struct Directory: Sendable {
     encoder.array(indexes.count)
     for index in indexes {
       guard snapshot.records[tree].indices.contains(index),
+        let record = snapshot.records[tree][index].bytes,
         let proof = snapshot.trees[tree].inclusionProof(
           index: index, size: snapshot.trees[tree].count)
       else { return nil }
       encoder.array(2)
-      encoder.byteString(snapshot.records[tree][index])
+      encoder.byteString(record)
       encoder.digests(proof)
     }
     return encoder.bytes

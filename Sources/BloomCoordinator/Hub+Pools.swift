@@ -79,7 +79,7 @@ extension Hub {
   private func meets(_ name: String, _ record: AppraisedRecord) -> Bool {
     guard let policy = pools.pool(name)?.policy else { return false }
     if let region = policy.region, region != record.membership.region { return false }
-    return record.verified.tier.rawValue >= policy.minimumTier
+    return record.tier.rawValue >= policy.minimumTier
   }
 
   /// The board of a pool with its newest state published, at most once a second.

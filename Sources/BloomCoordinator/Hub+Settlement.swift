@@ -117,8 +117,8 @@ extension Hub {
 
   /// Keeps the receipt and who vouched for its key, in the group that settles it.
   private func keepProof(of receipt: Receipt, _ session: NodeSession) {
-    guard let record = session.record?.verified.record,
-      let rows = ReceiptProof.rows(receipt, of: record, now: time.unixTime())
+    guard let bytes = session.record?.place.bytes,
+      let rows = ReceiptProof.rows(receipt, of: bytes, now: time.unixTime())
     else { return }
     var changes: [RecordChange] = [.put(rows.receipt)]
     if keptStatements.insert(rows.statement.digest) { changes.append(.put(rows.statement)) }
@@ -149,7 +149,7 @@ extension Hub {
         receipt = try relay.attempts[index].chain.receive(bytes)
       } else {
         let claims = try Receipt(unverified: bytes).claims
-        let statement = record.verified.record.statement
+        let statement = record.statement
         guard claims.node == session.node,
           let keys = statement.workers.first(where: { $0.keyID == claims.key })
         else { return nil }

@@ -17,7 +17,7 @@ package enum ReceiptProof: Sendable {
   ///
   /// - Returns: `nil` when the record holds no statement, which no checked record does.
   static func rows(
-    _ receipt: Receipt, of record: NodeRecord, now: UnixTime
+    _ receipt: Receipt, of record: [UInt8], now: UnixTime
   ) -> (receipt: ReceiptRecord, statement: KeyStatementRecord)? {
     guard let statement = signedStatement(of: record) else { return nil }
     let digest = SHA256.digest(statement)
@@ -39,9 +39,9 @@ package enum ReceiptProof: Sendable {
   }
 
   /// The signed statement within a record.
-  package static func signedStatement(of record: NodeRecord) -> [UInt8]? {
+  package static func signedStatement(of record: [UInt8]) -> [UInt8]? {
     do {
-      var reader = try CBORReader(record.encoded)
+      var reader = try CBORReader(record)
       try reader.array("node record", count: 2)
       return try reader.byteString("statement", 1...Limits.record)
     } catch {

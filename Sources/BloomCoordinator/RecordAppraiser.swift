@@ -6,8 +6,14 @@ internal import BloomWire
 
 /// A node record that was checked, and what the coordinator takes from it.
 package struct AppraisedRecord: Sendable {
-  /// The record, its evidence verified.
-  package var verified: VerifiedNode
+  /// What the machine stated, its evidence verified.
+  package var statement: KeyStatement
+  /// What is proven about it.
+  package var tier: BloomRecords.Tier
+  /// The record's leaf in the directory's trees.
+  package var leaf: Digest
+  /// The whole record, evidence included.
+  package var place: RecordShelf.Place
   /// For the scheduler.
   package var profile: NodeProfile
   /// Whose it is and whom it serves.
@@ -44,17 +50,21 @@ package enum AppraisalError: PublicError, Equatable {
 /// Checks what nodes claim; pure but for looking up who owns a machine.
 package struct RecordAppraiser: Sendable {
   private let policy: TierPolicy
+  private let shelf: RecordShelf
   private let membership: @Sendable (NodeID) -> NodeMembership?
 
   /// Creates an appraiser.
   ///
   /// - Parameters:
   ///   - policy: The weakest evidence the network takes.
+  ///   - shelf: Where records are kept.
   ///   - membership: Whose an enrolled machine is; `nil` for any other.
   package init(
-    policy: TierPolicy, membership: @escaping @Sendable (NodeID) -> NodeMembership?
+    policy: TierPolicy, shelf: RecordShelf = RecordShelf(),
+    membership: @escaping @Sendable (NodeID) -> NodeMembership?
   ) {
     self.policy = policy
+    self.shelf = shelf
     self.membership = membership
   }
 
@@ -91,6 +101,8 @@ package struct RecordAppraiser: Sendable {
       tier: BloomSchedule.Tier(rawValue: verified.tier.rawValue) ?? .software,
       region: membership.region, pools: membership.pools, owner: membership.owner,
       keys: record.statement.workers.map { OfferedKey(key: $0.keyID, model: $0.model) })
-    return AppraisedRecord(verified: verified, profile: profile, membership: membership)
+    return AppraisedRecord(
+      statement: record.statement, tier: verified.tier, leaf: MerkleHash.leaf(bytes),
+      place: shelf.keep(bytes), profile: profile, membership: membership)
   }
 }
