@@ -37,27 +37,13 @@ import Testing
     }
   }
 
-  /// The runtime may run an actor on upon the thread of the loop that it just asked.
-  actor Asker {
-    @concurrent func operation(_ loop: EventLoop) async throws -> Bool {
-      try await loop.run {
-        await EventLoopTests().pause()
-        return loop.isCurrent
-      }
+  @Test func `the thread alone does not make a caller at home`() async throws {
+    let loop = EventLoopGroup.shared.loops[0]
+    #expect(try await loop.run { loop.isHome })
+    let visit = await withCheckedContinuation { continuation in
+      loop.execute { continuation.resume(returning: [loop.isCurrent, loop.isHome]) }
     }
-    func ask(_ loop: EventLoop) async throws -> [Bool] {
-      try await [operation(loop), operation(loop), operation(loop)]
-    }
-  }
-
-  @Test func `an actor's operations come back to the loop each time`() async throws {
-    let asker = Asker()
-    for loop in EventLoopGroup.shared.loops {
-      for _ in 0..<20 {
-        let facts = try await asker.ask(loop)
-        #expect(facts == [true, true, true])
-      }
-    }
+    #expect(visit == [true, false])
   }
 
   @Test func `an operation comes back to its loop after a wait, whoever ran before`() async throws {
