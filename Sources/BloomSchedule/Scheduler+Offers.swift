@@ -7,7 +7,7 @@ internal import BloomBase
 extension Scheduler {
   /// The offer that a candidate names, if that key is known at that node.
   mutating func find(_ candidate: Candidate) -> Int? {
-    var probe = offerIndex.probe(hash(candidate))
+    var probe = offerIndex.probe(Self.hash(candidate, seed))
     while let number = offerIndex.next(&probe) {
       if offers[number].has(candidate.key), offers[number].name == candidate.node {
         return number
@@ -23,7 +23,9 @@ extension Scheduler {
   mutating func readAhead(_ answer: UInt64, _ candidates: UpToFour<Candidate>) {
     touched &+= UInt8(truncatingIfNeeded: answerIndex.guess(answer))
     var guesses = SIMD4<Int>(repeating: -1)
-    for index in 0..<candidates.count { guesses[index] = offerIndex.guess(hash(candidates[index])) }
+    for index in 0..<candidates.count {
+      guesses[index] = offerIndex.guess(Self.hash(candidates[index], seed))
+    }
     for index in 0..<candidates.count where guesses[index] >= 0 {
       let offer = guesses[index]
       touched &+= offers[offer].keyCount &+ UInt8(truncatingIfNeeded: offers[offer].keys[0])
@@ -84,13 +86,13 @@ extension Scheduler {
     let name = offers[number].name
     for place in 0..<Int(offers[number].keyCount) {
       let old = Candidate(node: name, key: KeyID(offers[number].keys[place]))
-      offerIndex.remove(hash(old), number)
+      offerIndex.remove(Self.hash(old, seed), number)
     }
     offers[number].keyCount = 0
     for key in keys.prefix(2) where !offers[number].has(key) {
       offers[number].keys[Int(offers[number].keyCount)] = key.rawValue
       offers[number].keyCount += 1
-      offerIndex.insert(hash(Candidate(node: name, key: key)), number)
+      offerIndex.insert(Self.hash(Candidate(node: name, key: key), seed), number)
     }
   }
 
@@ -169,7 +171,7 @@ extension Scheduler {
   }
 
   /// Both names are digests; the seed keeps nodes from choosing keys that meet in one place.
-  private mutating func hash(_ candidate: Candidate) -> UInt64 {
+  private static func hash(_ candidate: Candidate, _ seed: UInt64) -> UInt64 {
     let node = candidate.node.digest.withBytes { bytes in
       (0..<8).reduce(0) { $0 << 8 | UInt64(bytes[$1]) }
     }

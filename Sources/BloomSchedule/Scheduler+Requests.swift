@@ -148,7 +148,8 @@ extension Scheduler {
       if request.id.part <= answer.lastPart { return .duplicateRequest }
       let mayFollow =
         request.id.part == answer.lastPart + 1 && request.account == payers[number]
-        && Int32(modelNumbers[request.model] ?? -1) == answer.model && request.output == answer.output
+        && Int32(modelNumbers[request.model] ?? -1) == answer.model
+        && request.output == answer.output
         && answer.livingCount < 2
       guard mayFollow, answer.lastState == .failed || answer.lastState == .suspect else {
         return .partNotAdmitted

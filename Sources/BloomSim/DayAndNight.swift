@@ -16,6 +16,7 @@ package enum DayAndNight: Sendable {
   /// - Parameters:
   ///   - hour: UTC, 0…8760.
   ///   - ticket: 0…1, draws the region.
+  /// - Returns: The share at its local hour.
   package static func share(at hour: Int, ticket: Double) -> Double {
     var left = ticket
     for region in regions {

@@ -47,7 +47,8 @@ struct SimStore {
     var written = StoreChanges()
     written.ledger = changes
     if mints, let account = changes.balances.keys.min() {
-      written.ledger.balances[account]?.credit = (changes.balances[account]?.credit ?? .zero) + Micros(1)
+      written.ledger.balances[account]?.credit =
+        (changes.balances[account]?.credit ?? .zero) + Micros(1)
     }
     return written
   }

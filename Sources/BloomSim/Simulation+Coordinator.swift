@@ -149,7 +149,8 @@ extension Simulation {
   func sayAlive() {
     isSayingAlive = false
     guard coordinator.isUp else { return }
-    coordinator.order.removeAll { coordinator.requests[$0] == nil }
+    let living = coordinator.requests
+    coordinator.order.removeAll { living[$0] == nil }
     for id in coordinator.order {
       guard let work = coordinator.requests[id] else { continue }
       if let attempt = work.attempts.last {

@@ -131,10 +131,13 @@ struct ScheduleBench {
       let samples = decisions(nodes: nodes)
       let p99 = quantile(samples, 0.99)
       rows.append(
-        BenchRow("decision, \(nodes) nodes, median of the best stretch", value: quantile(samples, 0.5), unit: "us"))
+        BenchRow(
+          "decision, \(nodes) nodes, median of the best stretch", value: quantile(samples, 0.5),
+          unit: "us"))
       rows.append(
         BenchRow(
-          "decision, \(nodes) nodes, p99 of the best stretch", value: p99, unit: "us", target: "<= 2", holds: p99 <= 2))
+          "decision, \(nodes) nodes, p99 of the best stretch", value: p99, unit: "us",
+          target: "<= 2", holds: p99 <= 2))
     }
 
     let hand = handOvers()

@@ -1,5 +1,5 @@
 import BloomBase
-import BloomSchedule
+@testable import BloomSchedule
 import Testing
 
 @Suite struct PartsTests {
@@ -86,6 +86,33 @@ import Testing
     #expect(fourth && !fifth)
     #expect(UpToFour(0..<5) == nil)
     #expect(UpToFour(0..<4) == [0, 1, 2, 3])
+  }
+}
+
+@Suite struct DenseIndexTests {
+  @Test func `it finds what a dictionary finds, through inserts, removals and collisions`() {
+    var index = DenseIndex()
+    var known: [UInt64: Set<Int>] = [:]
+    var generator = SeededGenerator(seed: 3)
+    for step in 0..<20_000 {
+      // Few hashes: many numbers share a place or a whole hash.
+      let hash = (generator.next() % 97) << 32 | generator.next() % 2 << 61
+      if generator.next() % 3 > 0 {
+        index.insert(hash, step)
+        known[hash >> 32, default: []].insert(step)
+      } else if let old = known[hash >> 32]?.min() {
+        index.remove(hash, old)
+        known[hash >> 32]?.remove(old)
+      } else {
+        index.remove(hash, step)
+      }
+      guard step.isMultiple(of: 50) else { continue }
+      var found: Set<Int> = []
+      var probe = index.probe(hash)
+      while let number = index.next(&probe) { found.insert(number) }
+      #expect(found == known[hash >> 32] ?? [])
+    }
+    #expect(index.count == known.values.reduce(0) { $0 + $1.count })
   }
 }
 

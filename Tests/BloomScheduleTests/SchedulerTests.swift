@@ -288,6 +288,72 @@ import Testing
     #expect(world.handle(.requestArrived(stranger)).refusals == [.partNotAdmitted])
   }
 
+  @Test func `a restored answer has spent its attempts and goes on once its machines are back`() {
+    var limits = ScheduleLimits()
+    limits.dispatchesPerAnswer = 3
+    let world = World(limits: limits)
+    let id = RequestID(answer: AnswerID(using: &world.generator), part: 1)
+    let restored = ScheduleEvent.answerRestored(
+      id, World.account("user-1"), world.model, .tokens256, dispatches: 2)
+    world.handle(restored)
+    world.handle(restored)
+    let again = world.request([1], part: 1, answer: id.answer)
+    #expect(world.handle(.requestArrived(again)).refusals == [.duplicateRequest])
+    let gap = world.request([1], part: 3, answer: id.answer)
+    #expect(world.handle(.requestArrived(gap)).refusals == [.partNotAdmitted])
+    let early = world.request([1, 2], part: 2, answer: id.answer)
+    #expect(world.handle(.requestArrived(early)).refusals == [.noCandidate])
+    world.join(1)
+    world.join(2)
+    #expect(world.handle(.requestArrived(early)).dispatched.count == 1)
+    #expect(world.handle(.nodeLeft(World.node(1))).failures == [.retryBudgetSpent])
+  }
+
+  @Test func `two models of a machine share its speed but not its slots`() {
+    let world = World()
+    guard let digest = Digest(Array(repeating: 9, count: 32)) else { return }
+    let other = ModelID(digest)
+    var profile = world.profile(1)
+    profile.keys.append(OfferedKey(key: KeyID(77), model: other))
+    let reports =
+      world.capacity(1) + [ReportedCapacity(model: other, slots: 1, decodeRate: 40)]
+    world.handle(.nodeJoined(profile, reports))
+    let first = world.arrive([1])
+    let alone = world.scheduler.decision(for: first)?.candidates[0].decode ?? 0
+    var second = world.request([1])
+    second.model = other
+    second.candidates = [Candidate(node: World.node(1), key: KeyID(77))]
+    #expect(world.handle(.requestArrived(second)).dispatched == [World.node(1)])
+    #expect(world.scheduler.decision(for: second.id)?.candidates[0].decode ?? 0 >= alone)
+    let third = world.request([1])
+    #expect(world.handle(.requestArrived(third)).dispatched.isEmpty)
+    let done = WorkSummary(promptTokens: 1, completionTokens: 1)
+    #expect(
+      world.handle(.finished(second.id, World.node(1), done)).dispatchedRequests.isEmpty)
+    #expect(
+      world.handle(.finished(first, World.node(1), done)).dispatchedRequests == [third.id])
+  }
+
+  @Test func `a key of before the last rotation is not known any more`() {
+    let world = World()
+    world.join(1, slots: 8)
+    var profile = world.profile(1)
+    for key in [UInt64(21), 22] {
+      profile.keys = [
+        OfferedKey(key: KeyID(key), model: world.model),
+        OfferedKey(key: profile.keys[0].key, model: world.model),
+      ]
+      world.handle(.recordChanged(profile))
+    }
+    var request = world.request([1])
+    #expect(world.handle(.requestArrived(request)).refusals == [.keyUnknown])
+    for key in [UInt64(21), 22] {
+      request = world.request([1])
+      request.candidates = [Candidate(node: World.node(1), key: KeyID(key))]
+      #expect(world.handle(.requestArrived(request)).dispatched == [World.node(1)])
+    }
+  }
+
   @Test func `a learned rate outlives the connection`() {
     let world = World()
     world.join(1, decode: 1000)
