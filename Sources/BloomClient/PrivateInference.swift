@@ -85,10 +85,11 @@ package final class PrivateInference: InferenceService {
     var random = SecureRandom()
     let answer = AnswerID(using: &random)
     let now = time.unixTime()
+    let isTokenless = request.kind == .embeddings || request.kind == .count
     let limit = min(
       65_536,
       (request.maxTokens ?? min(configuration.defaultMaxTokens, max(64, model.contextTokens)))
-        * (request.kind == .embeddings ? 0 : request.choices))
+        * (isTokenless ? 0 : request.choices))
     let canonical = CanonicalRequest(
       kind: Self.kind(request.kind), body: Self.body(request, limit),
       answer: .init(
@@ -107,8 +108,7 @@ package final class PrivateInference: InferenceService {
       keepsContent: configuration.keepsContent, keep: keep)
     let loop = loops.next()
     let driver = AnswerDriver(
-      choices: request.kind == .embeddings ? 1 : request.choices,
-      isTokenless: request.kind == .embeddings, runner: runner,
+      choices: isTokenless ? 1 : request.choices, isTokenless: isTokenless, runner: runner,
       timeouts: configuration.timeouts, time: time, loop: loop)
     await driver.start()
     return SealedAnswer(
@@ -119,7 +119,7 @@ package final class PrivateInference: InferenceService {
 
   /// The body with a limit that the routing's class covers.
   private static func body(_ request: InferenceRequest, _ limit: Int) -> JSONValue {
-    guard request.kind != .embeddings, request.maxTokens == nil,
+    guard request.kind == .chat || request.kind == .completion, request.maxTokens == nil,
       case .object(var members) = request.body
     else { return request.body }
     members.removeAll { $0.name == "max_tokens" }
@@ -132,6 +132,7 @@ package final class PrivateInference: InferenceService {
     case .chat: .chat
     case .completion: .completion
     case .embeddings: .embeddings
+    case .count: .count
     }
   }
 

@@ -49,6 +49,7 @@ enum RequestTranslation: Sendable {
   private static func job(_ request: CanonicalRequest) throws(SealedFailure) -> EngineRequest.Job {
     switch request.kind {
     case .chat: return .chat(body: request.body.encoded)
+    case .count: return .count(body: request.body.encoded)
     case .completion:
       guard let prompt = request.body["prompt"].flatMap(prompts), prompt.count == 1 else {
         throw .invalid("prompt must be one text or one list of token ids")
