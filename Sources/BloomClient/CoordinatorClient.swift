@@ -22,6 +22,8 @@ package struct CoordinatorClient: Sendable {
   private let base: String
   private let http: HTTPClient
   private let apiKey: String?
+  /// Where what is shown to the coordinator is noted.
+  let tap: WireTap?
 
   /// Creates a client.
   ///
@@ -29,7 +31,9 @@ package struct CoordinatorClient: Sendable {
   ///   - base: `http` or `https` URL without a path.
   ///   - apiKey: The account's key.
   ///   - http: The connections.
-  package init(base: String, apiKey: String?, http: HTTPClient) {
+  ///   - tap: Notes what the coordinator is shown; `nil` for nobody.
+  package init(base: String, apiKey: String?, http: HTTPClient, tap: WireTap? = nil) {
+    self.tap = tap
     self.base = base.hasSuffix("/") ? String(base.dropLast()) : base
     self.apiKey = apiKey
     self.http = http
@@ -64,16 +68,19 @@ package struct CoordinatorClient: Sendable {
     if let apiKey {
       request.headers.add(.authorization, try HTTPFieldValue("Bearer " + apiKey))
     }
+    tap?.note(envelope: envelope)
     let response = try await http.send(request)
     if response.status == .ok { return response.body }
     let text = try await response.body.collect(upTo: 65_536)
     let name = (try? JSONValue(decoding: text))?["error"]?["reason"]?.string
+    tap?.note(.refusal(reason: name ?? "status \(response.status.code)"))
     throw Refusal(reason: name.flatMap { Reason(name: $0) } ?? .internalFault)
   }
 
   private func get(_ path: String, limit: Int) async throws -> [UInt8] {
     let response = try await http.send(try ClientRequest.get(base + path), timeout: .seconds(10))
     let bytes = try await response.body.collect(upTo: limit)
+    tap?.note(.directory(byteCount: bytes.count))
     guard response.status == .ok else { throw Refusal(reason: .staleKey) }
     return bytes
   }
