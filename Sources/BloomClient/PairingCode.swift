@@ -15,7 +15,7 @@ package enum PairingCode: Sendable {
 
   /// The code of a machine.
   package static func text(of node: NodeID) -> String {
-    let digits = encode(node.digest.bytes, count: identityCharacters) + check(node)
+    let digits = characters(of: node)
     return stride(from: 0, to: digits.count, by: 4).map {
       String(digits[$0..<min($0 + 4, digits.count)])
     }.joined(separator: "-")
@@ -49,15 +49,17 @@ package enum PairingCode: Sendable {
         "a pairing code has \(identityCharacters + checkCharacters) characters and this one "
           + "\(values.count); copy it again from the machine")
     }
+    // Written again, it must be the same: the bits that fill the last character count too.
     guard let node = NodeID(decode(values.prefix(identityCharacters))),
-      check(node).elementsEqual(values.suffix(checkCharacters).map { alphabet[Int($0)] })
+      characters(of: node) == values.map({ alphabet[Int($0)] })
     else { throw UsageError("the pairing code has a mistake; copy it again from the machine") }
     return node
   }
 
-  private static func check(_ node: NodeID) -> [Character] {
+  private static func characters(of node: NodeID) -> [Character] {
     let sum = SHA256.digest(Array("darkbloom/1 pair".utf8) + node.digest.bytes)
-    return encode(Array(sum.bytes.prefix(3)), count: checkCharacters)
+    return encode(node.digest.bytes, count: identityCharacters)
+      + encode(Array(sum.bytes.prefix(3)), count: checkCharacters)
   }
 
   /// Five bits a character, the last one filled with zeros.

@@ -42,6 +42,7 @@ final class AnswerReader: Sendable {
   /// Waits for the first step, which stays the next one to be read.
   ///
   /// - Parameter limit: How long at most; `nil` for as long as it takes.
+  /// - Returns: The step, or that it is late.
   func first(within limit: Duration?) async -> First {
     guard let task = state.withLock({ $0.first }) else { return .step(nil) }
     return await withTaskCancellationHandler {
@@ -104,10 +105,10 @@ private final class FirstOutcome: Sendable {
 
   func set(_ value: AnswerReader.First) {
     let waiter = state.withLock { state in
-      guard state.value == nil else { return nil as CheckedContinuation<AnswerReader.First, Never>? }
-      state.value = value
-      defer { state.waiter = nil }
-      return state.waiter
+      let waiter = state.waiter
+      if state.value == nil { state.value = value }
+      state.waiter = nil
+      return waiter
     }
     waiter?.resume(returning: value)
   }

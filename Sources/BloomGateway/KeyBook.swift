@@ -63,7 +63,9 @@ package struct KeyBook: Sendable, Equatable {
       if let limit = limits.requestsPerMinute {
         members.append(.init("requests_per_minute", .integer(limit)))
       }
-      if let limit = limits.tokensPerDay { members.append(.init("tokens_per_day", .integer(limit))) }
+      if let limit = limits.tokensPerDay {
+        members.append(.init("tokens_per_day", .integer(limit)))
+      }
       if let limit = limits.spendPerDay {
         members.append(.init("micros_per_day", .integer(limit.rawValue)))
       }

@@ -77,7 +77,8 @@ struct GatewayCommand {
     try settings.check(hasKeys: !book.entries.isEmpty)
     let own = AccessKey(name: nil, token: try LocalToken.read(data))
     let time = SystemTime()
-    let keys = AccessKeys([own] + book.keys, usage: try files.usage(at: time.unixTime()), time: time)
+    let keys = AccessKeys(
+      [own] + book.keys, usage: try files.usage(at: time.unixTime()), time: time)
     let tap = WireTap(time: time)
     let gateway = GatewayService(
       settings: settings,

@@ -20,7 +20,8 @@ struct GatewayKeysCommand {
           CommandContext.data,
           OptionSpec("requests-per-minute", value: "N", "requests a minute"),
           OptionSpec("tokens-per-day", value: "N", "tokens of prompts and answers a day of UTC"),
-          OptionSpec("micros-per-day", value: "N", "what the network may book a day, in micro-units"),
+          OptionSpec(
+            "micros-per-day", value: "N", "what the network may book a day, in micro-units"),
           OptionSpec("model", value: "NAME", "a model it may ask; any unless given", repeats: true),
         ],
         arguments: [ArgumentSpec("NAME", "who gets it")],

@@ -60,6 +60,8 @@ enum Waiting {
   ///   - text: What is done, lower case.
   ///   - detail: How far it is, asked when a line is written.
   ///   - body: What takes its time.
+  /// - Returns: What `body` returns.
+  /// - Throws: What `body` throws.
   static func say<R: Sendable>(
     _ text: String, detail: @escaping @Sendable () async -> String? = { nil },
     _ body: () async throws -> R

@@ -33,7 +33,8 @@ import Testing
           == 200)
       for (path, body) in [
         ("/v1/chat/completions", Self.chat), ("/api/chat", Self.chat),
-        ("/v1/messages", GatewayTests.message), ("/v1/embeddings", #"{"model":"embed","input":"a"}"#),
+        ("/v1/messages", GatewayTests.message),
+        ("/v1/embeddings", #"{"model":"embed","input":"a"}"#),
         ("/v1/messages/count_tokens", #"{"model":"m","messages":[{"role":"user","content":"a"}]}"#),
       ] {
         let refused = try await client.post(path, body, headers: bearer("bob"))

@@ -62,8 +62,8 @@ import Testing
     Grammar(
       path: "/v1/responses", body: #"{"model":"org/chat","input":"hi","stream":true}"#,
       letter: named(responses),
-      language: #"^cp(\((\[t+T\]|(\[)?r+R(\])?|a*A)\))*Z$"#,
-      failing: #"^cp(\((\[t+T\]|(\[)?r+R(\])?|a*A)\))*(\(\[?[tra]*)?[TRA\])]*F$"#),
+      language: #"^cp(\((\[t*T\]|(\[)?r+R(\])?|a*A)\))*Z$"#,
+      failing: #"^cp(\((\[t*T\]|(\[)?r+R(\])?|a*A)\))*(\(\[?[tra]*)?[TRA\])]*F$"#),
     Grammar(
       path: "/v1/messages",
       body: GatewayTests.message.dropLast()

@@ -208,7 +208,7 @@ import Testing
 
   @Test func `nothing is sealed for a request that is wrong`() async throws {
     let service = ScriptedService(.steps([]))
-    try await withGateway(service) { client in
+    try await withGateway(service) { client async throws in
       for path in [
         "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses",
         "/v1/messages", "/v1/messages/count_tokens", "/api/chat", "/api/generate",

@@ -15,7 +15,7 @@ import Testing
     ("from 2001:db8::7 to ::1 at 12:34:56", "from [address] to ::1 at 12:34:56"),
     ("node \(String(repeating: "ab", count: 32))", "node ababab…"),
     ("org-Zm9vYmFyQmF6UXV4MTIzNDU2Nzg5", "[hidden]"),
-    ("darkbloom_gateway_answers_total{end=\"left\"} 3", "darkbloom_gateway_answers_total{end=\"left\"} 3"),
+    ("gateway_answers_total{end=\"left\"} 3", "gateway_answers_total{end=\"left\"} 3"),
     ("hostname annabel", "hostname [secret]"),
     ("version 0.1.0, 2 cores, 4.5 s", "version 0.1.0, 2 cores, 4.5 s"),
   ])

@@ -1,0 +1,114 @@
+"""The official packages against a real network and a real model: live_dialects.py URL KEY CHAT EMBED.
+
+What a small model says is chance; what is checked is that every package understands the answer.
+"""
+
+import json
+import sys
+import time
+
+import anthropic
+import ollama
+import openai
+
+url, key, chat, embed = sys.argv[1:5]
+gpt = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=60)
+claude = anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, timeout=60)
+llama = ollama.Client(host=url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+hello = [{"role": "user", "content": "Say hello."}]
+place = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "maxLength": 8}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+
+# Chat models come first, for programs that take the first.
+models = [model.id for model in gpt.models.list()]
+assert models == [chat, embed], models
+assert [model.model for model in llama.list().models] == models
+
+# A forced call has the function's name and arguments of its schema, in every dialect.
+function = {"type": "function", "function": {"name": "place", "parameters": place}}
+forced = {"type": "function", "function": {"name": "place"}}
+with gpt.chat.completions.stream(
+    model=chat, messages=hello, tools=[function], tool_choice=forced, max_tokens=40, temperature=0
+) as stream:
+    call = stream.get_final_completion().choices[0].message.tool_calls[0].function
+assert call.name == "place" and set(json.loads(call.arguments)) == {"city"}, call
+message = claude.messages.create(
+    model=chat, max_tokens=40, messages=hello, temperature=0,
+    tools=[{"name": "place", "input_schema": place}], tool_choice={"type": "tool", "name": "place"},
+)
+assert message.stop_reason == "tool_use", message
+assert set(message.content[-1].input) == {"city"}, message.content
+response = gpt.responses.create(
+    model=chat, input="Say hello.", max_output_tokens=40, temperature=0,
+    tools=[{"type": "function", "name": "place", "parameters": place, "strict": True}],
+    tool_choice={"type": "function", "name": "place"},
+)
+assert set(json.loads(response.output[-1].arguments)) == {"city"}, response.output
+
+# Streams say what whole answers say; Responses in true increments.
+whole = gpt.responses.create(model=chat, input="Say hello.", max_output_tokens=24, temperature=0)
+with gpt.responses.stream(
+    model=chat, input="Say hello.", max_output_tokens=24, temperature=0
+) as stream:
+    pieces = [event.delta for event in stream if event.type == "response.output_text.delta"]
+    final = stream.get_final_response()
+assert len(pieces) > 3 and "".join(pieces) == final.output_text == whole.output_text, pieces
+with claude.messages.stream(model=chat, max_tokens=24, messages=hello, temperature=0) as stream:
+    text = "".join(stream.text_stream)
+    usage = stream.get_final_message().usage
+assert text == whole.output_text, (text, whole.output_text)
+assert usage.input_tokens == whole.usage.input_tokens and usage.output_tokens > 0
+parts = list(
+    llama.chat(chat, hello, stream=True, options={"temperature": 0, "num_predict": 24})
+)
+assert "".join(part.message.content for part in parts) == text
+assert parts[-1].done and parts[-1].eval_count > 0
+assert llama.generate(chat, "Once", options={"num_predict": 4}).response
+schema = llama.chat(chat, hello, format=place, options={"num_predict": 40, "temperature": 0})
+assert set(json.loads(schema.message.content)) == {"city"}
+
+# The count is the one that an answer reports.
+count = claude.messages.count_tokens(model=chat, messages=hello)
+assert count.input_tokens == usage.input_tokens, (count, usage)
+
+# Vectors, as numbers and as base64.
+vectors = gpt.embeddings.create(model=embed, input=["a cat", "tax law"])
+assert [len(entry.embedding) for entry in vectors.data] == [384, 384]
+
+# Errors are the packages' own kinds.
+for make, kind in [
+    (lambda: claude.messages.create(model="none", max_tokens=4, messages=hello),
+     anthropic.NotFoundError),
+    (lambda: claude.messages.create(model=chat, max_tokens=4, messages=hello, temperature=2),
+     anthropic.BadRequestError),
+    (lambda: gpt.chat.completions.create(model=embed, messages=hello), openai.BadRequestError),
+    (lambda: gpt.responses.create(model=chat, input="x", previous_response_id="r"),
+     openai.BadRequestError),
+    (lambda: llama.chat("none", hello), ollama.ResponseError),
+    (lambda: anthropic.Anthropic(base_url=url, api_key="no", max_retries=0).models.list(),
+     anthropic.AuthenticationError),
+]:
+    try:
+        make()
+        raise SystemExit(f"no {kind.__name__}")
+    except kind:
+        pass
+
+# A program that gives up, by its own time-out or in the middle of a stream, is left alone.
+try:
+    gpt.with_options(timeout=0.05).chat.completions.create(
+        model=chat, messages=hello, max_tokens=500
+    )
+    raise SystemExit("500 tokens in 50 ms")
+except openai.APITimeoutError:
+    pass
+stream = gpt.chat.completions.create(model=chat, messages=hello, max_tokens=500, stream=True)
+next(iter(stream))
+stream.close()
+start = time.monotonic()
+gpt.chat.completions.create(model=chat, messages=hello, max_tokens=1)
+print(f"every dialect is served; {time.monotonic() - start:.2f} s after two that were left")
