@@ -15,6 +15,7 @@ url, key, chat, embed = sys.argv[1:5]
 gpt = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=60)
 claude = anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, timeout=60)
 llama = ollama.Client(host=url, headers={"Authorization": f"Bearer {key}"}, timeout=60)
+cold = {"temperature": 0}
 hello = [{"role": "user", "content": "Say hello."}]
 place = {
     "type": "object",
@@ -28,26 +29,45 @@ models = [model.id for model in gpt.models.list()]
 assert models == [chat, embed], models
 assert [model.model for model in llama.list().models] == models
 
-# A forced call has the function's name and arguments of its schema, in every dialect.
+# A forced call has the function's name and arguments of its schema, in every dialect; a model whose
+# template knows no tools refuses them by name.
 function = {"type": "function", "function": {"name": "place", "parameters": place}}
-forced = {"type": "function", "function": {"name": "place"}}
-with gpt.chat.completions.stream(
-    model=chat, messages=hello, tools=[function], tool_choice=forced, max_tokens=40, temperature=0
-) as stream:
-    call = stream.get_final_completion().choices[0].message.tool_calls[0].function
-assert call.name == "place" and set(json.loads(call.arguments)) == {"city"}, call
-message = claude.messages.create(
-    model=chat, max_tokens=40, messages=hello, temperature=0,
-    tools=[{"name": "place", "input_schema": place}], tool_choice={"type": "tool", "name": "place"},
-)
-assert message.stop_reason == "tool_use", message
-assert set(message.content[-1].input) == {"city"}, message.content
-response = gpt.responses.create(
-    model=chat, input="Say hello.", max_output_tokens=40, temperature=0,
-    tools=[{"type": "function", "name": "place", "parameters": place, "strict": True}],
-    tool_choice={"type": "function", "name": "place"},
-)
-assert set(json.loads(response.output[-1].arguments)) == {"city"}, response.output
+flat = {"type": "function", "name": "place", "parameters": place, "strict": True}
+item = {"name": "place", "input_schema": place}
+
+
+def chat_call():
+    with gpt.chat.completions.stream(
+        model=chat, messages=hello, tools=[function], max_tokens=40, temperature=0,
+        tool_choice={"type": "function", "function": {"name": "place"}},
+    ) as stream:
+        call = stream.get_final_completion().choices[0].message.tool_calls[0].function
+    return call.name, json.loads(call.arguments)
+
+
+def response_call():
+    response = gpt.responses.create(
+        model=chat, input="Say hello.", tools=[flat], max_output_tokens=40, temperature=0,
+        tool_choice={"type": "function", "name": "place"},
+    )
+    return response.output[-1].name, json.loads(response.output[-1].arguments)
+
+
+def message_call():
+    message = claude.messages.create(
+        model=chat, max_tokens=40, messages=hello, tools=[item], extra_body=cold,
+        tool_choice={"type": "tool", "name": "place"},
+    )
+    assert message.stop_reason == "tool_use", message
+    return message.content[-1].name, message.content[-1].input
+
+
+for call in [chat_call, response_call, message_call]:
+    try:
+        name, arguments = call()
+        assert name == "place" and set(arguments) == {"city"}, (name, arguments)
+    except (openai.BadRequestError, anthropic.BadRequestError) as error:
+        assert "knows no tools" in str(error), error
 
 # Streams say what whole answers say; Responses in true increments.
 whole = gpt.responses.create(model=chat, input="Say hello.", max_output_tokens=24, temperature=0)
@@ -57,7 +77,9 @@ with gpt.responses.stream(
     pieces = [event.delta for event in stream if event.type == "response.output_text.delta"]
     final = stream.get_final_response()
 assert len(pieces) > 3 and "".join(pieces) == final.output_text == whole.output_text, pieces
-with claude.messages.stream(model=chat, max_tokens=24, messages=hello, temperature=0) as stream:
+with claude.messages.stream(
+    model=chat, max_tokens=24, messages=hello, extra_body=cold
+) as stream:
     text = "".join(stream.text_stream)
     usage = stream.get_final_message().usage
 assert text == whole.output_text, (text, whole.output_text)
@@ -83,7 +105,8 @@ assert [len(entry.embedding) for entry in vectors.data] == [384, 384]
 for make, kind in [
     (lambda: claude.messages.create(model="none", max_tokens=4, messages=hello),
      anthropic.NotFoundError),
-    (lambda: claude.messages.create(model=chat, max_tokens=4, messages=hello, temperature=2),
+    (lambda: claude.messages.create(model=chat, max_tokens=4, messages=hello,
+                                    extra_body={"temperature": 2}),
      anthropic.BadRequestError),
     (lambda: gpt.chat.completions.create(model=embed, messages=hello), openai.BadRequestError),
     (lambda: gpt.responses.create(model=chat, input="x", previous_response_id="r"),
