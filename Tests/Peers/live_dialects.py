@@ -74,9 +74,10 @@ whole = gpt.responses.create(model=chat, input="Say hello.", max_output_tokens=2
 with gpt.responses.stream(
     model=chat, input="Say hello.", max_output_tokens=24, temperature=0
 ) as stream:
-    pieces = [event.delta for event in stream if event.type == "response.output_text.delta"]
-    final = stream.get_final_response()
-assert len(pieces) > 3 and "".join(pieces) == final.output_text == whole.output_text, pieces
+    events = list(stream)
+pieces = [event.delta for event in events if event.type == "response.output_text.delta"]
+assert events[-1].type in ("response.completed", "response.incomplete"), events[-1]
+assert len(pieces) > 3 and "".join(pieces) == whole.output_text, pieces
 with claude.messages.stream(
     model=chat, max_tokens=24, messages=hello, extra_body=cold
 ) as stream:
