@@ -6,6 +6,7 @@ internal import BloomNet
 internal import BloomPlatform
 internal import BloomRecords
 internal import BloomSeal
+internal import BloomWire
 
 /// `darkbloom gateway`: the local OpenAI endpoint.
 struct GatewayCommand {
@@ -37,6 +38,8 @@ struct GatewayCommand {
       OptionSpec(
         "tier", value: "TIER", "the weakest evidence a machine must have",
         choices: ["software", "paired", "measured", "hardware"]),
+      OptionSpec(
+        "pool", value: "POOL", "only machines of this pool of yours, or none for the whole network"),
       OptionSpec("candidates", value: "N", "machines of each sealed request, 1 to 4"),
       keepContent,
     ],
@@ -107,11 +110,14 @@ struct GatewayCommand {
       "software": .software, "paired": .paired, "measured": .measured, "hardware": .hardware,
     ]
     let http = HTTPClient()
+    let asked = context.command.value("pool") ?? network.pool
+    let pool = asked == "none" ? nil : asked
     let coordinator = CoordinatorClient(
-      base: network.url, apiKey: network.apiKey, http: http, tap: tap)
+      base: network.url, apiKey: try network.requireKey(), pool: pool, http: http, tap: tap)
+    let origin = pool.map { PoolName.origin(of: $0, in: network.origin) } ?? network.origin
     let view = NetworkView(
       coordinator: coordinator,
-      verifier: try DirectoryVerifier(origin: network.origin, key: network.logKey),
+      verifier: try DirectoryVerifier(origin: origin, key: network.logKey),
       policy: TierPolicy(minimum: tiers[context.command.value("tier") ?? "software"] ?? .hardware),
       time: SystemTime(), log: context.log("gateway"))
     let shelf = try ReceiptShelf(folder: "\(data)/receipts")
@@ -119,6 +125,7 @@ struct GatewayCommand {
     configuration.candidates = settings.candidates
     configuration.keepsContent = settings.keepsContent
     configuration.timeouts.total = .seconds(settings.answerSeconds)
+    configuration.constraints.pool = pool
     return PrivateInference(
       configuration: configuration, network: view, coordinator: coordinator, time: SystemTime(),
       keep: { receipt in

@@ -26,7 +26,7 @@ struct NetworkCheck: Sendable {
       findings.append(
         .fault(
           "network", "\(error.safeDescription)",
-          fix: "join a network, or run your own: darkbloom up"))
+          fix: "join a network with darkbloom join LINK, or run your own: darkbloom up"))
     }
     findings.append(await gateway())
     return findings
@@ -194,7 +194,7 @@ struct NetworkCheck: Sendable {
       if refusal.reason == .unauthorized {
         return .fault(
           "account", "the network does not know this device's API key",
-          fix: "get a valid key from the network's operator and put it into the network file")
+          fix: "log in again: darkbloom login")
       }
       return .fine("account", "the API key is known")
     } catch {
