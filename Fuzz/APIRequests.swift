@@ -39,9 +39,7 @@ private func read(_ endpoint: Int, _ body: [UInt8]) throws(APIError) -> Inferenc
   case 2: return try EmbeddingsRequest.parse(body).request
   case 3: return try ResponsesRequest.parse(body).request
   case 4: return try AnthropicRequest.parse(body).request
-  case 5:
-    _ = try AnthropicRequest.parseCount(body)
-    return nil
+  case 5: return try AnthropicRequest.parseCount(body)
   default:
     let task =
       endpoint == 6 ? try OllamaRequest.parseChat(body) : try OllamaRequest.parseGenerate(body)

@@ -161,4 +161,11 @@ package protocol StreamRenderer: Sendable {
   mutating func end(usage: AnswerUsage) -> [APIEvent]
   /// Events that end a stream which cannot go on.
   mutating func fail(_ error: APIError) -> [APIEvent]
+  /// A sign of life while nothing new is there; `nil` where a comment does.
+  var idle: APIEvent? { get }
+}
+
+extension StreamRenderer {
+  /// A comment, which every reader of server-sent events passes over.
+  package var idle: APIEvent? { nil }
 }

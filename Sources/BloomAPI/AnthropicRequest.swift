@@ -26,18 +26,19 @@ package enum AnthropicRequest: Sendable {
     return (request, showsThinking)
   }
 
-  /// Checks a request of `POST /v1/messages/count_tokens` and gives its model.
+  /// Reads `POST /v1/messages/count_tokens`: the prompt as a message's, to be counted only.
   ///
   /// - Throws: A 400 that names the parameter.
-  package static func parseCount(_ bytes: [UInt8]) throws(APIError) -> String {
+  package static func parseCount(_ bytes: [UInt8]) throws(APIError) -> InferenceRequest {
     let root = try parseBody(bytes)
     try ParameterTable.countTokens.check(root)
     let model = try ChatRequest.model(root)
-    _ = try prompt(root)
-    _ = try thinking(root, maxTokens: Int(APILimits.outputTokens))
-    _ = try output(root, hasEffort: true)
+    var body = try prompt(root)
+    let (thinking, _) = try thinking(root, maxTokens: Int(APILimits.outputTokens))
+    body += thinking
+    body += try output(root, hasEffort: thinking.contains { $0.name == "reasoning_effort" })
     try checkIgnored(root)
-    return model
+    return InferenceRequest(kind: .count, model: model, body: .object(body))
   }
 
   /// Types of what has no effect.

@@ -34,6 +34,9 @@ package struct AnthropicStream: StreamRenderer {
     return take()
   }
 
+  /// Anthropic's `ping`.
+  package var idle: APIEvent? { APIEvent(name: "ping", data: Array(#"{"type":"ping"}"#.utf8)) }
+
   /// Steps of blocks, and the end of the one before.
   package mutating func render(_ delta: AnswerDelta) -> [APIEvent] {
     guard delta.choice == 0 else { return [] }

@@ -12,6 +12,8 @@ package struct InferenceRequest: Sendable {
     case completion
     /// Embeddings.
     case embeddings
+    /// The number of a chat's prompt tokens, without an answer.
+    case count
   }
 
   /// What is asked for.

@@ -26,6 +26,15 @@ package struct OllamaStream: StreamRenderer {
   /// Nothing: the first line has text.
   package mutating func begin() -> [APIEvent] { [] }
 
+  /// A line without text: every line must be an answer's.
+  package var idle: APIEvent? {
+    line {
+      writeText("", "", [], to: &$0)
+      $0.key("done")
+      $0.bool(false)
+    }
+  }
+
   /// A line with new text; calls wait for their end, because Ollama sends them whole.
   package mutating func render(_ delta: AnswerDelta) -> [APIEvent] {
     guard delta.choice == 0 else { return [] }

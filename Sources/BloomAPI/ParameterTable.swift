@@ -159,16 +159,19 @@ package struct ParameterTable: Sendable {
       ("diagnostics", .ignored(nothingStored)),
       ("cache_control", .ignored("prefixes are reused without being asked")),
       ("context_management", .ignored("a prompt is never edited unasked")),
-      ("inference_geo", .refused("is not offered; `darkbloom gateway --tier` says which machines may answer")),
+      (
+        "inference_geo",
+        .refused("is not offered; `darkbloom gateway --tier` says which machines may answer")
+      ),
       ("container", .refused(noServerTools)), ("mcp_servers", .refused(noServerTools)),
     ])
 
   /// `POST /v1/messages/count_tokens`.
   package static let countTokens = ParameterTable(
     endpoint: "/v1/messages/count_tokens",
-    note: "Checked and then refused with 501 `unsupported`: only the sealed machine has the model's"
-      + " tokenizer, and the network has no kind of job that counts without answering. `usage` of"
-      + " an answer has the exact count.",
+    note: "The prompt is sealed to a machine as a message's would be, since only it has the model's"
+      + " template and tokenizer; nothing is generated, and counting is free unless the network has a"
+      + " price for it.",
     parameters: [
       ("model", .honoured), ("messages", .honoured), ("system", .honoured), ("tools", .honoured),
       ("tool_choice", .honoured), ("thinking", .honoured), ("output_config", .honoured),

@@ -132,10 +132,7 @@ public enum CommandParser: Sendable {
           throw UsageError(
             "there is no command \(name) \(word)" + suggestion(nearest.map { "\(name) \($0)" }))
         }
-        parsed.path.append(word)
-        command = next
-        options = next.options + options
-        return
+        return enter(next)
       }
       guard
         parsed.arguments.count < command.arguments.count || command.arguments.last?.repeats == true
@@ -143,10 +140,24 @@ public enum CommandParser: Sendable {
       parsed.arguments.append(word)
     }
 
+    private mutating func enter(_ next: CommandSpec) {
+      parsed.path.append(next.name)
+      command = next
+      options = next.options + options
+    }
+
+    /// Goes down to the subcommand that is meant when none is named.
+    private mutating func enterDefault() {
+      guard let next = command.subcommands.first(where: { $0.name == command.defaultSubcommand })
+      else { return }
+      enter(next)
+    }
+
     mutating func takeLong(_ word: String, _ rest: inout ArraySlice<String>) throws(UsageError) {
       let halves = word.dropFirst(2).split(
         separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let long = String(halves[0])
+      if !options.contains(where: { $0.name == long }) { enterDefault() }
       guard let option = options.first(where: { $0.name == long }) else {
         let known = options.map(\.name) + ["help", "version", "completion", "manual"]
         let nearest = NearestName.find(long, in: known).map { "--\($0)" }
@@ -162,6 +173,7 @@ public enum CommandParser: Sendable {
 
     mutating func takeShort(_ word: String, _ rest: inout ArraySlice<String>) throws(UsageError) {
       var letters = word.dropFirst()
+      if !options.contains(where: { $0.short == letters.first }) { enterDefault() }
       while let letter = letters.popFirst() {
         guard let option = options.first(where: { $0.short == letter }) else {
           throw UsageError("there is no option -\(letter), see \(name) --help")
@@ -203,6 +215,7 @@ public enum CommandParser: Sendable {
     }
 
     mutating func finish(_ environment: [String: String]) throws(UsageError) -> ParsedCommand {
+      enterDefault()
       guard command.subcommands.isEmpty else {
         throw UsageError("\(name) needs a command, see \(name) --help")
       }

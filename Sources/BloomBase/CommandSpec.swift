@@ -16,6 +16,8 @@ public struct CommandSpec: Sendable {
   public let examples: [Example]
   /// Commands below this one.
   public let subcommands: [CommandSpec]
+  /// The subcommand that is meant when none is named; `nil` when one must be.
+  public let defaultSubcommand: String?
 
   /// A command line that works, and what it does.
   public struct Example: Sendable {
@@ -34,7 +36,8 @@ public struct CommandSpec: Sendable {
   /// Wraps the parts.
   public init(
     _ name: String, _ summary: String, discussion: String = "", options: [OptionSpec] = [],
-    arguments: [ArgumentSpec] = [], examples: [Example] = [], subcommands: [CommandSpec] = []
+    arguments: [ArgumentSpec] = [], examples: [Example] = [], subcommands: [CommandSpec] = [],
+    defaultSubcommand: String? = nil
   ) {
     self.name = name
     self.summary = summary
@@ -43,6 +46,7 @@ public struct CommandSpec: Sendable {
     self.arguments = arguments
     self.examples = examples
     self.subcommands = subcommands
+    self.defaultSubcommand = defaultSubcommand
   }
 
   /// The command at a path below this one; `nil` when there is none.

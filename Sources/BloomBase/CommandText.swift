@@ -26,7 +26,11 @@ public enum CommandText: Sendable {
     var sections = ["\(name): \(command.summary)", "usage: \(usage(command, name))"]
     if !command.discussion.isEmpty { sections.append(command.discussion) }
     if !command.subcommands.isEmpty {
-      sections.append("commands:\n" + table(command.subcommands.map { ($0.name, $0.summary) }))
+      let rows = command.subcommands.map { next in
+        let isDefault = next.name == command.defaultSubcommand
+        return (next.name, next.summary + (isDefault ? ", when none is named" : ""))
+      }
+      sections.append("commands:\n" + table(rows))
     }
     if !command.arguments.isEmpty {
       sections.append("arguments:\n" + table(command.arguments.map { ($0.usage, $0.help) }))
@@ -164,7 +168,10 @@ public enum CommandText: Sendable {
   // MARK: Parts
 
   private static func usage(_ command: CommandSpec, _ name: String) -> String {
-    let tail = command.subcommands.isEmpty ? command.arguments.map(\.usage) : ["COMMAND"]
+    let isNamed = command.defaultSubcommand == nil
+    let tail =
+      command.subcommands.isEmpty
+      ? command.arguments.map(\.usage) : [isNamed ? "COMMAND" : "[COMMAND]"]
     return ([name, "[options]"] + tail).joined(separator: " ")
   }
 
@@ -198,7 +205,8 @@ public enum CommandText: Sendable {
   private static func words(_ spec: CommandSpec, _ path: [String]) -> [(word: String, help: String)]
   {
     let commands = spec.command(at: path)?.subcommands.map { ($0.name, $0.summary) } ?? []
-    let options = allOptions(spec, path) + (path.isEmpty ? common : [common[0]])
+    let meant = spec.command(at: path)?.defaultSubcommand.map { [$0] } ?? []
+    let options = allOptions(spec, path + meant) + (path.isEmpty ? common : [common[0]])
     return commands + options.map { ("--\($0.name)", $0.help) }
   }
 

@@ -22,6 +22,8 @@ package struct CoordinatorClient: Sendable {
   private let base: String
   private let http: HTTPClient
   private let apiKey: String?
+  /// Where what is shown to the coordinator is noted.
+  let tap: WireTap?
   /// The pool whose directory is asked for; `nil` for the network's.
   package let pool: String?
 
@@ -33,7 +35,11 @@ package struct CoordinatorClient: Sendable {
   ///   - pool: Asks for this pool's directory in place of the network's. Its log is another one:
   ///     verify it with the origin `PoolName.origin(of:in:)`.
   ///   - http: The connections.
-  package init(base: String, apiKey: String?, pool: String? = nil, http: HTTPClient) {
+  ///   - tap: Notes what the coordinator is shown; `nil` for nobody.
+  package init(
+    base: String, apiKey: String?, pool: String? = nil, http: HTTPClient, tap: WireTap? = nil
+  ) {
+    self.tap = tap
     self.base = base.hasSuffix("/") ? String(base.dropLast()) : base
     self.apiKey = apiKey
     self.pool = pool
@@ -77,9 +83,12 @@ package struct CoordinatorClient: Sendable {
     if let apiKey {
       request.headers.add(.authorization, try HTTPFieldValue("Bearer " + apiKey))
     }
+    tap?.note(envelope: envelope)
     let response = try await http.send(request)
     if response.status == .ok { return response.body }
-    throw Refusal(reason: Self.reason(try await response.body.collect(upTo: 65_536)))
+    let reason = Self.reason(try await response.body.collect(upTo: 65_536))
+    tap?.note(.refusal(reason: reason.name))
+    throw Refusal(reason: reason)
   }
 
   /// Tells what was received of a part, within eight seconds.
@@ -106,6 +115,7 @@ package struct CoordinatorClient: Sendable {
     }
     let response = try await http.send(request, timeout: .seconds(10))
     let bytes = try await response.body.collect(upTo: limit)
+    tap?.note(.directory(byteCount: bytes.count))
     guard response.status == .ok else {
       throw Refusal(
         reason: response.status == .notFound ? .staleKey : Self.reason(bytes))

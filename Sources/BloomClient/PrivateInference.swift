@@ -98,10 +98,11 @@ package final class PrivateInference: InferenceService {
     var random = SecureRandom()
     let answer = AnswerID(using: &random)
     let now = time.unixTime()
+    let isTokenless = request.kind == .embeddings || request.kind == .count
     let limit = min(
       65_536,
       (request.maxTokens ?? min(configuration.defaultMaxTokens, max(64, model.contextTokens)))
-        * (request.kind == .embeddings ? 0 : request.choices))
+        * (isTokenless ? 0 : request.choices))
     let canonical = CanonicalRequest(
       kind: Self.kind(request.kind), body: Self.body(request, limit),
       answer: .init(
@@ -121,8 +122,7 @@ package final class PrivateInference: InferenceService {
       acknowledge: { [acknowledger] in acknowledger.tell($0) }, keep: keep)
     let loop = loops.next()
     let driver = AnswerDriver(
-      choices: request.kind == .embeddings ? 1 : request.choices,
-      isTokenless: request.kind == .embeddings, runner: runner,
+      choices: isTokenless ? 1 : request.choices, isTokenless: isTokenless, runner: runner,
       timeouts: configuration.timeouts, time: time, loop: loop)
     await driver.start()
     return SealedAnswer(
@@ -141,7 +141,7 @@ package final class PrivateInference: InferenceService {
 
   /// The body with a limit that the routing's class covers.
   private static func body(_ request: InferenceRequest, _ limit: Int) -> JSONValue {
-    guard request.kind != .embeddings, request.maxTokens == nil,
+    guard request.kind == .chat || request.kind == .completion, request.maxTokens == nil,
       case .object(var members) = request.body
     else { return request.body }
     members.removeAll { $0.name == "max_tokens" }
@@ -154,6 +154,7 @@ package final class PrivateInference: InferenceService {
     case .chat: .chat
     case .completion: .completion
     case .embeddings: .embeddings
+    case .count: .count
     }
   }
 

@@ -139,6 +139,7 @@ package struct SealedPartRunner: PartRunner {
     for try await bytes in body {
       decoder.append(bytes)
       while let item = try decoder.next() {
+        note(item.record, part)
         switch item.record {
         case .accepted(let node): await events.accepted(part, by: node)
         case .alive, .queued: await events.alive(part)
@@ -196,6 +197,10 @@ package struct SealedPartRunner: PartRunner {
           isRight: !isWhole || settled == nil || settled == last.digest))
     }
     await events.ended(part, isWhole ? nil : failure)
+  }
+
+  private func note(_ record: OuterRecord, _ part: Int) {
+    coordinator.tap?.note(record, answer: request.answer.id, part: part)
   }
 
   private func open(

@@ -158,6 +158,7 @@ extension BloomLedger.JobKind {
     case .embeddings: self = .embeddings
     case .transcription: self = .transcription
     case .rerank: self = .rerank
+    case .count: self = .count
     }
   }
 }

@@ -20,6 +20,10 @@ public struct EngineRequest: Sendable {
     case completion(Prompt)
     /// One vector for each text.
     case embeddings([Prompt])
+    /// The tokens of a chat's prompt are counted; nothing is computed.
+    ///
+    /// Prompts longer than the context are counted too.
+    case count(body: [UInt8])
   }
 
   /// What an earlier part delivered of one choice.
@@ -180,7 +184,7 @@ extension EngineRequest {
   private func checkAbility(of model: EngineModel) throws(EngineError) {
     let (ability, prompts): (EngineModel.Abilities, [Prompt]) =
       switch job {
-      case .chat: (.chat, [])
+      case .chat, .count: (.chat, [])
       case .completion(let prompt): (.completion, [prompt])
       case .embeddings(let prompts): (.embeddings, prompts)
       }

@@ -68,7 +68,9 @@ public final class ScriptedEngine: BloomEngine {
     if let refusal = script.refusal { throw refusal }
     try request.check(against: model)
     let run = ScriptedRun(request: request, script: script)
-    guard run.promptTokens + run.longestResume + 1 <= model.contextTokens else {
+    var counts = false
+    if case .count = request.job { counts = true }
+    guard counts || run.promptTokens + run.longestResume + 1 <= model.contextTokens else {
       throw EngineError(
         .contextExceeded,
         "the prompt has \(run.promptTokens) tokens; the context holds "
@@ -145,6 +147,11 @@ public final class ScriptedEngine: BloomEngine {
     if case .embeddings(let inputs) = run.request.job {
       outlet.emit(.admitted(run.admission))
       outlet.emit(.embeddings(inputs.map { run.vector(for: $0) }))
+      outlet.emit(.done(EngineUsage(promptTokens: run.promptTokens)))
+      return
+    }
+    if case .count = run.request.job {
+      outlet.emit(.admitted(run.admission))
       outlet.emit(.done(EngineUsage(promptTokens: run.promptTokens)))
       return
     }

@@ -133,7 +133,7 @@ struct ScriptedRun: Sendable {
 
   private static func bytes(of job: EngineRequest.Job) -> [UInt8] {
     switch job {
-    case .chat(let body): body
+    case .chat(let body), .count(let body): body
     case .completion(let prompt): bytes(of: prompt)
     case .embeddings(let prompts): prompts.flatMap { bytes(of: $0) }
     }
@@ -156,7 +156,7 @@ struct ScriptedRun: Sendable {
       }
     }
     return switch job {
-    case .chat(let body): (body.count + 3) / 4
+    case .chat(let body), .count(let body): (body.count + 3) / 4
     case .completion(let prompt): count(prompt)
     case .embeddings(let prompts): prompts.reduce(0) { $0 + count($1) }
     }

@@ -57,12 +57,32 @@ actor Preparer {
         continue
       }
       do {
-        desk.hand(try prepare(submission))
+        if case .count(let body) = submission.request.job {
+          try count(body, submission)
+          desk.ended()
+        } else {
+          desk.hand(try prepare(submission))
+        }
       } catch {
         submission.outlet.emit(.failed(error))
         desk.ended()
       }
     }
+  }
+
+  /// Counts a prompt's tokens as a chat would compute them; the batch is not troubled.
+  private func count(_ body: [UInt8], _ submission: Submission) throws(EngineError) {
+    let count = try prompt(of: body, submission.request).tokens.count
+    submission.outlet.emit(
+      .admitted(EngineAdmission(promptTokens: count, cachedTokens: 0, replayedTokens: 0)))
+    submission.outlet.emit(.done(EngineUsage(promptTokens: count)))
+  }
+
+  private func prompt(
+    of body: [UInt8], _ request: EngineRequest
+  ) throws(EngineError) -> (format: ChatFormat, tokens: [Int32]) {
+    let format = try chatTemplate().apply(body, now: request.now.seconds)
+    return (format, try model.tokenize(format.prompt, addsSpecial: true, readsSpecial: true))
   }
 
   private func prepare(_ submission: Submission) throws(EngineError) -> PreparedRequest {
@@ -78,10 +98,9 @@ actor Preparer {
       return PreparedRequest(submission: submission, prompts: prompts, choices: [])
     case .completion(let prompt):
       return try complete(submission, prompt: try tokens(prompt), format: nil)
-    case .chat(let body):
-      let format = try chatTemplate().apply(body, now: request.now.seconds)
-      let prompt = try model.tokenize(format.prompt, addsSpecial: true, readsSpecial: true)
-      return try complete(submission, prompt: prompt, format: format)
+    case .chat(let body), .count(let body):
+      let (format, tokens) = try prompt(of: body, request)
+      return try complete(submission, prompt: tokens, format: format)
     }
   }
 

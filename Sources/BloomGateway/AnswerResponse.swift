@@ -16,32 +16,39 @@ enum AnswerResponse {
 
   /// Starts an answer and waits for its first step: one that cannot be given is an HTTP error.
   ///
+  /// A stream whose first step is late begins without it and shows signs of life, so that neither
+  /// programs nor proxies give up during a long queue or prefill; its errors are events then.
   /// - Throws: ``APIError`` when nothing left this device, or the first step is a failure.
   static func make(
-    _ service: any InferenceService, _ request: InferenceRequest, framing: Framing = .events,
-    stream: (AnswerHeader) -> some StreamRenderer,
+    _ backend: GatewayBackend, for program: Request, _ request: InferenceRequest,
+    framing: Framing = .events, stream: (AnswerHeader) -> some StreamRenderer,
     whole: (AnswerHeader, [AnswerCollector.Choice], AnswerUsage) -> [UInt8]
   ) async throws -> Response {
-    let answer = try await service.begin(request)
-    let renderer = stream(answer.header)
-    guard let first = await answer.next() else { throw CancellationError() }
-    if case .failed(let failure, let sealed) = first {
-      throw AnswerTranslation.error(failure, sealed)
-    }
+    let answer = try await backend.service(for: program).begin(request)
     guard request.isStreaming else {
-      return try await self.whole(answer, first: first, choices: request.choices, whole)
+      return try await self.whole(answer, choices: request.choices, whole)
+    }
+    let renderer = stream(answer.header)
+    let reader = AnswerReader(answer, loop: program.connection.loop)
+    if case .step(let first) = await reader.first(within: backend.keepAlive) {
+      guard let first else { throw CancellationError() }
+      if case .failed(let failure, let sealed) = first {
+        throw AnswerTranslation.error(failure, sealed)
+      }
     }
     let response: Response =
       switch framing {
       case .events:
         .sse { writer in
-          try await write(answer, first: first, renderer) { event in
+          try await write(reader, renderer, every: backend.keepAlive) { event in
+            guard let event else { return try await writer.raw(comment) }
             try await writer.send(event.data, event: event.name)
           }
         }
       case .lines:
         .stream("application/x-ndjson") { writer in
-          try await write(answer, first: first, renderer) { event in
+          try await write(reader, renderer, every: backend.keepAlive) { event in
+            guard let event else { return }
             try await writer.write(event.data + [0x0a])
           }
         }
@@ -49,13 +56,15 @@ enum AnswerResponse {
     return await withFacts(response, answer)
   }
 
+  /// With an empty line after it, for readers that split a stream there.
+  private static let comment = Array(": the answer is on its way\n\n".utf8)
+
   private static func whole(
-    _ answer: any RunningAnswer, first: AnswerOutput, choices: Int,
+    _ answer: any RunningAnswer, choices: Int,
     _ whole: (AnswerHeader, [AnswerCollector.Choice], AnswerUsage) -> [UInt8]
   ) async throws -> Response {
     var collector = AnswerCollector(choices: choices)
-    var next: AnswerOutput? = first
-    while let step = next {
+    while let step = await answer.next() {
       switch step {
       case .tokens(let frame):
         if let delta = AnswerTranslation.deltas(of: frame) { collector.add(delta) }
@@ -66,7 +75,6 @@ enum AnswerResponse {
         throw AnswerTranslation.error(failure, sealed)
       case .embedding, .json: break
       }
-      next = await answer.next()
     }
     throw CancellationError()
   }
@@ -87,35 +95,39 @@ enum AnswerResponse {
   }
 
   private static func write(
-    _ answer: any RunningAnswer, first: AnswerOutput, _ renderer: some StreamRenderer,
-    send: (APIEvent) async throws -> Void
+    _ reader: AnswerReader, _ renderer: some StreamRenderer, every pause: Duration?,
+    send: @escaping @Sendable (APIEvent?) async throws -> Void
   ) async throws {
     var renderer = renderer
+    let idle = renderer.idle
+    let pulse = StreamPulse(every: pause, loop: reader.loop) { try await send(idle) }
+    defer { pulse.stop() }
     do {
       for event in renderer.begin() { try await send(event) }
-      var next: AnswerOutput? = first
-      while let step = next {
+      while let step = await reader.next() {
+        pulse.beat()
         switch step {
         case .tokens(let frame):
           if let delta = AnswerTranslation.deltas(of: frame) {
             for event in renderer.render(delta) { try await send(event) }
           }
         case .finished(let usage):
+          pulse.stop()
           for event in renderer.end(usage: AnswerTranslation.usage(usage)) { try await send(event) }
           return
         case .failed(let failure, let sealed):
+          pulse.stop()
           let error = AnswerTranslation.error(failure, sealed)
           for event in renderer.fail(error) { try await send(event) }
           return
         case .embedding, .json: break
         }
-        next = await answer.next()
       }
       // Without its last step an answer must not look complete: the connection is cut.
       throw CancellationError()
     } catch {
       // The user's program has left: the machine stops within one step.
-      await answer.leave()
+      await reader.leave()
       throw error
     }
   }

@@ -1,21 +1,22 @@
 internal import BloomAPI
-package import BloomClient
-package import BloomNet
+internal import BloomClient
+internal import BloomNet
+internal import BloomWire
 
 /// Anthropic's endpoints of the local gateway.
-package struct AnthropicRoutes: Sendable {
-  private let service: any InferenceService
+struct AnthropicRoutes: Sendable {
+  private let backend: GatewayBackend
 
   /// Creates the endpoints over a service.
-  package init(service: any InferenceService) { self.service = service }
+  init(backend: GatewayBackend) { self.backend = backend }
 
   /// Adds the routes.
-  package func add(to router: inout Router) {
+  func add(to router: inout Router) {
     router.post("/v1/messages") { request in
       try await GatewayErrors.anthropic {
         let (message, showsThinking) = try AnthropicRequest.parse(
           try await OpenAIRoutes.body(of: request))
-        return try await AnswerResponse.make(service, message) { header in
+        return try await AnswerResponse.make(backend, for: request, message) { header in
           AnthropicStream(header: header, showsThinking: showsThinking)
         } whole: { header, choices, usage in
           AnthropicAnswer.body(
@@ -25,13 +26,26 @@ package struct AnthropicRoutes: Sendable {
     }
     router.post("/v1/messages/count_tokens") { request in
       try await GatewayErrors.anthropic {
-        _ = try AnthropicRequest.parseCount(try await OpenAIRoutes.body(of: request))
-        // An estimate would look like a count: programs cut their prompts by it.
-        throw APIError(
-          status: 501, type: "invalid_request_error", code: "unsupported",
-          message: "count_tokens is not offered: only the sealed machine has the model's tokenizer;"
-            + " 'usage' of an answer has the exact count.")
+        let prompt = try AnthropicRequest.parseCount(try await OpenAIRoutes.body(of: request))
+        return try await count(prompt, backend.service(for: request))
       }
     }
+  }
+
+  /// The prompt's tokens, counted by the machine that would answer.
+  private func count(
+    _ prompt: InferenceRequest, _ service: any InferenceService
+  ) async throws -> Response {
+    let answer = try await service.begin(prompt)
+    while let step = await answer.next() {
+      switch step {
+      case .finished(let usage):
+        return await AnswerResponse.withFacts(
+          .json(#"{"input_tokens":\#(usage.promptTokens)}"#), answer)
+      case .failed(let failure, let sealed): throw AnswerTranslation.error(failure, sealed)
+      case .tokens, .embedding, .json: break
+      }
+    }
+    throw CancellationError()
   }
 }

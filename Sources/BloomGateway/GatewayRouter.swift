@@ -13,22 +13,26 @@ package enum GatewayRouter: Sendable {
   ///   - access: Who may ask; in front of every path, unknown ones included.
   ///   - metrics: What `/metrics` prints; the gateway adds its own.
   ///   - time: Clocks.
+  ///   - keepAlive: The longest silence of a stream; `nil` for any.
+  ///   - tap: What the coordinator was shown; `nil` when nobody notes it.
   /// - Returns: The router behind the access rule.
   package static func make(
     service: any InferenceService, access: LocalAccess, metrics: MetricsRegistry,
-    time: any TimeSource
+    time: any TimeSource, keepAlive: Duration? = nil, tap: WireTap? = nil
   ) -> any HTTPResponder {
     let service = MeteredService(service, metrics: metrics, time: time)
+    let backend = GatewayBackend(service: service, keys: access.keys, keepAlive: keepAlive)
     var router = Router { _ in
       let error = APIError(
         status: 404, type: "invalid_request_error", code: "unknown_url",
         message: "Unknown request URL; docs/api.md lists the endpoints.")
       return .json(error.openAIBody, status: .notFound)
     }
-    OpenAIRoutes(service: service, time: time).add(to: &router)
-    AnthropicRoutes(service: service).add(to: &router)
-    OllamaRoutes(service: service, time: time).add(to: &router)
+    OpenAIRoutes(backend: backend, time: time).add(to: &router)
+    AnthropicRoutes(backend: backend).add(to: &router)
+    OllamaRoutes(backend: backend, time: time).add(to: &router)
     ServiceRoutes(service: service, metrics: metrics).add(to: &router)
+    if let tap { WireTapRoutes(tap: tap).add(to: &router) }
     return router.behind(access, ModelNames())
   }
 }

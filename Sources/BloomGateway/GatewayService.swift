@@ -6,28 +6,37 @@ package import BloomNet
 package struct GatewayService: Sendable {
   /// The server, for its bound addresses.
   package let server: HTTPServer
+  private let tap: WireTap?
 
   /// Builds the service; nothing is opened before ``run()``.
   ///
   /// - Parameters:
-  ///   - listen: Loopback by default: prompts are in clear between the program and the gateway.
+  ///   - settings: Where it listens and how long things may take.
   ///   - access: Who may use it.
   ///   - service: Where answers come from.
   ///   - metrics: What `/metrics` prints; the gateway adds its own.
   ///   - time: The machine's clocks.
+  ///   - tap: What the coordinator was shown; `nil` when nobody notes it.
   ///   - loops: Where connections live.
   package init(
-    listen: [HTTPServer.Listen], access: LocalAccess, service: any InferenceService,
+    settings: GatewaySettings, access: LocalAccess, service: any InferenceService,
     metrics: MetricsRegistry = MetricsRegistry(), time: any TimeSource = SystemTime(),
-    loops: EventLoopGroup = .shared
+    tap: WireTap? = nil, loops: EventLoopGroup = .shared
   ) {
+    self.tap = tap
+    let pause = settings.keepAliveSeconds
     let router = GatewayRouter.make(
-      service: service, access: access, metrics: metrics, time: time)
-    var configuration = HTTPServer.Configuration()
-    configuration.listen = listen
-    server = HTTPServer(configuration, group: loops, responder: router)
+      service: service, access: access, metrics: metrics, time: time,
+      keepAlive: pause > 0 ? .seconds(pause) : nil, tap: tap)
+    server = HTTPServer(settings.server, group: loops, responder: router)
   }
 
   /// Serves until cancelled, then drains.
-  package func run() async throws { try await server.run() }
+  package func run() async throws {
+    try await withTaskCancellationHandler {
+      try await server.run()
+    } onCancel: {
+      tap?.close()
+    }
+  }
 }

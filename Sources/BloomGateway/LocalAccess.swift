@@ -11,7 +11,7 @@ package import BloomNet
 package struct LocalAccess: Middleware {
   private let hosts: Set<String>
   private let origins: Set<String>
-  private let keys: AccessKeys?
+  let keys: AccessKeys?
 
   /// Creates the rule of a device: one token, without limits.
   ///
@@ -53,9 +53,16 @@ package struct LocalAccess: Middleware {
         "Web pages may not use this gateway unless its configuration allows their origin.")
     }
     if request.method == .options, origin != nil { return preflight(request, origin) }
+    var request = request
     if let keys, !isOpen(request.path) {
       switch keys.admit(Self.token(of: request)) {
-      case .allowed: break
+      case .allowed(let key):
+        // What the gateway knows of its user is for the device's own token alone.
+        guard key.name == nil || !request.path.hasPrefix(WireTapRoutes.prefix) else {
+          return refusal(
+            request, 403, "owner_only", "Only the owner of this gateway may see that.")
+        }
+        request.values[RequestAccessKey.self] = key
       case .unknown:
         return withCORS(
           refusal(

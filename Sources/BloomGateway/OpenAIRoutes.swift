@@ -1,31 +1,31 @@
 internal import BloomAPI
-package import BloomBase
-package import BloomClient
+internal import BloomBase
+internal import BloomClient
 internal import BloomHTTP
-package import BloomNet
+internal import BloomNet
 internal import BloomWire
 
 /// The OpenAI endpoints of the local gateway, thin over an ``InferenceService``.
-package struct OpenAIRoutes: Sendable {
-  private let service: any InferenceService
+struct OpenAIRoutes: Sendable {
+  private let backend: GatewayBackend
   private let time: any TimeSource
 
   /// Creates the endpoints over a service.
-  package init(service: any InferenceService, time: any TimeSource) {
-    self.service = service
+  init(backend: GatewayBackend, time: any TimeSource) {
+    self.backend = backend
     self.time = time
   }
 
   /// Adds the routes.
-  package func add(to router: inout Router) {
-    router.get("/v1/models") { _ in try await models() }
+  func add(to router: inout Router) {
+    router.get("/v1/models") { request in try await models(backend.service(for: request)) }
     router.get("/v1/models/*name") { request in
-      try await model(request.parameters["name"] ?? "")
+      try await model(request.parameters["name"] ?? "", backend.service(for: request))
     }
     router.post("/v1/chat/completions") { request in
       try await GatewayErrors.openAI {
         let chat = try ChatRequest.parse(try await Self.body(of: request))
-        return try await AnswerResponse.make(service, chat) { header in
+        return try await AnswerResponse.make(backend, for: request, chat) { header in
           ChatStream(
             header: header, choices: chat.choices, includesUsage: chat.includesUsage)
         } whole: { header, choices, usage in
@@ -36,7 +36,7 @@ package struct OpenAIRoutes: Sendable {
     router.post("/v1/completions") { request in
       try await GatewayErrors.openAI {
         let (completion, echo) = try CompletionRequest.parse(try await Self.body(of: request))
-        return try await AnswerResponse.make(service, completion) { header in
+        return try await AnswerResponse.make(backend, for: request, completion) { header in
           CompletionStream(
             header: header, choices: completion.choices, includesUsage: completion.includesUsage,
             echo: echo)
@@ -48,7 +48,7 @@ package struct OpenAIRoutes: Sendable {
     router.post("/v1/responses") { request in
       try await GatewayErrors.openAI {
         let (response, echo) = try ResponsesRequest.parse(try await Self.body(of: request))
-        return try await AnswerResponse.make(service, response) { header in
+        return try await AnswerResponse.make(backend, for: request, response) { header in
           ResponsesStream(header: header, echo: echo)
         } whole: { header, choices, usage in
           ResponsesAnswer(header: header, echo: echo).body(choice: choices[0], usage: usage)
@@ -59,7 +59,7 @@ package struct OpenAIRoutes: Sendable {
       try await GatewayErrors.openAI {
         let (embeddings, encoding) = try EmbeddingsRequest.parse(
           try await Self.body(of: request))
-        return try await embed(embeddings, encoding)
+        return try await embed(embeddings, encoding, backend.service(for: request))
       }
     }
   }
@@ -70,14 +70,16 @@ package struct OpenAIRoutes: Sendable {
 
   // MARK: Models
 
-  private func models() async throws -> Response {
+  private func models(_ service: any InferenceService) async throws -> Response {
     try await GatewayErrors.openAI {
       let entries = try await service.models().map(entry)
       return .json(ModelList.body(entries))
     }
   }
 
-  private func model(_ name: String) async throws -> Response {
+  private func model(
+    _ name: String, _ service: any InferenceService
+  ) async throws -> Response {
     try await GatewayErrors.openAI {
       guard let model = try await service.models().first(where: { $0.name == name }) else {
         throw APIError(
@@ -96,7 +98,8 @@ package struct OpenAIRoutes: Sendable {
   // MARK: Embeddings
 
   private func embed(
-    _ request: InferenceRequest, _ encoding: EmbeddingsRequest.Encoding
+    _ request: InferenceRequest, _ encoding: EmbeddingsRequest.Encoding,
+    _ service: any InferenceService
   ) async throws -> Response {
     let answer = try await service.begin(request)
     var vectors = [[Float]?](repeating: nil, count: request.choices)

@@ -18,6 +18,8 @@ package enum JobKind: UInt8, CaseIterable, Sendable {
   case image = 6
   /// Speech from text.
   case speech = 7
+  /// The number of a prompt's tokens, without an answer.
+  case count = 8
 }
 
 /// Micro-units per million tokens.
@@ -156,8 +158,11 @@ package struct PriceBook: Hashable, Sendable {
   }
 
   /// The list price of a version.
+  ///
+  /// Counting tokens is free unless it has a price of its own: no answer is computed.
   package func listPrice(_ key: PriceKey, version: Int) -> Price {
-    Self.price(lists[key], version) ?? Self.price(fallback, version) ?? .free
+    if let own = Self.price(lists[key], version) { return own }
+    return key.kind == .count ? .free : Self.price(fallback, version) ?? .free
   }
 
   /// A machine's price in a version: its own, if it has one, within what the policy allows.

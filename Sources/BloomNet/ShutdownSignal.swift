@@ -1,5 +1,4 @@
 internal import BloomBase
-internal import CLibuv
 
 #if canImport(Glibc)
 internal import Glibc
@@ -81,25 +80,5 @@ public final class ShutdownSignal: Sendable {
       return state.waiters
     }
     for waiter in waiters { waiter.resume() }
-  }
-}
-
-/// One `uv_signal_t`; lives until its loop stops.
-private final class SignalWatch: LoopHandle, @unchecked Sendable {
-  // @unchecked: touched on its loop only.
-  private let action: () -> Void
-
-  init(_ loop: EventLoop, _ number: Int32, _ action: @escaping () -> Void) {
-    self.action = action
-    super.init()
-    allocate(UV_SIGNAL)
-    guard let signal = unsafe handle(uv_signal_t.self) else { return }
-    unsafe UVCode.check(uv_signal_init(loop.uv, signal))
-    unsafe UVCode.check(
-      uv_signal_start(
-        signal, { handle, _ in unsafe (LoopHandle.owner(handle) as? SignalWatch)?.action() }, number
-      )
-    )
-    unsafe uv_unref(UnsafeMutableRawPointer(signal).assumingMemoryBound(to: uv_handle_t.self))
   }
 }

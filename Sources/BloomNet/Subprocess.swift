@@ -25,6 +25,10 @@ public final class Subprocess: Sendable {
     public var descriptors: [Int32] = []
     /// The working folder; that of this process when `nil`.
     public var folder: String?
+    /// Whether the child is out of reach of the terminal's Ctrl-C: its parent ends it in order.
+    ///
+    /// setsid(2).
+    public var isDetached = false
     /// Whether standard output and error are this process's; otherwise they are dropped.
     public var inheritsOutput = true
 
@@ -173,6 +177,7 @@ public final class Subprocess: Sendable {
       unsafe request.file = UnsafePointer(path)
       unsafe request.cwd = UnsafePointer(folder)
       unsafe request.stdio_count = Int32(stdio.count)
+      if options.isDetached { unsafe request.flags = UV_PROCESS_DETACHED.rawValue }
       unsafe request.exit_cb = { process, status, signal in
         unsafe (LoopHandle.owner(process) as? Process)?.didExit(
           Exit(code: Int(status), signal: signal))

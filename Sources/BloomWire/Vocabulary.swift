@@ -5,6 +5,8 @@ package enum JobKind: UInt8, Sendable, Hashable, CaseIterable {
   case embeddings = 2
   case transcription = 3
   case rerank = 4
+  /// The number of tokens of a chat's prompt, without an answer.
+  case count = 5
 
   /// The name in the canonical request.
   package var name: String {
@@ -14,6 +16,7 @@ package enum JobKind: UInt8, Sendable, Hashable, CaseIterable {
     case .embeddings: "embeddings"
     case .transcription: "transcription"
     case .rerank: "rerank"
+    case .count: "count"
     }
   }
 

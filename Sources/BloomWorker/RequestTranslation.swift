@@ -52,9 +52,10 @@ enum RequestTranslation: Sendable {
     _ request: CanonicalRequest
   ) throws(SealedFailure) -> (EngineRequest.Job, [EngineMedia]) {
     switch request.kind {
-    case .chat:
+    case .chat, .count:
       let (body, media) = try MediaParts.take(from: request.body)
-      return (.chat(body: body.encoded), media)
+      let isCount = request.kind == .count
+      return (isCount ? .count(body: body.encoded) : .chat(body: body.encoded), media)
     case .completion:
       guard let prompt = request.body["prompt"].flatMap(prompts), prompt.count == 1 else {
         throw .invalid("prompt must be one text or one list of token ids")

@@ -1,6 +1,4 @@
 internal import BloomBase
-internal import BloomHTTP
-internal import BloomNet
 internal import BloomPlatform
 internal import BloomWire
 
@@ -13,80 +11,35 @@ struct AskCommand {
       OptionSpec("model", value: "NAME", "the first chat model unless given"),
       OptionSpec("max-tokens", value: "N", "the answer's limit"),
     ],
-    arguments: [ArgumentSpec("QUESTION", "what to ask", repeats: true)],
-    examples: [.init("darkbloom ask why is the sky blue", "prints the answer")])
+    arguments: [ArgumentSpec("QUESTION", "what to ask; - reads it from a pipe", repeats: true)],
+    examples: [
+      .init("darkbloom ask why is the sky blue", "prints the answer"),
+      .init("git diff | darkbloom ask -", "asks what comes through the pipe"),
+    ])
 
   private let context: CommandContext
 
   init(_ context: CommandContext) { self.context = context }
 
   func run() async throws -> ExitCode {
-    let port = try context.command.integer("port", in: 1...65_535) ?? 8642
-    let base = "http://127.0.0.1:\(port)"
-    let token = try LocalToken.read(context.dataFolder)
-    let client = HTTPClient()
-    let authorization = try HTTPFieldValue("Bearer " + token)
-    var model = context.command.value("model")
-    if model == nil {
-      var request = try ClientRequest.get(base + "/v1/models")
-      request.headers.add(.authorization, authorization)
-      let body = try await client.send(request).body.collect(upTo: 1 << 20)
-      model = (try? JSONValue(decoding: body))?["data"]?.items?.first?["id"]?.string
+    let limit = try context.command.integer("max-tokens", in: 1...65_536)
+    var question = context.command.arguments.joined(separator: " ")
+    if question == "-" { question = await LineReader().all() }
+    let gateway = try GatewayClient(context)
+    let model: String
+    if let named = context.command.value("model") {
+      model = named
+    } else {
+      model = try await gateway.firstModel()
     }
-    guard let model else {
-      ProcessEnvironment.complain("darkbloom: no verified machine serves a model now")
-      return .unavailable
-    }
-    var members: [JSONValue.Member] = [
-      .init("model", .string(model)), .init("stream", .bool(true)),
-      .init(
-        "messages",
-        .array([
-          .members([
-            "role": .string("user"),
-            "content": .string(context.command.arguments.joined(separator: " ")),
-          ])
-        ])),
-    ]
-    if let limit = try context.command.integer("max-tokens", in: 1...65_536) {
-      members.append(.init("max_tokens", .integer(limit)))
-    }
-    var request = try ClientRequest.post(
-      base + "/v1/chat/completions", JSONValue.object(members).encoded)
-    request.headers.add(.authorization, authorization)
-    let response = try await client.send(request)
-    guard response.status == .ok else {
-      let body = try await response.body.collect(upTo: 1 << 20)
-      let message = (try? JSONValue(decoding: body))?["error"]?["message"]?.string
-      ProcessEnvironment.complain("darkbloom: \(message ?? "the gateway refused the request")")
-      return .unavailable
-    }
-    try await show(response.body)
-    let node = response.headers["X-Darkbloom-Node"].map { String($0.prefix(8)) } ?? "?"
-    let tier = response.headers["X-Darkbloom-Tier"] ?? "?"
-    ProcessEnvironment.complain("sealed to machine \(node), tier \(tier)")
+    let outcome = try await gateway.chat(
+      model: model,
+      messages: [.members(["role": .string("user"), "content": .string(question)])],
+      maxTokens: limit, show: Terminal.show)
+    Terminal.show("\n")
+    if let failure = outcome.failure { throw UnavailableError(failure) }
+    let machine = outcome.machine?.prefix(8) ?? "?"
+    ProcessEnvironment.complain("sealed to machine \(machine), tier \(outcome.tier ?? "?")")
     return .done
-  }
-
-  private func show(_ body: MessageBody) async throws {
-    var pending: [UInt8] = []
-    for try await chunk in body {
-      pending += chunk
-      while let end = pending.firstIndex(of: 0x0a) {
-        let line = pending[..<end]
-        pending.removeFirst(end + 1)
-        guard line.starts(with: "data: ".utf8),
-          let event = try? JSONValue(decoding: Array(line.dropFirst(6)))
-        else { continue }
-        if let message = event["error"]?["message"]?.string {
-          ProcessEnvironment.complain("\ndarkbloom: \(message)")
-        }
-        if let text = event["choices"]?.items?.first?["delta"]?["content"]?.string {
-          print(text, terminator: "")
-          ProcessEnvironment.flush()
-        }
-      }
-    }
-    print("")
   }
 }

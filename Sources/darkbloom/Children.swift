@@ -20,6 +20,7 @@ struct Children: Sendable {
       .map { "\($0.key)=\($0.value)" } + ["DARKBLOOM_PARENT=1"]
     var options = Subprocess.Options("\(ProcessEnvironment.programFolder)/\(program)", arguments)
     options.environment = environment
+    options.isDetached = true
     let process = try await Subprocess.start(options)
     let exit = Locked<Subprocess.Exit?>(nil)
     Task {

@@ -16,9 +16,11 @@ enum DarkbloomCommand {
       .init("eval \"$(darkbloom env)\"", "point OpenAI programs to the local gateway"),
     ],
     subcommands: [
-      UpCommand.spec, GatewayCommand.spec, NodeCommand.spec, AskCommand.spec, EnvCommand.spec,
-      ModelsCommand.spec, ReceiptsCommand.spec, VerifyCommand.spec, JoinCommand.spec,
-      LoginCommand.spec, KeysCommand.spec, PoolCommand.spec,
+      UpCommand.spec, GatewayCommand.spec, NodeCommand.spec, AskCommand.spec, ChatCommand.spec,
+      EnvCommand.spec, ModelsCommand.spec, ReceiptsCommand.spec, VerifyCommand.spec,
+      JoinCommand.spec, LoginCommand.spec, KeysCommand.spec, PoolCommand.spec,
+      WiretapCommand.spec, NetcheckCommand.spec, BugreportCommand.spec, CompletionCommand.spec,
+      ManualCommand.spec,
     ])
 
   static func run(_ command: ParsedCommand, environment: [String: String]) async -> ExitCode {
@@ -32,6 +34,12 @@ enum DarkbloomCommand {
       case "up": return try await UpCommand(context).run()
       case "gateway": return try await GatewayCommand(context).run()
       case "node": return try await NodeCommand(context).run()
+      case "chat": return try await ChatCommand(context).run()
+      case "wiretap": return try await WiretapCommand(context).run()
+      case "netcheck": return try await NetcheckCommand(context).run()
+      case "bugreport": return try await BugreportCommand(context).run()
+      case "completion": return try CompletionCommand.run(context)
+      case "man": return ManualCommand.run()
       case "ask": return try await AskCommand(context).run()
       case "env": return try EnvCommand(context).run()
       case "join": return try await JoinCommand(context).run()
@@ -49,6 +57,9 @@ enum DarkbloomCommand {
     } catch let error as ConfigurationError {
       ProcessEnvironment.complain("darkbloom: \(error.publicDescription)")
       return .badConfiguration
+    } catch let error as UnavailableError {
+      ProcessEnvironment.complain("darkbloom: \(error.publicDescription)")
+      return .unavailable
     } catch is CancellationError {
       return .done
     } catch let error as PrivateFile.Failure {

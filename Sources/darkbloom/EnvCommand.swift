@@ -1,4 +1,6 @@
 internal import BloomBase
+internal import BloomGateway
+internal import BloomWire
 
 /// `darkbloom env`: exports for programs that speak OpenAI's or Anthropic's API.
 struct EnvCommand {
@@ -12,16 +14,20 @@ struct EnvCommand {
   init(_ context: CommandContext) { self.context = context }
 
   func run() throws -> ExitCode {
-    let port = try context.command.integer("port", in: 1...65_535) ?? 8642
+    let settings = try GatewayCommand.settings(context)
     let token = try LocalToken.read(context.dataFolder)
-    let base = "http://localhost:\(port)"
+    let base = "\(settings.tls == nil ? "http" : "https")://localhost:\(settings.port)"
     if context.command.has("json") {
-      print("{\"base_url\":\"\(base)/v1\",\"api_key\":\"\(token)\"}")
+      let value = JSONValue.members([
+        "base_url": .string("\(base)/v1"), "api_key": .string(token),
+      ])
+      print(String(decoding: value.encoded, as: UTF8.self))
     } else {
       print("export OPENAI_BASE_URL=\(base)/v1")
       print("export OPENAI_API_KEY=\(token)")
       print("export ANTHROPIC_BASE_URL=\(base)")
       print("export ANTHROPIC_API_KEY=\(token)")
+      print("export OLLAMA_HOST=\(base)")
     }
     return .done
   }

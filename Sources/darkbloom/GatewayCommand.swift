@@ -5,6 +5,7 @@ internal import BloomGateway
 internal import BloomNet
 internal import BloomPlatform
 internal import BloomRecords
+internal import BloomSeal
 internal import BloomWire
 
 /// `darkbloom gateway`: the local OpenAI endpoint.
@@ -17,10 +18,22 @@ struct GatewayCommand {
     "keep-content", "keep prompts and answers beside their receipts, for darkbloom verify",
     environment: "DARKBLOOM_KEEP_CONTENT")
 
+  static let config = OptionSpec(
+    "config", value: "FILE", "the settings, gateway.json5 in the configuration folder unless given",
+    environment: "DARKBLOOM_GATEWAY_CONFIG")
+
   static let spec = CommandSpec(
     "gateway", "serve OpenAI programs of this device, sealing what leaves it",
+    discussion: """
+      Settings come from the first place that has them: an option, DARKBLOOM_GATEWAY_ and the setting's \
+      name in the environment, gateway.json5, the default. docs/api.md lists them.
+      """,
+    subcommands: [runSpec, GatewayKeysCommand.spec], defaultSubcommand: "run")
+
+  static let runSpec = CommandSpec(
+    "run", "serve until stopped",
     options: [
-      CommandContext.data, port, CommandContext.logLevel,
+      CommandContext.data, port, config, CommandContext.logLevel,
       OptionSpec("network", value: "FILE", "the network to use, DATA/network.json unless given"),
       OptionSpec(
         "tier", value: "TIER", "the weakest evidence a machine must have",
@@ -32,28 +45,67 @@ struct GatewayCommand {
     ],
     examples: [.init("darkbloom gateway --tier hardware", "only machines proven by hardware")])
 
+  /// The gateway's settings: option, environment, file, default.
+  static func settings(_ context: CommandContext) throws -> GatewaySettings {
+    let command = context.command
+    // Checked as an option first, so that errors name the option.
+    var flags: [String: String] = [:]
+    if let port = try command.integer("port", in: 0...65_535) { flags["port"] = "\(port)" }
+    if let count = try command.integer("candidates", in: 1...4) {
+      flags["candidates"] = "\(count)"
+    }
+    flags["network"] = command.value("network")
+    if command.has("keep-content") { flags["keep-content"] = "true" }
+    let named = command.value("config")
+    let path = named ?? "\(context.folders.configuration)/gateway.json5"
+    let bytes = try PrivateFile.read(path)
+    if let named, bytes == nil { throw ConfigurationError("\(named) does not exist") }
+    return try GatewaySettings(
+      flags: flags, environment: context.environment,
+      file: bytes.map { String(decoding: $0, as: UTF8.self) }, fileName: path)
+  }
+
   private let context: CommandContext
 
   init(_ context: CommandContext) { self.context = context }
 
   func run() async throws -> ExitCode {
+    if context.command.path.contains("keys") { return try GatewayKeysCommand(context).run() }
     let data = context.dataFolder
     try PrivateFile.makeFolder(data)
-    let network = try JoinedNetwork(
-      path: context.command.value("network") ?? "\(data)/network.json")
-    let port = try context.command.integer("port", in: 0...65_535) ?? 8642
-    let service = try inference(network, data)
-    let token = try LocalToken.read(data)
+    let settings = try Self.settings(context)
+    let network = try JoinedNetwork(path: settings.network ?? "\(data)/network.json")
+    let files = GatewayFiles(folder: data)
+    let book = try files.book()
+    try settings.check(hasKeys: !book.entries.isEmpty)
+    let own = AccessKey(name: nil, token: try LocalToken.read(data))
+    let time = SystemTime()
+    let keys = AccessKeys(
+      [own] + book.keys, usage: try files.usage(at: time.unixTime()), time: time)
+    let tap = WireTap(time: time)
     let gateway = GatewayService(
-      listen: [.tcp(host: "127.0.0.1", port: port), .tcp(host: "::1", port: port)],
-      access: LocalAccess(token: token), service: service)
+      settings: settings,
+      access: LocalAccess(hosts: settings.hosts, origins: settings.origins, keys: keys),
+      service: try inference(network, data, settings, keys, tap), tap: tap)
+    let keeper = KeyKeeper(files: files, own: own, keys: keys, log: context.log("gateway"))
     let shutdown = ShutdownSignal()
     ParentWatch.start(context.environment) { ParentWatch.terminate() }
-    try await shutdown.run { try await gateway.run() }
+    let keeping = Task { await keeper.run() }
+    defer { keeping.cancel() }
+    do {
+      try await shutdown.run { try await gateway.run() }
+    } catch {
+      keeper.keep()
+      throw error
+    }
+    keeper.keep()
     return .done
   }
 
-  private func inference(_ network: JoinedNetwork, _ data: String) throws -> PrivateInference {
+  private func inference(
+    _ network: JoinedNetwork, _ data: String, _ settings: GatewaySettings, _ keys: AccessKeys,
+    _ tap: WireTap
+  ) throws -> PrivateInference {
     let tiers: [String: Tier] = [
       "software": .software, "paired": .paired, "measured": .measured, "hardware": .hardware,
     ]
@@ -61,7 +113,7 @@ struct GatewayCommand {
     let asked = context.command.value("pool") ?? network.pool
     let pool = asked == "none" ? nil : asked
     let coordinator = CoordinatorClient(
-      base: network.url, apiKey: try network.requireKey(), pool: pool, http: http)
+      base: network.url, apiKey: try network.requireKey(), pool: pool, http: http, tap: tap)
     let origin = pool.map { PoolName.origin(of: $0, in: network.origin) } ?? network.origin
     let view = NetworkView(
       coordinator: coordinator,
@@ -70,12 +122,16 @@ struct GatewayCommand {
       time: SystemTime(), log: context.log("gateway"))
     let shelf = try ReceiptShelf(folder: "\(data)/receipts")
     var configuration = PrivateInference.Configuration()
-    configuration.candidates = try context.command.integer("candidates", in: 1...4) ?? 2
-    configuration.keepsContent = context.command.has("keep-content")
+    configuration.candidates = settings.candidates
+    configuration.keepsContent = settings.keepsContent
+    configuration.timeouts.total = .seconds(settings.answerSeconds)
     configuration.constraints.pool = pool
     return PrivateInference(
       configuration: configuration, network: view, coordinator: coordinator, time: SystemTime(),
-      keep: { shelf.keep($0) })
+      keep: { receipt in
+        shelf.keep(receipt)
+        if let cost = receipt.file.cost { keys.booked(cost, answer: receipt.answer.description) }
+      })
   }
 }
 

@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomGateway
 internal import BloomHTTP
 internal import BloomModels
 internal import BloomNet
@@ -15,6 +16,7 @@ struct UpCommand {
       """,
     options: [
       CommandContext.data, CommandContext.models, CommandContext.logLevel, GatewayCommand.port,
+      GatewayCommand.config,
       OptionSpec(
         "model", value: "FILE", "a GGUF file to serve instead of the bundled model", repeats: true),
       OptionSpec("threads", value: "N", "compute threads of each worker"),
@@ -41,24 +43,25 @@ struct UpCommand {
     for folder in ["coordinator", "node", "catalog"] {
       try PrivateFile.makeFolder("\(data)/\(folder)")
     }
-    say("preparing models")
+    let lock = try UpLock(folder: data)
+    defer { withExtendedLifetime(lock) {} }
+    let port = try GatewayCommand.settings(context).port
+    try await checkPort(port)
     let models = try await prepareModels(data)
-    let port = try context.command.integer("port", in: 1...65_535) ?? 8642
     try Task.checkCancellation()
 
     let network = "\(data)/coordinator/local.json"
     try PrivateFile.write([], to: network)
     var children = Children()
     do {
-      say("starting the coordinator")
       try await children.start(
         "coordinator", "darkbloom-coordinator",
         [
           "serve", "--local", "--data", "\(data)/coordinator", "--listen", "127.0.0.1:0",
           "--catalog", "\(data)/catalog",
         ])
-      try await waitForFile(network, children)
-      say("starting the node: it loads the model and locks itself down")
+      let started = children
+      try await Waiting.say("starting the coordinator") { try await waitForFile(network, started) }
       var node = ["node", "run", "--data", "\(data)/node", "--network", network]
       node += ["--models", context.modelFolder] + models.flatMap { ["--model", $0.name] }
       if let threads = try context.command.integer("threads", in: 1...256) {
@@ -68,27 +71,60 @@ struct UpCommand {
         node += ["--slots", "\(slots)"]
       }
       try await children.start("node", "darkbloom", node + logging)
-      say("starting the gateway")
       let keeping = context.command.has("keep-content") ? ["--keep-content"] : []
+      let config = context.command.value("config").map { ["--config", $0] } ?? []
       try await children.start(
         "gateway", "darkbloom",
         ["gateway", "--data", context.dataFolder, "--network", network, "--port", "\(port)"]
-          + keeping + logging)
-      let token = try await waitUntilReady(port, data, models.count, children)
+          + keeping + config + logging)
+      let all = children
+      let loading = LoadingState(socket: "\(data)/node/node.sock")
+      let token = try await Waiting.say(
+        "starting node and gateway: the model is loaded, and its process locked down",
+        detail: { await loading.text() }
+      ) {
+        try await waitUntilReady(port, models.count, all)
+      }
       announce(port, token, models)
+      let witness = Task { await FirstAnswer(context: context).tell() }
+      defer { witness.cancel() }
       try await children.waitForFirstExit()
     } catch {
+      if error is CancellationError { ProcessEnvironment.complain("· stopping") }
       await children.stop()
       throw error
     }
     await children.stop()
   }
 
+  /// Says what is wrong before anything is started, when somebody has the port already.
+  private func checkPort(_ port: Int) async throws {
+    let client = HTTPClient()
+    defer { client.close() }
+    do {
+      let response = try await client.send(
+        try ClientRequest.get("http://127.0.0.1:\(port)/livez"), timeout: .seconds(2))
+      let body = try await response.body.collect(upTo: 4096)
+      let isGateway = (try? JSONValue(decoding: body))?["status"]?.string == "ok"
+      throw UsageError(
+        isGateway
+          ? "a gateway answers on port \(port) already: use it (darkbloom env), stop it, or choose "
+            + "another port: darkbloom up --port N"
+          : "port \(port) is in use by another program: choose another one: darkbloom up --port N")
+    } catch let error as NetError where error.code == .connectFailed {
+      return
+    } catch is NetError {
+      throw UsageError(
+        "port \(port) is in use by another program: choose another one: darkbloom up --port N")
+    } catch is HTTPError {
+      throw UsageError(
+        "port \(port) is in use by another program: choose another one: darkbloom up --port N")
+    }
+  }
+
   private var logging: [String] {
     context.command.value("log-level").map { ["--log-level", $0] } ?? []
   }
-
-  private func say(_ text: String) { ProcessEnvironment.complain("· \(text)") }
 
   // MARK: Models
 
@@ -107,7 +143,10 @@ struct UpCommand {
     }
     var manifests: [ModelManifest] = []
     for file in files {
-      let manifest = try await store.add(file, inPlace: true)
+      let name = file.split(separator: "/").last.map(String.init) ?? file
+      let manifest = try await Waiting.say("reading \(name)") {
+        try await store.add(file, inPlace: true)
+      }
       try PrivateFile.write(
         manifest.encoded, to: "\(data)/catalog/\(manifest.id.digest.hex).manifest")
       manifests.append(manifest)
@@ -134,7 +173,7 @@ struct UpCommand {
 
   /// Ready means that a request would succeed: every model is listed by the gateway.
   private func waitUntilReady(
-    _ port: Int, _ data: String, _ count: Int, _ children: Children
+    _ port: Int, _ count: Int, _ children: Children
   ) async throws -> String {
     let client = HTTPClient()
     for _ in 0..<2400 {

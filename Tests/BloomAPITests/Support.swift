@@ -57,9 +57,7 @@ enum Endpoint: String, CaseIterable, Sendable {
     case .embeddings: return try EmbeddingsRequest.parse(bytes).request
     case .responses: return try ResponsesRequest.parse(bytes).request
     case .messages: return try AnthropicRequest.parse(bytes).request
-    case .countTokens:
-      _ = try AnthropicRequest.parseCount(bytes)
-      return nil
+    case .countTokens: return try AnthropicRequest.parseCount(bytes)
     case .ollamaChat, .ollamaGenerate:
       let task =
         self == .ollamaChat

@@ -105,6 +105,34 @@ import Testing
     }
   }
 
+  @Test func `a subcommand may be meant when none is named`() throws {
+    let spec = CommandSpec(
+      "bloom", "a test program",
+      subcommands: [
+        CommandSpec(
+          "gate", "a gate",
+          subcommands: [
+            CommandSpec("run", "runs it", options: [OptionSpec("port", short: "p", value: "N", "p")]),
+            CommandSpec("keys", "keys", subcommands: [CommandSpec("list", "lists keys")]),
+          ], defaultSubcommand: "run")
+      ])
+    func path(_ line: String) throws -> [String] {
+      let words = line.split(separator: " ").map(String.init)
+      let outcome = try CommandParser.parse(words, spec, version: "1")
+      guard case .run(let command) = outcome else { throw UsageError("printed") }
+      return command.path
+    }
+    for line in ["gate", "gate --port 1", "gate -p1", "gate run", "gate run --port=1"] {
+      #expect(try path(line) == ["gate", "run"], "\(line)")
+    }
+    #expect(try path("gate keys list") == ["gate", "keys", "list"])
+    for line in ["gate --prot 1", "gate list", "gate keys", "gate --port 1 keys list"] {
+      #expect(throws: UsageError.self, "\(line)") { try path(line) }
+    }
+    #expect(CommandText.help(spec, ["gate"]).contains("[COMMAND]"))
+    #expect(CommandText.completion(spec, .bash).contains("keys --port"))
+  }
+
   @Test func `near names are found and far ones are not`() {
     let names = ["listen", "models", "verbose"]
     #expect(NearestName.find("lisetn", in: names) == "listen")

@@ -208,7 +208,7 @@ import Testing
 
   @Test func `nothing is sealed for a request that is wrong`() async throws {
     let service = ScriptedService(.steps([]))
-    try await withGateway(service) { client in
+    try await withGateway(service) { client async throws in
       for path in [
         "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses",
         "/v1/messages", "/v1/messages/count_tokens", "/api/chat", "/api/generate",
@@ -217,13 +217,30 @@ import Testing
           #expect(try await client.post(path, body).status == 400, "\(path) \(body)")
         }
       }
-      let count = try await client.post(
-        "/v1/messages/count_tokens",
-        #"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#)
-      #expect(count.status == 501)
-      #expect(count.json?["error"]?["message"]?.string?.contains("count_tokens") == true)
     }
     #expect(service.requests.isEmpty)
+  }
+
+  @Test func `tokens are counted by a sealed job that answers nothing`() async throws {
+    let service = ScriptedService(
+      .steps([.finished(Usage(promptTokens: 12, completionTokens: 0))]))
+    try await withGateway(service) { client in
+      let count = try await client.post(
+        "/v1/messages/count_tokens",
+        #"{"model":"m","system":"s","messages":[{"role":"user","content":"hi"}]}"#)
+      #expect(count.status == 200)
+      #expect(count.text == #"{"input_tokens":12}"#)
+    }
+    let request = try #require(service.requests.first)
+    #expect(request.kind == .count)
+    #expect(request.body["messages"]?.items?.count == 2)
+    let failing = ScriptedService(.steps([.failed(.noCandidates, nil)]))
+    let refused = try await withGateway(failing) {
+      try await $0.post(
+        "/v1/messages/count_tokens", #"{"model":"m","messages":[{"role":"user","content":"a"}]}"#)
+    }
+    #expect(refused.status == 503)
+    #expect(refused.json?["error"]?["type"] == .string("overloaded_error"))
   }
 
   @Test func `errors before the seal keep their status and time to wait`() async throws {

@@ -116,30 +116,32 @@ import Testing
 
   @Test func `each key of an organisation has its own limit, which fills evenly`() throws {
     let time = SettableTime()
+    let ann = AccessKey(
+      name: ShortName("ann"), token: "a-1", limits: KeyLimits(requestsPerMinute: 2))
+    let bob = AccessKey(name: ShortName("bob"), token: "b-1")
     let keys = AccessKeys(
-      [
-        AccessKey(name: ShortName("ann"), token: "a-1", requestsPerMinute: 2),
-        AccessKey(name: ShortName("bob"), token: "b-1"),
-      ], time: time)
+      [ann, bob], time: time)
     #expect(keys.admit("c-1") == .unknown)
     #expect(keys.admit("") == .unknown)
-    #expect([keys.admit("a-1"), keys.admit("a-1")] == [.allowed, .allowed])
+    #expect([keys.admit("a-1"), keys.admit("a-1")] == [.allowed(ann), .allowed(ann)])
     #expect(keys.admit("a-1") == .limited(retryAfterSeconds: 30))
-    for _ in 0..<100 { #expect(keys.admit("b-1") == .allowed) }
+    for _ in 0..<100 { #expect(keys.admit("b-1") == .allowed(bob)) }
     time.advance(seconds: 29)
     #expect(keys.admit("a-1") == .limited(retryAfterSeconds: 1))
     time.advance(seconds: 2)
-    #expect(keys.admit("a-1") == .allowed)
+    #expect(keys.admit("a-1") == .allowed(ann))
     #expect(keys.admit("a-1") == .limited(retryAfterSeconds: 29))
     time.advance(seconds: 3600)
-    #expect([keys.admit("a-1"), keys.admit("a-1")] == [.allowed, .allowed])
+    #expect([keys.admit("a-1"), keys.admit("a-1")] == [.allowed(ann), .allowed(ann)])
     #expect(keys.admit("a-1") == .limited(retryAfterSeconds: 30))
   }
 
   @Test func `a limited key is told when to come back`() async throws {
     let keys = AccessKeys(
-      [AccessKey(name: ShortName("ann"), token: "a-1", requestsPerMinute: 1)],
-      time: FixedTime())
+      [
+        AccessKey(
+          name: ShortName("ann"), token: "a-1", limits: KeyLimits(requestsPerMinute: 1))
+      ], time: FixedTime())
     let access = LocalAccess(hosts: ["Gate.lan"], keys: keys)
     let fields: [(HTTPFieldName, HTTPFieldValue)] = [
       (.host, "gate.lan"), (.authorization, "Bearer a-1"),
@@ -152,7 +154,7 @@ import Testing
 }
 
 /// A clock that stands still until it is told.
-private final class SettableTime: TimeSource {
+final class SettableTime: TimeSource {
   private let seconds = Locked<UInt64>(0)
 
   func advance(seconds more: UInt64) { seconds.withLock { $0 += more } }

@@ -13,6 +13,8 @@ final class ScriptedService: InferenceService {
     case steps([AnswerOutput])
     /// The steps, and then nothing until the client has left.
     case hangs(after: [AnswerOutput])
+    /// The steps, each after a silence.
+    case slow(Duration, [AnswerOutput])
     case throwsError(APIError)
   }
 
@@ -50,6 +52,10 @@ final class ScriptedService: InferenceService {
       return ScriptedAnswer(request.model, steps, hangs: false) { [departures] in
         departures.withLock { $0 += 1 }
       }
+    case .slow(let pause, let steps):
+      return ScriptedAnswer(request.model, steps, hangs: false, pause: pause) {
+        [departures] in departures.withLock { $0 += 1 }
+      }
     case .hangs(let steps):
       return ScriptedAnswer(request.model, steps, hangs: true) { [departures] in
         departures.withLock { $0 += 1 }
@@ -62,13 +68,16 @@ private actor ScriptedAnswer: RunningAnswer {
   nonisolated let header: AnswerHeader
   private var steps: [AnswerOutput]
   private let hangs: Bool
+  private let pause: Duration?
   private let onLeave: @Sendable () -> Void
   private var waiter: CheckedContinuation<Void, Never>?
   private var hasLeft = false
 
   init(
-    _ model: String, _ steps: [AnswerOutput], hangs: Bool, onLeave: @escaping @Sendable () -> Void
+    _ model: String, _ steps: [AnswerOutput], hangs: Bool, pause: Duration? = nil,
+    onLeave: @escaping @Sendable () -> Void
   ) {
+    self.pause = pause
     header = AnswerHeader(id: "00ff", created: 1_700_000_000, model: model)
     self.steps = steps
     self.hangs = hangs
@@ -76,6 +85,7 @@ private actor ScriptedAnswer: RunningAnswer {
   }
 
   func next() async -> AnswerOutput? {
+    if let pause, !steps.isEmpty { try? await Task.sleep(for: pause) }  // left when cancelled
     if !steps.isEmpty { return steps.removeFirst() }
     guard hangs, !hasLeft else { return nil }
     await withTaskCancellationHandler {
@@ -124,12 +134,14 @@ struct FixedTime: TimeSource {
 /// A gateway over the in-memory transport while a test's body runs.
 func withGateway<R: Sendable>(
   _ service: ScriptedService, access: LocalAccess = LocalAccess(token: nil),
-  metrics: MetricsRegistry = MetricsRegistry(),
+  metrics: MetricsRegistry = MetricsRegistry(), keepAlive: Duration? = nil,
+  tap: WireTap? = nil,
   _ body: @Sendable (HTTPClient) async throws -> R
 ) async throws -> R {
   let network = MemoryNetwork()
   let router = GatewayRouter.make(
-    service: service, access: access, metrics: metrics, time: FixedTime())
+    service: service, access: access, metrics: metrics, time: FixedTime(), keepAlive: keepAlive,
+    tap: tap)
   let server = HTTPServer(.init(.memory(network)), responder: router)
   let running = Task { try await server.run() }
   _ = try await server.boundAddresses()

@@ -35,12 +35,14 @@ import Darwin
       try await streams(network, model)
       try await embeds(network, models.compactMap { $0["id"]?.string })
       try await refuses(network, model)
+      try await stops(network, model)
       try await commands(network)
+      try await keys(network)
       // A loaded machine may need longer than the two seconds that the protocol allows for it.
       if ProcessEnvironment.current["DARKBLOOM_DEEP"] == "1" {
         for _ in 0..<5 { try await goesOn(network, model) }
       }
-      try await pythonPackages(network, model)
+      try await pythonPackages(network, models.compactMap { $0["id"]?.string })
     } catch {
       _ = try await network.stop()
       throw error
@@ -162,34 +164,104 @@ import Darwin
     try await Task.sleep(for: .seconds(3))
   }
 
-  /// The commands of the README use the network that `up` started.
-  private func commands(_ network: LocalNetwork) async throws {
-    for arguments in [["ask", "--max-tokens", "8", "Hello!"], ["env"], ["receipts", "list"]] {
-      var words = arguments
-      words.insert(contentsOf: ["--data", network.folder], at: words[0] == "receipts" ? 2 : 1)
-      if words[0] != "receipts" { words.insert(contentsOf: ["--port", "\(network.port)"], at: 1) }
-      let process = try await Subprocess.start(
-        .init("\(ProcessEnvironment.programFolder)/darkbloom", words))
-      #expect(
-        try await process.exit() == Subprocess.Exit(code: 0, signal: 0), "\(arguments[0])")
+  /// A program that leaves in mid-answer stops the machine: it computes nothing for nobody.
+  private func stops(_ network: LocalNetwork, _ model: String) async throws {
+    let before = try await network.nodeStatus()["requests"]?["done"]?.integer ?? 0
+    let client = HTTPClient()
+    let body = Self.chat(
+      model, "Write a long story.", ["max_tokens": .integer(4000), "stream": .bool(true)])
+    let response = try await network.beginStream(body, on: client)
+    for try await _ in response.body { break }
+    client.close()
+    var done = before
+    var active: Int64 = 1
+    for _ in 0..<100 where done == before || active > 0 {
+      try await Task.sleep(for: .milliseconds(100))
+      done = try await network.nodeStatus()["requests"]?["done"]?.integer ?? 0
+      active = try await network.activeRequests()
     }
+    // Done, not handed back: the worker was told that its user has left, and signed for that.
+    #expect(done == before + 1)
+    #expect(active == 0)
+    let status = try await network.nodeStatus()
+    #expect(status["requests"]?["handed_back"]?.integer == 0)
+  }
+
+  /// The commands of the README, and what they promise.
+  private func commands(_ network: LocalNetwork) async throws {
+    for arguments in [
+      ["ask", "--max-tokens", "8", "Hello!"], ["env"], ["receipts", "list"],
+      ["wiretap", "--last", "--json"],
+    ] {
+      #expect(try await network.darkbloom(arguments).code == 0, "\(arguments[0])")
+    }
+    let chat = try await network.darkbloom(
+      ["chat", "--max-tokens", "8"], input: "Hi!\n/receipt\n/privacy\n/clear\n/help\n")
+    #expect(chat.code == 0, "\(chat.messages)")
+    #expect(chat.out.contains("nothing was refuted"))
+    #expect(chat.out.contains("never saw"))
+    #expect(try await network.darkbloom(["chat"], input: "/modle\n").code == 69)
+    let piped = try await network.darkbloom(["ask", "--max-tokens", "4", "-"], input: "Hello")
+    #expect(piped.code == 0 && piped.messages.contains("sealed to machine"))
+    let seen = try await network.darkbloom(["wiretap", "--last"])
+    #expect(seen.out.contains("bytes of ciphertext") && !seen.out.contains("Hi!"))
+    let joined = "\(network.folder)/up/coordinator/local.json"
+    let check = try await network.darkbloom(["netcheck", "--network", joined, "--json"])
+    #expect(check.code == 0, "\(check.out)")
+    let findings = try JSONValue(decoding: Array(check.out.utf8))["findings"]?.items ?? []
+    #expect(findings.allSatisfy { $0["verdict"]?.string == "fine" }, "\(check.out)")
+    let broken = try await network.darkbloom(["netcheck", "--network", "/nowhere", "--json"])
+    #expect(broken.code == 69 && broken.out.contains(#""fix":"join"#))
+    let report = try await network.darkbloom(["bugreport", "--network", joined])
+    #expect(report.code == 0 && report.out.contains("darkbloom_gateway_answers_total"))
+    #expect(!report.out.contains(network.token))
+    let second = try await network.darkbloom(["up"])
+    #expect(second.code == 2 && second.messages.contains("runs already"))
+  }
+
+  /// An organisation's key is refused before it exists, works while it does, and no longer.
+  private func keys(_ network: LocalNetwork) async throws {
+    let made = try await network.darkbloom(
+      ["gateway", "keys", "add", "ann", "--model", "none"])
+    #expect(made.code == 0)
+    let token = made.out.filter { !$0.isWhitespace }
+    func status() async throws -> Int {
+      var request = try ClientRequest.get("http://127.0.0.1:\(network.port)/v1/models")
+      request.headers.add(.authorization, try HTTPFieldValue("Bearer " + token))
+      let client = HTTPClient()
+      defer { client.close() }
+      return try await client.send(request).status.code
+    }
+    func becomes(_ code: Int) async throws -> Bool {
+      for _ in 0..<100 {
+        if try await status() == code { return true }
+        try await Task.sleep(for: .milliseconds(100))
+      }
+      return false
+    }
+    #expect(try await becomes(200))
+    let list = try await network.darkbloom(["gateway", "keys", "list", "--json"])
+    #expect(list.out.contains(#""name":"ann""#) && !list.out.contains(token))
+    #expect(try await network.darkbloom(["gateway", "keys", "revoke", "ann"]).code == 0)
+    #expect(try await becomes(401))
   }
 
   /// The official packages, as the README shows them.
-  private func pythonPackages(_ network: LocalNetwork, _ model: String) async throws {
+  private func pythonPackages(_ network: LocalNetwork, _ models: [String]) async throws {
     var folder = #filePath.split(separator: "/", omittingEmptySubsequences: false)
     folder.removeLast(3)
     let root = folder.joined(separator: "/")
     let python =
       ProcessEnvironment.current["BLOOM_TEST_PYTHON"] ?? "\(root)/.build/test-python/bin/python"
-    var options = Subprocess.Options(
-      python,
-      [
-        "\(root)/Tests/Peers/openai_client.py", "http://127.0.0.1:\(network.port)/v1",
-        network.token, model,
-      ])
-    options.inheritsOutput = true
-    let process = try await Subprocess.start(options)
-    #expect(try await process.exit() == Subprocess.Exit(code: 0, signal: 0))
+    let base = "http://127.0.0.1:\(network.port)"
+    for (script, arguments) in [
+      ("openai_client.py", ["\(base)/v1", network.token, models[0]]),
+      ("live_dialects.py", [base, network.token] + models),
+    ] {
+      var options = Subprocess.Options(python, ["\(root)/Tests/Peers/\(script)"] + arguments)
+      options.inheritsOutput = true
+      let process = try await Subprocess.start(options)
+      #expect(try await process.exit() == Subprocess.Exit(code: 0, signal: 0), "\(script)")
+    }
   }
 }

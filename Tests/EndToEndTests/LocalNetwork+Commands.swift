@@ -1,0 +1,63 @@
+import BloomBase
+import BloomHTTP
+import BloomNet
+import BloomPlatform
+import BloomWire
+import Testing
+
+extension LocalNetwork {
+  /// What a command printed, and how it ended.
+  struct Output: Sendable {
+    let code: Int
+    let out: String
+    let messages: String
+  }
+
+  /// Runs `darkbloom` with this network's folder, as a user would.
+  ///
+  /// - Parameters:
+  ///   - arguments: The command, its options and arguments.
+  ///   - input: Standard input.
+  /// - Returns: Exit code, standard output and standard error.
+  /// - Throws: When the shell cannot be started.
+  func darkbloom(_ arguments: [String], input: String = "") async throws -> Output {
+    let name = "\(folder)/command-\(UInt32.random(in: 0...UInt32.max))"
+    try PrivateFile.write(Array(input.utf8), to: "\(name).in")
+    let script = #"name=$1; shift; "$@" <"$name.in" >"$name.out" 2>"$name.err""#
+    var options = Subprocess.Options(
+      "/bin/sh",
+      ["-c", script, "sh", name, "\(ProcessEnvironment.programFolder)/darkbloom"] + arguments)
+    options.environment =
+      ProcessEnvironment.current.map { "\($0.key)=\($0.value)" } + [
+        "DARKBLOOM_DATA=\(folder)", "DARKBLOOM_GATEWAY_PORT=\(port)", "XDG_CONFIG_HOME=\(folder)",
+      ]
+    let exit = try await Subprocess.start(options).exit()
+    func text(_ suffix: String) throws -> String {
+      String(decoding: try PrivateFile.read("\(name).\(suffix)") ?? [], as: UTF8.self)
+    }
+    return Output(code: exit.code, out: try text("out"), messages: try text("err"))
+  }
+
+  /// What the node says of itself.
+  func nodeStatus() async throws -> JSONValue {
+    var request = try ClientRequest.get("http://node/v1/status")
+    request.unixSocket = "\(folder)/up/node/node.sock"
+    let client = HTTPClient()
+    defer { client.close() }
+    let response = try await client.send(request, timeout: .seconds(10))
+    return try JSONValue(decoding: try await response.body.collect(upTo: 1 << 20))
+  }
+
+  /// Requests that the node's workers compute now.
+  func activeRequests() async throws -> Int64 {
+    try await nodeStatus()["models"]?.items?.compactMap { $0["active"]?.integer }.reduce(0, +) ?? 0
+  }
+
+  /// Begins a stream, and gives its response once the first bytes of the body are there.
+  func beginStream(_ body: JSONValue, on client: HTTPClient) async throws -> ClientResponse {
+    var request = try ClientRequest.post(
+      "http://127.0.0.1:\(port)/v1/chat/completions", body.encoded)
+    request.headers.add(.authorization, try HTTPFieldValue("Bearer " + token))
+    return try await client.send(request, timeout: .seconds(60))
+  }
+}
