@@ -74,7 +74,7 @@ let targets: [Target] = [
   // Layer 4: services.
   library("BloomClient", ["BloomBase", "BloomPlatform", "BloomModels", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomAPI", "BloomHTTP", "BloomNet"]),
   library("BloomGateway", ["BloomBase", "BloomPlatform", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
-  library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
+  library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomModels", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
   library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
   library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomOpen", "BloomModels", "BloomEngine", "BloomAPI"]),
 
@@ -92,6 +92,8 @@ let targets: [Target] = [
   program("bench-engine", ["BloomBench", "BloomBase", "BloomPlatform", "BloomWire", "BloomHTTP", "BloomNet", "BloomEngine", "BloomEngineLlama"]),
   program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
   program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
+
+  program("bench-relay", ["BloomBench", "BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomHTTP", "BloomNet"]),
 
   // Victim and attacker of the hardening tests: protections are proven from outside.
   program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),

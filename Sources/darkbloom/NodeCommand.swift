@@ -34,6 +34,7 @@ struct NodeCommand {
       CommandSpec(
         "pause", "take no new work until resumed", options: [CommandContext.data, socketOption]),
       CommandSpec("resume", "serve again", options: [CommandContext.data, socketOption]),
+      NodeEnrolment.enrollSpec, NodeEnrolment.leaveSpec,
     ])
 
   private let context: CommandContext
@@ -46,7 +47,9 @@ struct NodeCommand {
     case "status": return try await ask(.status)
     case "pause": return try await ask(.pause)
     case "resume": return try await ask(.resume)
-    default: throw UsageError("choose one of run, status, pause, resume")
+    case "enroll": return try await NodeEnrolment(context).enroll()
+    case "leave": return try await NodeEnrolment(context).leave()
+    default: throw UsageError("choose one of run, status, pause, resume, enroll, leave")
     }
   }
 
@@ -69,6 +72,7 @@ struct NodeCommand {
     var configuration = NodeService.Configuration(
       dataFolder: data, coordinators: [network.url], models: models)
     configuration.consoleSocket = socket
+    configuration.apiKey = network.apiKey
     configuration.workers.threads = try context.command.integer("threads", in: 1...256) ?? 0
     configuration.workers.slots = try context.command.integer("slots", in: 1...64) ?? 0
     configuration.refusals = try RefusalOption.policy(context.command.all("refuse"))
