@@ -6,7 +6,9 @@ extension DecodeLoop {
   func decodeStep() -> Bool {
     var rows: [Int] = []
     var entries: [BatchEntry] = []
-    for index in running.indices where running[index].isDecoding {
+    // In the order of slots: llama.cpp takes slots together only as long as they ascend by one.
+    let order = running.indices.sorted { running[$0].slot < running[$1].slot }
+    for index in order where running[index].isDecoding {
       let choice = running[index]
       let position = slots.slots[choice.slot].tokens.count
       if let token = choice.replay.first {

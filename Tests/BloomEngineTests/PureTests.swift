@@ -113,6 +113,31 @@ import Testing
   }
 }
 
+@Suite struct NeighbourTests {
+  private let scope = CacheScope()
+
+  @Test func `a new sequence stands beside those that run`() throws {
+    var table = SlotTable(count: 8, piece: 4, keepsPrefixes: true)
+    var order: [Int] = []
+    for number in 0..<8 {
+      let place = table.place([Int32(number), 1], scope: scope, isExact: true)
+      order.append(try #require(place).slot)
+    }
+    for count in 1...8 {
+      let busy = order.prefix(count).sorted()
+      #expect(busy.last.map { $0 - busy[0] } == count - 1, "a gap after \(count): \(order)")
+    }
+    // Two in the middle end: the next ones fill the gap, whatever was used before.
+    table.release(0, forgets: false)
+    table.release(4, forgets: false)
+    table.release(5, forgets: false)
+    let first = table.place([50, 1], scope: scope, isExact: true)
+    let second = table.place([60, 1], scope: scope, isExact: true)
+    #expect(Set([first, second].compactMap { $0?.slot }).isSubset(of: [0, 4, 5]))
+    #expect(table.slots.indices.filter { !table.slots[$0].isBusy }.count == 1)
+  }
+}
+
 @Suite struct EpochTests {
   private let old = CacheScope(epoch: "old", salt: "a")
   private let new = CacheScope(epoch: "new", salt: "a")
