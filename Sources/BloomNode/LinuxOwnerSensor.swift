@@ -9,6 +9,7 @@ internal import Glibc
 package struct LinuxOwnerSensor: OwnerSensor {
   private let root: String
   private let apps: Set<String>
+  private let display: X11Idle?
   private var processors: ProcessorTimes?
 
   /// Creates a sensor.
@@ -16,16 +17,26 @@ package struct LinuxOwnerSensor: OwnerSensor {
   /// - Parameters:
   ///   - root: Prefix of `/sys`, `/proc` and `/dev`; empty for the machine's own.
   ///   - apps: Names of programs to look for, as in `/proc/PID/comm`.
-  package init(root: String = "", apps: Set<String> = []) {
+  ///   - environment: Names the owner's display; empty for none.
+  package init(
+    root: String = "", apps: Set<String> = [], environment: [String: String] = [:]
+  ) {
+    display = X11Idle(environment: environment)
     self.root = root
     self.apps = apps
   }
 
+  /// The last input to the owner's display or to any terminal.
+  package func inputIdle() -> Duration? {
+    let graphical = display?.idle(now: SystemTime().now())
+    guard let terminals = terminalIdle() else { return graphical }
+    return min(graphical ?? terminals, terminals)
+  }
+
   /// The youngest access of any terminal, as w(1) does it; the kernel keeps it to 8 s.
   ///
-  /// Reading terminals sees people at a console or over SSH. Graphical sessions answer over
-  /// their own protocols, which other sensors speak.
-  package func inputIdle() -> Duration? {
+  /// Sees people at a console or over SSH.
+  private func terminalIdle() -> Duration? {
     let now = SystemTime().unixTime().seconds
     var youngest: Int64?
     for folder in ["/dev/pts", "/dev"] {

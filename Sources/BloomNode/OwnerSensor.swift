@@ -1,3 +1,5 @@
+internal import BloomPlatform
+
 /// Reads what the machine says about its owner; calls block for a moment.
 package protocol OwnerSensor: Sendable {
   /// Time since the owner's last input; cheap, asked often. `nil` when the system does not say.
@@ -13,7 +15,8 @@ package enum SystemSensor: Sendable {
     #if os(macOS)
     MacOwnerSensor()
     #else
-    LinuxOwnerSensor(apps: settings.exclusiveApps)
+    LinuxOwnerSensor(
+      apps: settings.exclusiveApps, environment: ProcessEnvironment.current)
     #endif
   }
 }
