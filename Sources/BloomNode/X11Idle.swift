@@ -1,6 +1,5 @@
 #if os(Linux)
 internal import BloomBase
-internal import Glibc
 
 /// Asks the owner's X server, or XWayland, for the time since the last input.
 ///
@@ -15,10 +14,13 @@ final class X11Idle: Sendable {
     var triedAt: Instant?
   }
   private struct Link: Sendable {
-    var descriptor: Int32
+    var socket: LocalSocket
     var root: UInt32
     var opcode: UInt8
   }
+
+  /// Whether a server answered lately.
+  var isConnected: Bool { state.withLock { $0.link != nil } }
 
   private let path: String
   private let cookie: X11Wire.Cookie?
@@ -38,8 +40,6 @@ final class X11Idle: Sendable {
     cookie = (bytes ?? nil).flatMap { X11Wire.cookie(display: number, authority: $0) }
   }
 
-  deinit { if let link = state.withLock({ $0.link }) { close(link.descriptor) } }
-
   /// Time since the last input; `nil` while no server answers.
   func idle(now: Instant) -> Duration? {
     // The lock is held over a call to a local server: there is one caller.
@@ -51,10 +51,9 @@ final class X11Idle: Sendable {
       }
       guard let link = state.link else { return nil }
       let ask = X11Wire.queryInfo(opcode: link.opcode, root: link.root)
-      guard let reply = Self.call(link.descriptor, ask),
+      guard let reply = Self.call(link.socket, ask),
         let milliseconds = X11Wire.idleMilliseconds(reply)
       else {
-        close(link.descriptor)
         state.link = nil
         return nil
       }
@@ -63,64 +62,23 @@ final class X11Idle: Sendable {
   }
 
   private func connect() -> Link? {
-    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { return nil }
-    guard Self.open(descriptor, path), Self.send(descriptor, X11Wire.setup(cookie)),
-      let head = Self.receive(descriptor, 8), let rest = X11Wire.setupRest(head),
-      let tail = Self.receive(descriptor, rest), let root = X11Wire.root(head + tail),
-      let reply = Self.call(descriptor, X11Wire.queryExtension()),
+    guard let socket = LocalSocket(path: path), socket.send(X11Wire.setup(cookie)),
+      let head = socket.receive(8), let rest = X11Wire.setupRest(head),
+      let tail = socket.receive(rest), let root = X11Wire.root(head + tail),
+      let reply = Self.call(socket, X11Wire.queryExtension()),
       let opcode = X11Wire.opcode(reply)
-    else {
-      close(descriptor)
-      return nil
-    }
-    return Link(descriptor: descriptor, root: root, opcode: opcode)
-  }
-
-  private static func open(_ descriptor: Int32, _ path: String) -> Bool {
-    var wait = timeval(tv_sec: 0, tv_usec: 200_000)
-    let size = socklen_t(MemoryLayout<timeval>.size)
-    unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, size)
-    unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &wait, size)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let bytes = Array(path.utf8)
-    let fits = unsafe withUnsafeMutableBytes(of: &address.sun_path) { memory in
-      guard bytes.count < memory.count else { return false }
-      unsafe memory.copyBytes(from: bytes)
-      return true
-    }
-    guard fits else { return false }
-    return unsafe withUnsafePointer(to: &address) { pointer in
-      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-        unsafe Glibc.connect(descriptor, address, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
-      }
-    }
+    else { return nil }
+    return Link(socket: socket, root: root, opcode: opcode)
   }
 
   /// Sends a request and gives its reply, passing over events.
-  private static func call(_ descriptor: Int32, _ request: [UInt8]) -> [UInt8]? {
-    guard send(descriptor, request) else { return nil }
+  private static func call(_ socket: LocalSocket, _ request: [UInt8]) -> [UInt8]? {
+    guard socket.send(request) else { return nil }
     for _ in 0..<16 {
-      guard let reply = receive(descriptor, X11Wire.replyByteCount) else { return nil }
+      guard let reply = socket.receive(X11Wire.replyByteCount) else { return nil }
       if reply[0] <= 1 { return reply }
     }
     return nil
-  }
-
-  private static func send(_ descriptor: Int32, _ bytes: [UInt8]) -> Bool {
-    unsafe Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
-  }
-
-  private static func receive(_ descriptor: Int32, _ count: Int) -> [UInt8]? {
-    var bytes: [UInt8] = []
-    while bytes.count < count {
-      var piece = [UInt8](repeating: 0, count: count - bytes.count)
-      let got = unsafe recv(descriptor, &piece, piece.count, 0)
-      guard got > 0 else { return nil }
-      bytes.append(contentsOf: piece[..<got])
-    }
-    return bytes
   }
 }
 #endif

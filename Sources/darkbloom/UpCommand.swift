@@ -58,7 +58,8 @@ struct UpCommand {
         ])
       try await waitForFile(network, children)
       say("starting the node: it loads the model and locks itself down")
-      var node = ["node", "run", "--data", "\(data)/node", "--network", network]
+      // Whoever starts a network on one machine sits in front of it.
+      var node = ["node", "run", "--always", "--data", "\(data)/node", "--network", network]
       node += ["--models", context.modelFolder] + models.flatMap { ["--model", $0.name] }
       if let threads = try context.command.integer("threads", in: 1...256) {
         node += ["--threads", "\(threads)"]
