@@ -45,7 +45,8 @@ package struct SealedSelfTest: Sendable {
           tokenClass: TokenClass(holding: Self.tokens) ?? .upTo65536, deadlineMilliseconds: 60_000),
         contexts: try ReadyContexts([target]))
     } catch {
-      throw Failure(publicDescription: "the machine's record cannot be used: \(error.safeDescription)")
+      throw Failure(
+        publicDescription: "the machine's record cannot be used: \(error.safeDescription)")
     }
     let answer = try await send(sealed.envelope)
     var opener = sealed.opener()
@@ -91,6 +92,7 @@ package struct SealedSelfTest: Sendable {
     var random = SecureRandom()
     return CanonicalRequest(
       kind: kind, body: body,
-      answer: .init(id: AnswerID(using: &random), created: now, now: now, seed: 1), salt: "self-test")
+      answer: .init(id: AnswerID(using: &random), created: now, now: now, seed: 1),
+      salt: "self-test")
   }
 }

@@ -1,7 +1,9 @@
 #if os(Linux)
 internal import BloomBase
 
-/// One login session as logind describes it. org.freedesktop.login1(5).
+/// One login session as logind describes it.
+///
+/// org.freedesktop.login1(5).
 struct DesktopSession: Sendable, Equatable {
   var path: String
   /// `x11`, `wayland`, `tty`, `mir` or `unspecified`.
@@ -57,7 +59,8 @@ final class DesktopSessions: Sendable {
   ///
   /// - Returns: Whether every one of them is locked; `nil` when there is none.
   func refresh() -> Bool? {
-    let list = system?.call(Self.login, "/org/freedesktop/login1", "\(Self.login).Manager", "ListSessions")
+    let list = system?.call(
+      Self.login, "/org/freedesktop/login1", "\(Self.login).Manager", "ListSessions")
     // Each is id, user, name, seat and path; without a seat it is a remote one.
     let paths = (list?.first?.items ?? []).compactMap { item -> String? in
       let parts = item.items

@@ -66,7 +66,8 @@ package final class HTTPModelSource: ModelSource {
     guard mirror.contains("{") else {
       return "\(mirror)\(mirror.hasSuffix("/") ? "" : "/")sha256-\(digest)"
     }
-    return Self.replacing("{name}", PercentCoding.encode(file.name), in: Self.replacing("{sha256}", digest, in: mirror))
+    return Self.replacing(
+      "{name}", PercentCoding.encode(file.name), in: Self.replacing("{sha256}", digest, in: mirror))
   }
 
   private static func replacing(_ mark: String, _ text: String, in pattern: String) -> String {

@@ -213,7 +213,9 @@ package struct LinuxOwnerSensor: OwnerSensor {
     var microjoules: UInt64?
     // Packages are `intel-rapl:0`; their parts, with one more number, are in them already.
     for name in SystemFolder.names(root + folder) where name.split(separator: ":").count == 2 {
-      guard let value = text("\(folder)/\(name)/energy_uj").flatMap({ UInt64($0) }) else { continue }
+      guard let value = text("\(folder)/\(name)/energy_uj").flatMap({ UInt64($0) }) else {
+        continue
+      }
       microjoules = (microjoules ?? 0) &+ value
     }
     let graphics = graphics?.read().compactMap(\.milliwatts).reduce(0, +)

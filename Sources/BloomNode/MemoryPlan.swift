@@ -17,7 +17,8 @@ package struct MemoryPlan: Sendable {
     let isFree = settings == nil || settings?.isDedicated == true && limits?.memoryMebibytes == 0
     let total = HardwareFacts.current().memoryBytes
     self.init(
-      models, budgetBytes: isFree ? nil : limits?.memoryBytes(total: total), threads: limits?.threads)
+      models, budgetBytes: isFree ? nil : limits?.memoryBytes(total: total),
+      threads: limits?.threads)
   }
 
   /// Plans for a budget.
@@ -47,7 +48,9 @@ package struct MemoryPlan: Sendable {
       settings.memoryBytes = Int(clamping: share)
     }
     // The owner's limit holds also for a wish on the command line.
-    if threads > 0 { settings.threads = settings.threads == 0 ? threads : min(settings.threads, threads) }
+    if threads > 0 {
+      settings.threads = settings.threads == 0 ? threads : min(settings.threads, threads)
+    }
     return settings
   }
 

@@ -15,7 +15,9 @@ extension NodeAgent {
     if let since = workingSince {
       // A machine that slept did not work, whatever its clock says.
       let spent = min(now - since, .seconds(30))
-      usage.update(today) { $0.workedMilliseconds += Int(max(0, spent.wholeNanoseconds) / 1_000_000) }
+      usage.update(today) {
+        $0.workedMilliseconds += Int(max(0, spent.wholeNanoseconds) / 1_000_000)
+      }
       isUsageChanged = true
     }
     workingSince = isWorking ? now : nil

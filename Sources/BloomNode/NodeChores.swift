@@ -40,7 +40,8 @@ struct NodeChores: Sendable {
     }
   }
 
-  private func test(_ due: (model: NodeModel, record: [UInt8]), _ selfTest: any NodeSelfTest) async {
+  private func test(_ due: (model: NodeModel, record: [UInt8]), _ selfTest: any NodeSelfTest) async
+  {
     let start = time.now()
     var result = SelfTestResult(at: time.unixTime(), took: .zero, tokens: 0)
     do {

@@ -25,7 +25,8 @@ package struct NodeContract: Sendable, Equatable {
             + "\(settings.inputLeaveAfter.components.seconds / 60) minutes after your last input")
       }
       if !settings.exclusiveApps.isEmpty {
-        stops.append("one of these runs: \(settings.exclusiveApps.sorted().joined(separator: ", "))")
+        stops.append(
+          "one of these runs: \(settings.exclusiveApps.sorted().joined(separator: ", "))")
       }
       if !settings.servesOnBattery { stops.append("the machine runs on its battery") }
       stops.append("the machine is hot, memory is short or other programs use the graphics")

@@ -254,9 +254,11 @@ package struct NodeDoctor: Sendable {
     for name in [Reason.notProven, .lowStanding].map(\.name) {
       guard let count = status["standing"]?["no_work"]?[name]?.integer, count > 0 else { continue }
       return Finding(
-        name: "node", state: .fault, text: "the coordinator gives it no work: \(NodeStatusPage.plain(name))",
+        name: "node", state: .fault,
+        text: "the coordinator gives it no work: \(NodeStatusPage.plain(name))",
         fix: name == Reason.notProven.name
-          ? "enrol this machine again" : "let it run undisturbed; standing comes back with kept work")
+          ? "enrol this machine again"
+          : "let it run undisturbed; standing comes back with kept work")
     }
     if status["models"]?.items?.contains(where: { $0["state"]?.string == "loaded" }) != true,
       status["reason"]?.string == nil
@@ -269,7 +271,8 @@ package struct NodeDoctor: Sendable {
       return Finding(
         name: "node", state: .warning, text: "takes no work now: \(reason)",
         fix: reason == "paused"
-          ? "darkbloom node resume" : "nothing to repair: see darkbloom node status for what it waits")
+          ? "darkbloom node resume"
+          : "nothing to repair: see darkbloom node status for what it waits")
     }
     return Finding(name: "node", state: .ok, text: "serves", fix: nil)
   }

@@ -25,7 +25,8 @@ struct NodeLinkDriver: Sendable {
         ending = try await connect(to: coordinators[choice.index])
       } catch {
         if Task.isCancelled { return }
-        log.warning("coordinator not reached", ["reason": .error(error), "number": .count(choice.index)])
+        log.warning(
+          "coordinator not reached", ["reason": .error(error), "number": .count(choice.index)])
       }
       let delay = choice.ended(ending, using: &random)
       await agent.linkWaits(delay)

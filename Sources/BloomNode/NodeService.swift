@@ -91,7 +91,8 @@ package struct NodeService: Sendable {
       ?? ProcessLauncher(
         path: configuration.workerPath ?? ProcessLauncher.besideThisProgram(), group: loops)
     guard !configuration.models.isEmpty else {
-      throw NodeError(.badConfiguration, "no model to serve; add one: darkbloom models add FILE.gguf")
+      throw NodeError(
+        .badConfiguration, "no model to serve; add one: darkbloom models add FILE.gguf")
     }
     let identity = try NodeIdentity.software(folder: configuration.dataFolder)
     let folder = try StateFolder(creating: configuration.dataFolder)
@@ -141,7 +142,8 @@ package struct NodeService: Sendable {
       }
       for model in plan.models {
         let supervisor = WorkerSupervisor(
-          model: model, settings: plan.settings(configuration.workers, for: model), release: configuration.release,
+          model: model, settings: plan.settings(configuration.workers, for: model),
+          release: configuration.release,
           launcher: launcher, agent: agent, time: time, loop: loops.next(), log: log)
         group.addTask {
           await supervisor.run()

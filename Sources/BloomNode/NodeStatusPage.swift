@@ -36,7 +36,9 @@ package struct NodeStatusPage: Sendable {
 
   private func signals(_ signals: JSONValue) -> [String] {
     var parts: [String] = []
-    if let idle = signals["input_idle_seconds"]?.integer { parts.append("last input \(idle) s ago") }
+    if let idle = signals["input_idle_seconds"]?.integer {
+      parts.append("last input \(idle) s ago")
+    }
     if signals["screen_locked"]?.bool == true { parts.append("screen locked") }
     if signals["on_battery"]?.bool == true {
       parts.append("on battery, \(signals["battery_percent"]?.integer ?? 0) %")

@@ -22,24 +22,30 @@ final class NvidiaManagement: @unchecked Sendable {
 
   private typealias Init = @convention(c) () -> Int32
   private typealias Count = @convention(c) (UnsafeMutablePointer<UInt32>) -> Int32
-  private typealias Handle = @convention(c) (
-    UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>
-  ) -> Int32
-  private typealias Name = @convention(c) (
-    UnsafeMutableRawPointer?, UnsafeMutablePointer<CChar>, UInt32
-  ) -> Int32
-  private typealias Memory = @convention(c) (
-    UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt64>
-  ) -> Int32
-  private typealias Number = @convention(c) (
-    UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt32>
-  ) -> Int32
-  private typealias Clock = @convention(c) (
-    UnsafeMutableRawPointer?, UInt32, UnsafeMutablePointer<UInt32>
-  ) -> Int32
-  private typealias Samples = @convention(c) (
-    UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt32>, UInt64
-  ) -> Int32
+  private typealias Handle =
+    @convention(c) (
+      UInt32, UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    ) -> Int32
+  private typealias Name =
+    @convention(c) (
+      UnsafeMutableRawPointer?, UnsafeMutablePointer<CChar>, UInt32
+    ) -> Int32
+  private typealias Memory =
+    @convention(c) (
+      UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt64>
+    ) -> Int32
+  private typealias Number =
+    @convention(c) (
+      UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt32>
+    ) -> Int32
+  private typealias Clock =
+    @convention(c) (
+      UnsafeMutableRawPointer?, UInt32, UnsafeMutablePointer<UInt32>
+    ) -> Int32
+  private typealias Samples =
+    @convention(c) (
+      UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<UInt32>, UInt64
+    ) -> Int32
 
   /// `nvmlProcessUtilizationSample_t`: process, time in microseconds, four shares in percent.
   private static let sampleByteCount = 32
@@ -115,6 +121,7 @@ final class NvidiaManagement: @unchecked Sendable {
   /// Graphics time that other processes took since the last call, 0…1,000 of the busiest device.
   ///
   /// - Parameter own: Processes that are not others.
+  /// - Returns: `nil` where the library does not tell.
   func othersPermille(own: Set<Int32>) -> Int? {
     guard
       let call = unsafe Self.symbol(library, "nvmlDeviceGetProcessUtilization", Samples.self)

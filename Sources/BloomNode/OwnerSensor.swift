@@ -20,6 +20,7 @@ package enum SystemSensor: Sendable {
   /// - Parameters:
   ///   - settings: Names the programs to look for.
   ///   - environment: Names display and buses.
+  /// - Returns: A sensor that sees what this system tells.
   package static func make(
     settings: OwnerSettings, environment: [String: String]
   ) -> any OwnerSensor {

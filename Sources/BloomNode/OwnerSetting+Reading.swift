@@ -12,7 +12,9 @@ extension OwnerSetting {
     case .number(let path, let range, _):
       if let number = try file.integer(name, in: range) { settings[keyPath: path] = number }
     case .seconds(let path, let range, _):
-      if let number = try file.integer(name, in: range) { settings[keyPath: path] = .seconds(number) }
+      if let number = try file.integer(name, in: range) {
+        settings[keyPath: path] = .seconds(number)
+      }
     case .windows:
       if let texts = try file.strings(name) {
         settings.windows = try texts.map { text throws(NodeError) in try ScheduleWindow(text) }

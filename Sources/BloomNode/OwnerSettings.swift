@@ -48,7 +48,7 @@ package struct OwnerSettings: Sendable, Equatable {
 
   /// Hours of service; empty for always.
   package var windows: [ScheduleWindow] = []
-  /// Hours that a fleet's policy allows; both lists must agree. Empty for always.
+  /// Hours that a fleet's policy allows, beside the owner's; empty for always.
   package var fleetWindows: [ScheduleWindow] = []
   /// Whether the machine has no other use: signals of an owner are not looked at.
   package var isDedicated = false

@@ -11,6 +11,7 @@ package enum ProxyChoice: Sendable {
   ///   - setting: `http://host:port`, with `user:password@` when the proxy wants it.
   ///   - environment: The process's.
   ///   - coordinator: The URL that the proxy is for.
+  /// - Returns: The proxy; `nil` for none.
   /// - Throws: ``NodeError`` `badConfiguration` for a proxy that is none.
   package static func choose(
     setting: String?, environment: [String: String], coordinator: String

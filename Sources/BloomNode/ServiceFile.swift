@@ -72,7 +72,8 @@ package enum ServiceFile: Sendable {
         "\n  <key>\($0)</key>\n  <string>\(escaped(path))</string>"
       }.joined()
     }
-    let list = ([program] + arguments).map { "    <string>\(escaped($0))</string>" }.joined(separator: "\n")
+    let list = ([program] + arguments).map { "    <string>\(escaped($0))</string>" }.joined(
+      separator: "\n")
     return """
       <?xml version="1.0" encoding="UTF-8"?>
       <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">

@@ -97,7 +97,9 @@ struct NodeReports {
     Swift.print(
       "this machine reads \(Int(facts.bytesPerSecond / 1e9)) GB/s with \(facts.cores) cores and gives "
         + "models \(budget)")
-    for card in facts.graphics { Swift.print("graphics \(card.name), \(card.memoryBytes >> 20) MiB") }
+    for card in facts.graphics {
+      Swift.print("graphics \(card.name), \(card.memoryBytes >> 20) MiB")
+    }
     if lines.isEmpty { lines = ["no models yet; add one with: darkbloom models add FILE.gguf"] }
     for line in lines { Swift.print(line) }
     return .done

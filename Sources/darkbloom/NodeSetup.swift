@@ -19,7 +19,8 @@ struct NodeSetup {
     CommandContext.data, CommandContext.models, CommandContext.logLevel, socket, settings, network,
     OptionSpec("model", value: "NAME", "a model of the store to serve", repeats: true),
     OptionSpec(
-      "coordinator", value: "URL", "a further coordinator of the network, tried when its own is gone",
+      "coordinator", value: "URL",
+      "a further coordinator of the network, tried when its own is gone",
       repeats: true),
     OptionSpec("threads", value: "N", "compute threads of each worker"),
     OptionSpec("slots", value: "N", "requests at once for each model"),

@@ -47,7 +47,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("sa{sv}(ii)", ["s", "a{sv}", "(ii)"] as [String]?), ("", []), ("a", nil), ("(s", nil), (")", nil),
+    ("sa{sv}(ii)", ["s", "a{sv}", "(ii)"] as [String]?), ("", []), ("a", nil), ("(s", nil),
+    (")", nil),
     ("()", nil),
   ])
   func `signatures are cut into types`(_ text: String, _ types: [String]?) {
@@ -57,7 +58,9 @@ import Testing
   @Test func `deep nesting is refused`() {
     #expect(DBusReader.types(String(repeating: "a", count: 200) + "y") == nil)
     var reader = DBusReader([UInt8](repeating: 0, count: 64), isLittle: true, offset: 0)
-    #expect(reader.value(String(repeating: "(", count: 40) + "y" + String(repeating: ")", count: 40)) == nil)
+    let deep = String(repeating: "(", count: 40) + "y" + String(repeating: ")", count: 40)
+    let value = reader.value(deep)
+    #expect(value == nil)
   }
 
   @Test func `an address names a file or an abstract socket`() {
@@ -102,7 +105,7 @@ import Testing
     let processes: [ChildProcess]
     let environment: [String: String]
 
-    init() throws {
+    init() async throws {
       folder = try TemporaryFolder()
       let path = "\(folder.path)/bus"
       let configuration = """
@@ -117,7 +120,7 @@ import Testing
       let python =
         ProcessEnvironment.current["BLOOM_TEST_PYTHON"]
         ?? "\(Self.root)/.build/test-python/bin/python"
-      try Self.wait(for: path)
+      try await Self.wait(for: path)
       let mock = try ChildProcess.start(
         [python, "\(Self.root)/Tests/Peers/desktop_bus.py", "unix:path=\(path)", folder.path],
         output: "\(folder.path)/log")
@@ -126,7 +129,7 @@ import Testing
         "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(path)",
         "DBUS_SESSION_BUS_ADDRESS": "unix:path=\(path)",
       ]
-      try Self.wait(for: "\(folder.path)/ready")
+      try await Self.wait(for: "\(folder.path)/ready")
     }
 
     deinit { for process in processes { process.kill() } }
@@ -135,52 +138,52 @@ import Testing
       #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
     }
 
-    static func wait(for path: String) throws {
+    static func wait(for path: String) async throws {
       for _ in 0..<400 {
         if unsafe access(path, F_OK) == 0 { return }
-        usleep(25_000)
+        try await Task.sleep(for: .milliseconds(25))
       }
       throw NodeError(.storage, "the test's bus did not start; run scripts/deps-test")
     }
 
     /// Sets a property of the scripted services and waits until it holds.
-    func set(_ name: String, _ value: String) throws {
+    func set(_ name: String, _ value: String) async throws {
       unsafe unlink("\(folder.path)/done")
       try StateFolder(existing: folder.path).write("set", Array("\(name) \(value)".utf8))
-      try Self.wait(for: "\(folder.path)/done")
+      try await Self.wait(for: "\(folder.path)/done")
     }
   }
 
-  @Test func `lock, idle hints, metered networks and sleep inhibitors are seen`() throws {
-    let bus = try Bus()
+  @Test func `lock, idle hints, metered networks and sleep inhibitors are seen`() async throws {
+    let bus = try await Bus()
     let desktop = DesktopSessions(environment: bus.environment)
     let now = UnixTime(2_000)
     #expect(desktop.refresh() == false)
     #expect(desktop.idle(now: now) == nil, "an X session answers itself")
-    try bus.set("LockedHint", "1")
+    try await bus.set("LockedHint", "1")
     #expect(desktop.refresh() == true)
     #expect(desktop.isMetered() == false)
-    try bus.set("Metered", "1")
+    try await bus.set("Metered", "1")
     #expect(desktop.isMetered() == true)
 
-    try bus.set("LockedHint", "0")
-    try bus.set("Type", "wayland")
+    try await bus.set("LockedHint", "0")
+    try await bus.set("Type", "wayland")
     _ = desktop.refresh()
     #expect(desktop.idle(now: now) == .zero, "somebody may be there")
-    try bus.set("IdleSinceHint", "1700000000")
-    try bus.set("IdleHint", "1")
+    try await bus.set("IdleSinceHint", "1700000000")
+    try await bus.set("IdleHint", "1")
     #expect(desktop.idle(now: now) == .seconds(300))
-    try bus.set("Idletime", "1234")
+    try await bus.set("Idletime", "1234")
     #expect(desktop.idle(now: now) == .milliseconds(1_234), "GNOME's own counter is exact")
 
     let file = try #require(desktop.inhibitSleep())
-    try Bus.wait(for: "\(bus.folder.path)/inhibited")
+    try await Bus.wait(for: "\(bus.folder.path)/inhibited")
     close(file)
-    try Bus.wait(for: "\(bus.folder.path)/released")
+    try await Bus.wait(for: "\(bus.folder.path)/released")
   }
 
-  @Test func `a bus that goes away is no answer, and none is waited for`() throws {
-    var bus: Bus? = try Bus()
+  @Test func `a bus that goes away is no answer, and none is waited for`() async throws {
+    var bus: Bus? = try await Bus()
     let desktop = DesktopSessions(environment: bus?.environment ?? [:])
     #expect(desktop.refresh() == false)
     bus = nil
@@ -192,20 +195,20 @@ import Testing
 
 /// The real X server without a screen, and real input.
 @Suite(.serialized) struct X11IdleTests {
-  @Test func `a move of the mouse is seen at once`() throws {
+  @Test func `a move of the mouse is seen at once`() async throws {
     let folder = try TemporaryFolder()
     let number = Int32.random(in: 200...900)
     let server = try ChildProcess.start(
       ["/usr/bin/Xvfb", ":\(number)", "-noreset", "-nolisten", "tcp", "-screen", "0", "64x64x8"],
       output: "\(folder.path)/log")
     defer { server.kill() }
-    try DesktopBusTests.Bus.wait(for: "/tmp/.X11-unix/X\(number)")
+    try await DesktopBusTests.Bus.wait(for: "/tmp/.X11-unix/X\(number)")
     let display = try #require(X11Idle(environment: ["DISPLAY": ":\(number)"]))
     let clock = SystemTime()
     var idle: Duration?
     for _ in 0..<100 where idle == nil || idle ?? .zero < .milliseconds(300) {
       idle = display.idle(now: clock.now())
-      usleep(50_000)
+      try await Task.sleep(for: .milliseconds(50))
     }
     #expect(try #require(idle) >= .milliseconds(300))
     let before = try #require(display.idle(now: clock.now()))

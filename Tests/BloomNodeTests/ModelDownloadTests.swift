@@ -3,10 +3,15 @@ import BloomCrypto
 import BloomHTTP
 import BloomModels
 import BloomNet
-import Glibc
 import Testing
 
 @testable import BloomNode
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
 
 @Suite struct ModelDownloadTests {
   /// What a mirror does with one request.
@@ -65,8 +70,9 @@ import Testing
       let part = body[min(start, body.count)...]
       var headers = HTTPFields()
       let isPart = start > 0
-      if isPart, let value = try? HTTPFieldValue(
-        "bytes \(shown)-\(max(shown, body.count - 1))/\(max(shown + 1, body.count))")
+      if isPart,
+        let value = try? HTTPFieldValue(
+          "bytes \(shown)-\(max(shown, body.count - 1))/\(max(shown + 1, body.count))")
       {
         headers.add("Content-Range", value)
       }
@@ -76,7 +82,7 @@ import Testing
       }
       return Response(
         status, headers: headers,
-        body: .stream { writer in
+        body: .stream { [drop] writer in
           try await writer.write(Array(part.prefix(drop)))
           throw NetError(.closed, "the mirror breaks off")
         })
@@ -97,7 +103,8 @@ import Testing
 
   /// Runs a download against mirrors at `/0/…`, `/1/…` of one server in memory.
   static func download(
-    _ mirrors: [Mirror], into store: ModelStore, change: (inout ModelDownload.Options) -> Void = { _ in }
+    _ mirrors: [Mirror], into store: ModelStore,
+    change: (inout ModelDownload.Options) -> Void = { _ in }
   ) async throws {
     let network = MemoryNetwork()
     var router = Router()
@@ -140,7 +147,9 @@ import Testing
     [.dropsAfter(10), .wrongRange], [.dropsAfter(10), .ignoresRange],
     [.redirect("http://elsewhere.example/x")], [.redirect("/0/again"), .redirect("/0/again")],
   ])
-  func `a mirror that lies costs a turn, and the next one is asked`(_ script: [Behaviour]) async throws {
+  func `a mirror that lies costs a turn, and the next one is asked`(_ script: [Behaviour])
+    async throws
+  {
     let folder = try TemporaryFolder()
     let store = try ModelStore(root: folder.path)
     try await Self.download([Mirror(Self.bytes, script), Mirror(Self.bytes, [])], into: store)
@@ -206,8 +215,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("bytes 5-9/10", 5 as UInt64?, 10 as UInt64?), ("bytes 0-0/*", 0, nil), ("bytes 9-5/10", nil, nil),
-    ("bytes 5-10/10", nil, nil), ("bytes */10", nil, nil), ("items 1-2/3", nil, nil), ("", nil, nil),
+    ("bytes 5-9/10", 5 as UInt64?, 10 as UInt64?), ("bytes 0-0/*", 0, nil),
+    ("bytes 9-5/10", nil, nil),
+    ("bytes 5-10/10", nil, nil), ("bytes */10", nil, nil), ("items 1-2/3", nil, nil),
+    ("", nil, nil),
     ("bytes 1-2/", nil, nil),
   ])
   func `a range that is none is refused`(_ text: String, _ first: UInt64?, _ total: UInt64?) {

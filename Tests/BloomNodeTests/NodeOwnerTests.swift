@@ -1,5 +1,6 @@
 import BloomBase
 import BloomClient
+import BloomEngine
 import BloomModels
 @testable import BloomNet
 import BloomWire
@@ -54,6 +55,9 @@ import Testing
       for _ in 0..<400 where lastToken.withLock({ $0 }) == nil {
         try await Task.sleep(for: .milliseconds(10))
       }
+      for _ in 0..<400 where sleep.steps.withLock({ $0 }) != ["hold"] {
+        try await Task.sleep(for: .milliseconds(10))
+      }
       #expect(sleep.steps.withLock { $0 } == ["hold"])
       touched.withLock { $0 = clock.now() }
       owner.touch()
@@ -69,6 +73,9 @@ import Testing
           && $0["signals"]?["causes"]?.items?.first?.string == "input"
       }
       #expect(last < ended, "the last token comes before the weights leave")
+      for _ in 0..<400 where sleep.steps.withLock({ $0.count }) < 2 {
+        try await Task.sleep(for: .milliseconds(10))
+      }
       #expect(sleep.steps.withLock { $0 } == ["hold", "release"])
       print(
         "owner's touch: last token after \((last - start).wholeNanoseconds / 1_000_000) ms, "
@@ -143,7 +150,8 @@ import Testing
       let now = LocalClock.local(SystemTime().unixTime())
       let away = LocalTime(weekday: now.weekday, minute: now.minute + 720)
       let window = try #require(
-        ScheduleWindow(weekdays: [away.weekday], start: away.minute, end: (away.minute + 1) % 1_440))
+        ScheduleWindow(weekdays: [away.weekday], start: away.minute, end: (away.minute + 1) % 1_440)
+      )
       text.withLock { $0 = "{schedule: [\"\(window)\"]}" }
       _ = try await console.ask(.reload)
       try await network.until("outside its hours") { $0["reason"]?.string == "outside_hours" }
@@ -195,7 +203,7 @@ import Testing
     try await withNetwork(script: script) { network in
       try await network.untilServed()
       var random = SeededGenerator(seed: 11)
-      for round in 0..<3 {
+      for round in 0..<2 {
         let asking = Task { try await network.ask(maxTokens: 400) }
         let wait = Int.random(in: 0...150, using: &random)
         try await Task.sleep(for: .milliseconds(wait))
@@ -252,7 +260,8 @@ final class ConnectProxy: Sendable {
     let loop = EventLoopGroup.shared.loops[0]
     let asked = Locked<[String]>([])
     return try await loop.run {
-      let listener = try Listener(tcp: "127.0.0.1", port: 0, reusesPort: false, on: loop) { socket in
+      let listener = try Listener(tcp: "127.0.0.1", port: 0, reusesPort: false, on: loop) {
+        socket in
         Task(executorPreference: loop) {
           defer { socket.close() }
           var head = ""

@@ -1,7 +1,14 @@
 import BloomBase
+import BloomWire
 import Testing
 
 @testable import BloomNode
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
 
 @Suite struct OwnerSettingsTests {
   @Test func `the documented file holds every key, and reading it changes nothing`() throws {
@@ -146,6 +153,16 @@ import Testing
 }
 
 @Suite struct OwnerRulesTests {
+  /// A policy that remembers, for use inside expectations.
+  final class Policy {
+    private var policy: PresencePolicy
+    init(settings: OwnerSettings) { policy = PresencePolicy(settings: settings) }
+    func decide(_ snapshot: OwnerSnapshot, now: Instant) -> ServiceOrder {
+      policy.decide(snapshot, now: now)
+    }
+    func inputInterval(_ order: ServiceOrder) -> Duration { policy.inputInterval(order) }
+  }
+
   static func snapshot(_ change: (inout OwnerSnapshot) -> Void) -> OwnerSnapshot {
     var snapshot = OwnerSnapshot(local: LocalTime(weekday: 1, minute: 720))
     change(&snapshot)
@@ -157,7 +174,7 @@ import Testing
     var settings = OwnerSettings()
     settings.limits.hoursPerDay = 1
     settings.limits.uploadMebibytesPerDay = 1
-    var policy = PresencePolicy(settings: settings)
+    let policy = Policy(settings: settings)
     let full = Self.snapshot { $0.workedToday = .seconds(3_600) }
     #expect(policy.decide(full, now: Self.at(1)).reason == .ownerCap)
     #expect(policy.decide(full, now: Self.at(1)).level == .away)
@@ -167,7 +184,7 @@ import Testing
   }
 
   @Test func `behind a locked screen the owner is away sooner`() {
-    var policy = PresencePolicy(settings: OwnerSettings())
+    let policy = Policy(settings: OwnerSettings())
     let typing = Self.snapshot { $0.inputIdle = .zero }
     #expect(policy.decide(typing, now: Self.at(1)).level == .away)
     func idle(_ seconds: Int, _ isLocked: Bool) -> OwnerSnapshot {
@@ -183,7 +200,7 @@ import Testing
   @Test func `power over its limit makes polite, and comes back slowly`() {
     var settings = OwnerSettings()
     settings.limits.watts = 50
-    var policy = PresencePolicy(settings: settings)
+    let policy = Policy(settings: settings)
     let hot = Self.snapshot { $0.watts = 60 }
     let cool = Self.snapshot { $0.watts = 40 }
     #expect(policy.decide(hot, now: Self.at(0)) == .serve)
@@ -196,7 +213,7 @@ import Testing
     var settings = OwnerSettings()
     settings.isDedicated = true
     settings.limits.hoursPerDay = 1
-    var policy = PresencePolicy(settings: settings)
+    let policy = Policy(settings: settings)
     let busy = Self.snapshot {
       $0.inputIdle = .zero
       $0.isOnBattery = true
@@ -213,8 +230,10 @@ import Testing
     var settings = OwnerSettings()
     settings.windows = [try ScheduleWindow("daily 10:00-14:00")]
     settings.fleetWindows = [try ScheduleWindow("daily 12:00-20:00")]
-    for (minute, isInside) in [(660, false), (720, true), (839, true), (840, false), (1_000, false)] {
-      var policy = PresencePolicy(settings: settings)
+    for (minute, isInside) in [
+      (660, false), (720, true), (839, true), (840, false), (1_000, false),
+    ] {
+      let policy = Policy(settings: settings)
       let now = OwnerSnapshot(local: LocalTime(weekday: 3, minute: minute))
       #expect((policy.decide(now, now: Self.at(1)) == .serve) == isInside, "\(minute)")
     }
@@ -222,11 +241,14 @@ import Testing
 
   @Test func `the machine is kept awake only while requests run, and on mains`() {
     var rule = SleepRule()
-    #expect(rule.decide(isWorking: false, isOnBattery: false) == nil)
-    #expect(rule.decide(isWorking: true, isOnBattery: false) == .hold)
-    #expect(rule.decide(isWorking: true, isOnBattery: false) == nil)
-    #expect(rule.decide(isWorking: true, isOnBattery: true) == .release)
-    #expect(rule.decide(isWorking: true, isOnBattery: nil) == .hold)
-    #expect(rule.decide(isWorking: false, isOnBattery: nil) == .release)
+    func decide(isWorking: Bool, isOnBattery: Bool?) -> SleepRule.Step? {
+      rule.decide(isWorking: isWorking, isOnBattery: isOnBattery)
+    }
+    #expect(decide(isWorking: false, isOnBattery: false) == nil)
+    #expect(decide(isWorking: true, isOnBattery: false) == .hold)
+    #expect(decide(isWorking: true, isOnBattery: false) == nil)
+    #expect(decide(isWorking: true, isOnBattery: true) == .release)
+    #expect(decide(isWorking: true, isOnBattery: nil) == .hold)
+    #expect(decide(isWorking: false, isOnBattery: nil) == .release)
   }
 }

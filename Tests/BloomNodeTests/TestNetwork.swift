@@ -8,6 +8,7 @@ import BloomHTTP
 import BloomLedger
 import BloomModels
 import BloomNet
+import BloomPlatform
 import BloomRecords
 import BloomStore
 import BloomWire
@@ -125,8 +126,7 @@ final class InProcessLauncher: WorkerLauncher {
 
   private static func work(_ descriptor: Int32, _ engine: ScriptedEngine) async {
     do {
-      // Blocks a thread of the pool for as long as the agent takes to write one message.
-      guard case .load(let order)? = try ChannelReader.first(descriptor: descriptor) else { return }
+      guard case .load(let order)? = try await FirstReader().first(descriptor) else { return }
       let model = ModelID(SHA256.digest(order.manifest))
       let keyring = SealedKeyring(
         SealedKeyring.Identity(
@@ -140,6 +140,22 @@ final class InProcessLauncher: WorkerLauncher {
     } catch {
       return  // the agent sees the end of the channel
     }
+  }
+}
+
+/// Reads the agent's first message on a thread of its own: two that wait on a pool of two threads
+/// would keep the agents from writing.
+private actor FirstReader {
+  private let executor = ThreadExecutor(name: "first-reader")
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  deinit { executor.stop() }
+
+  func first(_ descriptor: Int32) throws -> WorkerCommand? {
+    try ChannelReader.first(descriptor: descriptor)
   }
 }
 
@@ -283,7 +299,7 @@ func withNetwork(
   let logKey = try SigningKey.generate(.ed25519)
   let recent = RecentLog()
   let log = Log("test", sink: recent)
-  let listens: [HTTPServer.Configuration.Listen] =
+  let listens: [HTTPServer.Listen] =
     overTCP == nil ? [.memory(memory)] : [.memory(memory), .tcp(host: "127.0.0.1", port: 0)]
   let coordinator = TestCoordinator {
     CoordinatorService(
@@ -301,7 +317,7 @@ func withNetwork(
   settings.client.memory = memory
   settings.drainTime = .seconds(2)
   configure(&settings)
-  try await overTCP?(&settings, addresses.compactMap(\.port).first ?? 0)
+  try await overTCP?(&settings, addresses.compactMap { $0.port }.first ?? 0)
   let launcher = InProcessLauncher(script)
   let service = NodeService(
     configuration: settings, log: log, time: time, launcher: launcher, sensor: sensor, sleep: sleep)

@@ -1,5 +1,6 @@
 import BloomBase
 import BloomModels
+import BloomNet
 import BloomWire
 import Testing
 
@@ -8,7 +9,9 @@ import Testing
 @Suite struct UsageBookTests {
   @Test func `days are kept apart, in order, and bounded`() {
     var book = UsageBook()
-    for day in [20_261_121, 20_261_120, 20_261_122, 20_261_120] { book.update(day) { $0.jobs += 1 } }
+    for day in [20_261_121, 20_261_120, 20_261_122, 20_261_120] {
+      book.update(day) { $0.jobs += 1 }
+    }
     #expect(book.days.map(\.date) == [20_261_120, 20_261_121, 20_261_122])
     #expect(book.day(20_261_120).jobs == 2)
     #expect(book.day(1).jobs == 0)
@@ -121,15 +124,18 @@ import Testing
     let path = "\(folder?.path ?? "")/program"
     try? StateFolder(existing: folder?.path ?? "").write("program", [1])
     var watch = ProgramWatch(paths: [path])
-    #expect(!watch.isReplaced())
-    #expect(!watch.isReplaced([old]), "changed just now: somebody may still write")
-    #expect(watch.isReplaced([old]))
-    #expect(!watch.isReplaced([nil]), "gone is not replaced")
-    #expect(!watch.isReplaced([new]))
-    #expect(watch.isReplaced([new]))
+    func isReplaced(_ marks: [ProgramWatch.Mark?]? = nil) -> Bool {
+      marks.map { watch.isReplaced($0) } ?? watch.isReplaced()
+    }
+    #expect(!isReplaced())
+    #expect(!isReplaced([old]), "changed just now: somebody may still write")
+    #expect(isReplaced([old]))
+    #expect(!isReplaced([nil]), "gone is not replaced")
+    #expect(!isReplaced([new]))
+    #expect(isReplaced([new]))
     try? StateFolder(existing: folder?.path ?? "").write("program", [1, 2])
-    #expect(!watch.isReplaced())
-    #expect(watch.isReplaced())
+    #expect(!isReplaced())
+    #expect(isReplaced())
   }
 }
 
