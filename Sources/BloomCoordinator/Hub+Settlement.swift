@@ -21,8 +21,9 @@ extension Hub {
   /// A running receipt: the ledger keeps the last valid one of each part.
   func note(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
     guard let relay = session.streams[stream],
-      let (facts, _) = appraise(receipt, of: stream, session)
+      let (_, facts, _) = appraise(receipt, of: stream, session)
     else { return }
+    metrics.receipt(.noted)
     handle(.progressed(relay.id, facts.node, tokens: facts.completionTokens))
     _ = try? store.submit(.receipt(facts))  // a stale one changes nothing
   }
@@ -32,11 +33,12 @@ extension Hub {
     let digest = SHA256.digest(receipt)
     let appraised = appraise(receipt, of: stream, session)
     let relay = session.streams.removeValue(forKey: stream)
-    guard let (facts, isComplete) = appraised else {
+    guard let (signed, facts, isComplete) = appraised else {
       if let relay, let node = session.node { handle(.finished(relay.id, node, nil)) }
       // It will not get better: the agent may forget it.
       return perform(session.machine.stored(receipt: digest), of: session)
     }
+    measure(facts, relay)
     // Another part that still runs has its own receipt to come.
     let isAlone = books.living(facts.answer) <= (relay?.isEnded == false ? 1 : 0)
     let closes = isComplete && isAlone
@@ -50,6 +52,7 @@ extension Hub {
           WorkSummary(
             promptTokens: facts.basePromptTokens, completionTokens: facts.completionTokens)))
     }
+    keepProof(of: signed, session)
     Task { await self.book(facts, closes, digest, relay, session.id) }
   }
 
@@ -59,21 +62,30 @@ extension Hub {
   ) async {
     var cost: Micros?
     var isDurable = true
+    let start = time.now()
     do {
       switch try await store.apply(closes ? .settle(facts) : .receipt(facts)) {
       case .settled(_, let paid, _), .alreadySettled(_, let paid):
         cost = paid
         books.closed(facts.answer)
-      case .noted(let paid): cost = paid
+        metrics.receipt(.settled)
+        metrics.settledMicros.add(Int(paid.rawValue))
+        settleHold(facts.answer, paid)
+        noteAnswered(facts, relay)
+      case .noted(let paid):
+        cost = paid
+        metrics.receipt(.noted)
       case .reserved, .partAdmitted, .unchanged, .posted, .version: break
       }
     } catch let error as LedgerError {
+      metrics.receipt(.unbooked)
       log.warning("receipt not booked", ["reason": .error(error)])
     } catch {
       // The store failed, not the receipt: without an acknowledgement the agent sends it again.
       isDurable = false
       log.error("ledger store failed", ["reason": .error(error)])
     }
+    metrics.settleTime.record(time.now() - start)
     if isDurable, let session = sessions[sessionID] {
       perform(session.machine.stored(receipt: digest), of: session)
     }
@@ -86,14 +98,50 @@ extension Hub {
     finishWhenSettled(relay)
   }
 
+  /// How fast the machine delivered, for public figures, and how many tokens.
+  private func measure(_ facts: ReceiptFacts, _ relay: Relay?) {
+    metrics.promptTokens.add(facts.basePromptTokens)
+    metrics.completionTokens.add(facts.completionTokens)
+    let attempt = relay?.attempts.last { $0.node == facts.node }
+    guard let firstTokenAt = attempt?.firstTokenAt else { return }
+    let now = time.now()
+    figures.answered(
+      facts.model, facts.node, tokens: facts.completionTokens, within: now - firstTokenAt, now: now)
+  }
+
+  /// Keeps the proof of a part that ended without a last receipt: the newest one that came.
+  func keepLastProof(of relay: Relay, _ session: NodeSession) {
+    let attempt = relay.attempts.last { $0.session == session.id }
+    if let receipt = attempt?.chain.last { keepProof(of: receipt, session) }
+  }
+
+  /// Keeps the receipt and who vouched for its key, in the group that settles it.
+  private func keepProof(of receipt: Receipt, _ session: NodeSession) {
+    guard let record = session.record?.verified.record,
+      let rows = ReceiptProof.rows(receipt, of: record, now: time.unixTime())
+    else { return }
+    var changes: [RecordChange] = [.put(rows.receipt)]
+    if keptStatements.insert(rows.statement.digest) { changes.append(.put(rows.statement)) }
+    do {
+      try store.submit(changes)
+    } catch {
+      // The settlement stands without it; verify tells which receipts are missing.
+      log.warning("receipt not kept", ["reason": .error(error)])
+    }
+  }
+
   func closeBooks(_ answer: AnswerID) {
-    _ = try? store.submit(.close(answer))  // its deadline closes it otherwise
+    let outcome = try? store.submit(.close(answer)).outcome  // its deadline closes it otherwise
+    switch outcome {
+    case .settled(_, let paid, _), .alreadySettled(_, let paid): settleHold(answer, paid)
+    default: settleHold(answer, .zero)
+    }
   }
 
   /// Checks a receipt against what was forwarded; one of an earlier link by its signature alone.
   private func appraise(
     _ bytes: [UInt8], of stream: StreamID, _ session: NodeSession
-  ) -> (facts: ReceiptFacts, isComplete: Bool)? {
+  ) -> (receipt: Receipt, facts: ReceiptFacts, isComplete: Bool)? {
     guard let record = session.record, let owner = record.profile.owner else { return nil }
     do {
       let receipt: Receipt
@@ -107,8 +155,9 @@ extension Hub {
         else { return nil }
         receipt = try Receipt(verifying: bytes, key: keys.receiptKey)
       }
-      return (facts(of: receipt, owner), Self.isComplete(receipt.claims.finish))
+      return (receipt, facts(of: receipt, owner), Self.isComplete(receipt.claims.finish))
     } catch {
+      metrics.receipt(.refused)
       log.warning("receipt refused", ["reason": .error(error)])
       if let node = session.node { handle(.nodeDisputed(node)) }
       return nil

@@ -38,19 +38,29 @@ final class Relay {
     /// Recomputes the transcript of what is forwarded, so that receipts are checked unopened.
     var chain: ReceiptChain
     var sealedByteCount = 0
-    var hasToken = false
+    /// When its first sealed token came.
+    var firstTokenAt: Instant?
   }
 
-  let request: SealedRequest
+  private(set) var request: SealedRequest
+  let arrivedAt: Instant
   let sink = RelaySink()
   var attempts: [Attempt] = []
+  /// Whose tokens are the answer: the first that brought one.
+  var selected: NodeID?
   var refusal: RelayRefusal?
   var aliveAt = Instant(nanoseconds: 0)
   /// Receipts on their way into the books; the sink ends after them.
   var settling = 0
   var isEnded = false
 
-  init(_ request: SealedRequest) { self.request = request }
+  init(_ request: SealedRequest, arrivedAt: Instant) {
+    self.request = request
+    self.arrivedAt = arrivedAt
+  }
+
+  /// Lets go of the envelope: no further machine will be given it.
+  func dropEnvelope() { request.body = [] }
 
   var id: RequestID { request.work.id }
 }

@@ -70,7 +70,7 @@ public final class WebSocket: AsyncSequence, Sendable {
       }
     buffered.wrappingAdd(size, ordering: .relaxed)
     defer { buffered.wrappingSubtract(size, ordering: .relaxed) }
-    guard loop.isCurrent else {
+    guard loop.isHome else {
       return try await loop.run { try await self.core.send(message) }
     }
     try await core.send(message)
@@ -90,7 +90,7 @@ public final class WebSocket: AsyncSequence, Sendable {
   ///   when the peer broke the protocol, `CancellationError`.
   @concurrent
   public func receive() async throws -> WebSocketMessage? {
-    guard loop.isCurrent else { return try await loop.run { try await self.core.receive() } }
+    guard loop.isHome else { return try await loop.run { try await self.core.receive() } }
     return try await core.receive()
   }
 
@@ -157,6 +157,7 @@ extension WebSocket {
     private(set) var closure: Closure?
     private var hasSentClose = false
     private var isReceiving = false
+    private var isDraining = false  // `close` reads on, to the peer's close frame
     private var pingNumber: UInt64 = 0
     private var pongWaiters = unsafe [
       (number: UInt64, continuation: UnsafeContinuation<Void, Never>)
@@ -183,6 +184,12 @@ extension WebSocket {
     }
 
     func receive() async throws -> WebSocketMessage? {
+      // A receiver that was busy with a message while another task closed: nothing is left for it.
+      guard !isDraining else { return nil }
+      return try await nextMessage()
+    }
+
+    private func nextMessage() async throws -> WebSocketMessage? {
       invariant(!isReceiving, "two tasks receive from one WebSocket")
       isReceiving = true
       defer { isReceiving = false }
@@ -316,7 +323,8 @@ extension WebSocket {
       stream.setDeadline(.read("no close frame"), after: options.closeTimeout)
       // A receiver elsewhere gets the peer's close frame itself, and the deadline ends it.
       if !isReceiving {
-        while closure == nil, let message = try? await receive() { _ = message }
+        isDraining = true
+        while closure == nil, let message = try? await nextMessage() { _ = message }
       }
       if closure != nil || !isReceiving {
         nextPing = nil

@@ -6,7 +6,8 @@ extension Scheduler {
   /// The caller has checked that it may.
   mutating func dispatch(_ number: Int, _ candidate: Int, isHedge: Bool, _ now: Instant) {
     let chosen = requests[number].candidates[candidate].candidate
-    guard let node = node(requests[number].candidates[candidate]) else { return }
+    guard let offer = offer(requests[number].candidates[candidate]) else { return }
+    let node = Int(offers[offer].node)
     let answer = requests[number].answer
     answers[answer].dispatches += 1
     let verdict = requests[number].decision.candidates[candidate]
@@ -15,7 +16,7 @@ extension Scheduler {
     let attempt = attempts.insert(
       AttemptState(
         id: requests[number].id, request: number, node: node, candidate: candidate,
-        offer: requests[number].modelID, isHedge: isHedge, sentAt: now, acceptedAt: now,
+        offer: offer, isHedge: isHedge, sentAt: now, acceptedAt: now,
         firstTokenAt: now, predictedFirstToken: predicted,
         inputTokens: requests[number].inputTokens, output: requests[number].output,
         model: requests[number].model, reservedTokens: reserved))
@@ -25,11 +26,9 @@ extension Scheduler {
     } else {
       requests[number].attempts.1 = attempt
     }
-    nodes[node].running.append(attempt)
-    if let offer = offer(of: node, model: requests[number].modelID) {
-      nodes[node].offers[offer].reservedTokens += reserved
-      nodes[node].offers[offer].running += 1
-    }
+    link(attempt)
+    offers[offer].reservedTokens += Float(reserved)
+    countRunning(offer, 1)
     setTimer(attempt: attempt, now + limits.acceptTimeout)
     var wakeUp = requests[number].deadline
     if requests[number].mayHedge, !isHedge {
@@ -41,7 +40,7 @@ extension Scheduler {
       .dispatch(
         Dispatch(
           request: requests[number].id, node: chosen.node, key: chosen.key,
-          attempt: answers[answer].dispatches, isHedge: isHedge)))
+          attempt: Int(answers[answer].dispatches), isHedge: isHedge)))
   }
 
   mutating func accept(_ id: RequestID, _ node: NodeID, _ now: Instant) {
@@ -55,11 +54,10 @@ extension Scheduler {
 
   mutating func refuse(_ id: RequestID, _ node: NodeID, _ isBusy: Bool, _ now: Instant) {
     guard let attempt = attempt(id, node) else { return }
-    let number = attempts[attempt].node
-    if isBusy, let offer = offer(of: number, model: attempts[attempt].offer) {
+    let offer = attempts[attempt].offer
+    if isBusy, offers[offer].running > 0 {
       // It has less room than it said: believe that until its next report.
-      let others = max(nodes[number].offers[offer].running - 1, 0)
-      nodes[number].offers[offer].slots = min(nodes[number].offers[offer].slots, others)
+      offers[offer].slots = min(offers[offer].slots, offers[offer].running - 1)
     }
     fail(attempt, .nodeRefused, fault: isBusy ? 0.1 : 0.5, now)
   }
@@ -72,7 +70,7 @@ extension Scheduler {
     }
     attempts[attempt].stage = .streaming
     attempts[attempt].firstTokenAt = now
-    attempts[attempt].streamsAtStart = nodes[attempts[attempt].node].running.count
+    attempts[attempt].streamsAtStart = Int(offers[attempts[attempt].offer].nodeRunning)
     setTimer(attempt: attempt, attempts[attempt].sentAt + limits.longestRun)
     let request = attempts[attempt].request
     guard request >= 0 else { return }
@@ -126,7 +124,7 @@ extension Scheduler {
     _ attempt: Int, _ reason: ReasonCode, fault: Double, keepsSlot: Bool = false, _ now: Instant
   ) {
     let node = attempts[attempt].node
-    let name = nodes[node].profile.node
+    let name = offers[attempts[attempt].offer].name
     if fault > 0 {
       nodes[node].reliability.add(weight: fault, isKept: false, now: now)
       rescore(node)
@@ -141,7 +139,10 @@ extension Scheduler {
       requests[request].candidates[candidate].excluded = reason
       let answer = requests[request].answer
       let failed = requests[request].candidates[candidate].candidate
-      if !answers[answer].failed.contains(failed) { answers[answer].failed.append(failed) }
+      if failures[answer]?.contains(failed) != true {
+        failures[answer, default: []].append(failed)
+        answers[answer].hasFailures = true
+      }
     }
     if keepsSlot { stop(attempt, reason, now) } else { release(attempt, now) }
     guard request >= 0 else { return }
@@ -204,23 +205,18 @@ extension Scheduler {
     attempts[attempt].stage = .stopping
     setTimer(attempt: attempt, now + limits.cancelGrace)
     effects.append(
-      .cancel(attempts[attempt].id, nodes[attempts[attempt].node].profile.node, reason))
+      .cancel(attempts[attempt].id, offers[attempts[attempt].offer].name, reason))
   }
 
   private mutating func release(_ attempt: Int, _ now: Instant) {
-    let node = attempts[attempt].node
-    if let place = nodes[node].running.firstIndex(of: attempt) {
-      nodes[node].running.remove(at: place)
-    }
-    let offer = offer(of: node, model: attempts[attempt].offer)
-    if let offer {
-      nodes[node].offers[offer].running -= 1
-      nodes[node].offers[offer].reservedTokens -= attempts[attempt].reservedTokens
-      if nodes[node].offers[offer].running == 0 { nodes[node].offers[offer].reservedTokens = 0 }
-    }
+    let offer = attempts[attempt].offer
+    unlink(attempt)
+    countRunning(offer, -1)
+    offers[offer].reservedTokens -= Float(attempts[attempt].reservedTokens)
+    if offers[offer].running == 0 { offers[offer].reservedTokens = 0 }
     timers.remove(2 * attempt + 1, &timerPositions)
     attempts.remove(attempt)
-    if let offer { fill(node, offer, now) }
+    fill(offer, now)
   }
 
   private mutating func detach(_ attempt: Int, from request: Int) {
@@ -233,26 +229,33 @@ extension Scheduler {
   }
 
   /// The attempt of a part at a node; a handful of running ones are compared.
-  private func attempt(_ id: RequestID, _ node: NodeID) -> Int? {
+  private mutating func attempt(_ id: RequestID, _ node: NodeID) -> Int? {
     guard let number = nodeNumbers[node] else { return nil }
-    return nodes[number].running.first { attempts[$0].id == id }
+    for offer in served[number] {
+      var place = Int(offers[offer].firstAttempt)
+      while place >= 0 {
+        if attempts[place].id == id { return place }
+        place = Int(attempts[place].next)
+      }
+    }
+    return nil
   }
 
   private mutating func learn(_ attempt: Int, _ summary: WorkSummary, _ now: Instant) {
     let state = attempts[attempt]
-    let node = state.node
-    let occupied = now.seconds(since: state.sentAt)
-    models[state.model].expected[Int(state.output.rawValue)].add(Double(summary.completionTokens))
-    guard let offer = offer(of: node, model: state.offer) else { return }
-    let usual = nodes[node].offers[offer].serviceSeconds
-    nodes[node].offers[offer].serviceSeconds =
-      usual > 0 ? usual + 0.2 * (occupied - usual) : occupied
+    let occupied = Float(now.seconds(since: state.sentAt))
+    if state.model >= 0 {
+      let tokens = Double(summary.completionTokens)
+      models[state.model].expected[Int(state.output.rawValue)].add(tokens)
+    }
+    let usual = offers[state.offer].serviceSeconds
+    offers[state.offer].serviceSeconds = usual > 0 ? usual + 0.2 * (occupied - usual) : occupied
     guard state.stage == .streaming else { return }
-    let streams = (state.streamsAtStart + nodes[node].running.count + 1) / 2
-    nodes[node].offers[offer].rates.addFirstToken(
+    let streams = (state.streamsAtStart + Int(offers[state.offer].nodeRunning) + 1) / 2
+    histories[state.offer].rates.addFirstToken(
       promptTokens: summary.promptTokens,
       seconds: state.firstTokenAt.seconds(since: state.acceptedAt))
-    nodes[node].offers[offer].rates.addDecode(
+    histories[state.offer].rates.addDecode(
       tokens: summary.completionTokens - 1, seconds: now.seconds(since: state.firstTokenAt),
       streams: streams)
   }

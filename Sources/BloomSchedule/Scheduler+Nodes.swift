@@ -13,8 +13,7 @@ extension Scheduler {
         guard gone.head >= 0 else { return effects.append(.turnAway(profile.node)) }
         forget(gone.head)
       }
-      number = nodes.insert(
-        NodeState(profile: profile, reliability: Reliability(tier: profile.tier)))
+      number = addNode(profile)
       nodeNumbers[profile.node] = number
     }
     nodes[number].link = .active
@@ -27,20 +26,22 @@ extension Scheduler {
     guard let number = nodeNumbers[profile.node], nodes[number].link != .gone else { return }
     take(profile, number)
     rescore(number)
-    fill(number, now)
+    fill(node: number, now)
   }
 
   mutating func report(_ node: NodeID, _ capacity: [ReportedCapacity], _ now: Instant) {
     guard let number = nodeNumbers[node], nodes[number].link != .gone else { return }
     if nodes[number].link == .draining { nodes[number].link = .active }
     take(capacity, number)
-    fill(number, now)
+    refresh(number)
+    fill(node: number, now)
   }
 
   mutating func suspect(_ node: NodeID, _ now: Instant) {
     guard let number = nodeNumbers[node], nodes[number].link != .gone else { return }
     nodes[number].link = .suspect
-    for attempt in nodes[number].running {
+    refresh(number)
+    for attempt in running(number) {
       let request = attempts[attempt].request
       guard request >= 0 else { continue }
       effects.append(.suspect(attempts[attempt].id, node))
@@ -55,27 +56,30 @@ extension Scheduler {
   mutating func recover(_ node: NodeID, _ now: Instant) {
     guard let number = nodeNumbers[node], nodes[number].link == .suspect else { return }
     nodes[number].link = .active
-    for attempt in nodes[number].running {
+    refresh(number)
+    for attempt in running(number) {
       let request = attempts[attempt].request
       guard request >= 0 else { continue }
       let answer = requests[request].answer
       let isLast = answers[answer].lastPart == requests[request].id.part
       if isLast, answers[answer].lastState == .suspect { answers[answer].lastState = .living }
     }
-    fill(number, now)
+    fill(node: number, now)
   }
 
   mutating func drain(_ node: NodeID, _ now: Instant) {
     guard let number = nodeNumbers[node], nodes[number].link != .gone else { return }
     nodes[number].link = .draining
+    refresh(number)
     emptyLane(number, .draining, now)
   }
 
   mutating func leave(_ node: NodeID, _ now: Instant) {
     guard let number = nodeNumbers[node], nodes[number].link != .gone else { return }
     nodes[number].link = .gone
+    refresh(number)
     linkGone(number)
-    while let attempt = nodes[number].running.last {
+    for attempt in running(number) {
       fail(attempt, .nodeLost, fault: attempts[attempt].stage == .stopping ? 0 : 1, now)
     }
     emptyLane(number, .notConnected, now)
@@ -104,18 +108,22 @@ extension Scheduler {
   }
 
   /// Recomputes the cached score after one of its parts has changed.
-  mutating func rescore(_ number: Int) { nodes[number].score = score(number).total }
+  mutating func rescore(_ number: Int) {
+    nodes[number].score = score(number).total
+    refresh(number)
+  }
 
   func score(_ number: Int) -> TrustScore {
     let node = nodes[number]
     var bandwidth = 0.0
-    for offer in node.offers where offer.rates.evidence > 0 {
-      bandwidth = max(bandwidth, offer.rates.decodeRate(streams: 1) * Double(offer.activeBytes))
+    for offer in served[number] where histories[offer].rates.evidence > 0 {
+      let rate = histories[offer].rates.decodeRate(streams: 1)
+      bandwidth = max(bandwidth, rate * Double(histories[offer].activeBytes))
     }
     return TrustScore(
-      tier: node.profile.tier, isAttested: node.profile.isAttested,
+      tier: profiles[number].tier, isAttested: profiles[number].isAttested,
       reliability: node.reliability.lowerBound, bandwidth: bandwidth,
-      memoryBytes: node.profile.memoryBytes, availability: node.availability,
+      memoryBytes: profiles[number].memoryBytes, availability: node.availability,
       roundTrip: node.roundTrip, loss: node.loss)
   }
 
@@ -123,55 +131,59 @@ extension Scheduler {
     tally(number, reason, now)
   }
 
-  private mutating func take(_ profile: NodeProfile, _ number: Int) {
-    nodes[number].profile = profile
-    for index in nodes[number].offers.indices { nodes[number].offers[index].keys = [] }
-    for offered in profile.keys.prefix(64) {
-      let index: Int
-      if let known = nodes[number].offers.firstIndex(where: { $0.model == offered.model }) {
-        index = known
-      } else {
-        index = nodes[number].offers.count
-        nodes[number].offers.append(
-          OfferState(
-            model: offered.model, keys: [], activeBytes: 0, contextLimit: 0, price: .zero,
-            lane: lanes.insert(true)))
-      }
-      nodes[number].offers[index].keys.append(offered.key)
-      nodes[number].offers[index].activeBytes = offered.activeBytes
-      nodes[number].offers[index].contextLimit = offered.contextLimit
-      nodes[number].offers[index].price = offered.price
+  private mutating func addNode(_ profile: NodeProfile) -> Int {
+    let number = nodes.insert(NodeState(reliability: Reliability(tier: profile.tier)))
+    if number == profiles.count {
+      profiles.append(profile)
+      served.append([])
+      reasons.append(ReasonCounts())
+    } else {
+      profiles[number] = profile
+      served[number] = []
+      reasons[number] = ReasonCounts()
     }
+    return number
+  }
+
+  private mutating func take(_ profile: NodeProfile, _ number: Int) {
+    profiles[number] = profile
+    var keys: [Int: [KeyID]] = [:]
+    for offered in profile.keys.prefix(64) {
+      let offer = offer(of: number, model: offered.model) ?? addOffer(number, offered.model)
+      keys[offer, default: []].append(offered.key)
+      histories[offer].activeBytes = offered.activeBytes
+      offers[offer].contextLimit = Int32(clamping: offered.contextLimit)
+      offers[offer].price = offered.price.rawValue
+    }
+    for offer in served[number] { setKeys(offer, keys[offer] ?? []) }
     // What was learned of models no longer served is kept for a few of them.
-    var spare = nodes[number].offers.count - 8
-    for index in nodes[number].offers.indices.reversed() where spare > 0 {
-      let offer = nodes[number].offers[index]
-      let isIdle = offer.running == 0 && queue.waiting(lane: offer.lane) == 0
-      guard isIdle, offer.keys.isEmpty else { continue }
-      lanes.remove(offer.lane)
-      nodes[number].offers.remove(at: index)
+    var spare = served[number].count - 8
+    for offer in served[number].reversed() where spare > 0 {
+      let isIdle = offers[offer].running == 0 && queue.waiting(lane: offer) == 0
+      guard isIdle, offers[offer].keyCount == 0 else { continue }
+      removeOffer(offer, of: number)
       spare -= 1
     }
   }
 
   private mutating func take(_ capacity: [ReportedCapacity], _ number: Int) {
-    for index in nodes[number].offers.indices {
-      let model = nodes[number].offers[index].model
+    for offer in served[number] {
+      let model = histories[offer].model
       guard let report = capacity.first(where: { $0.model == model }) else {
-        nodes[number].offers[index].slots = 0
+        offers[offer].slots = 0
         continue
       }
-      nodes[number].offers[index].slots = min(max(report.slots, 0), 4096)
-      nodes[number].offers[index].contextTokens = max(report.contextTokens, 0)
-      nodes[number].offers[index].rates.seed(
+      offers[offer].slots = UInt16(min(max(report.slots, 0), 4096))
+      offers[offer].contextTokens = Int32(clamping: max(report.contextTokens, 0))
+      histories[offer].rates.seed(
         prefill: report.prefillRate * limits.seedDiscount,
         decode: report.decodeRate * limits.seedDiscount)
     }
   }
 
   private mutating func emptyLane(_ number: Int, _ reason: ReasonCode, _ now: Instant) {
-    for offer in nodes[number].offers {
-      while let next = queue.next(lane: offer.lane) {
+    for offer in served[number] {
+      while let next = queue.next(lane: offer) {
         drop(next.request, next.candidate, reason, now)
       }
     }
@@ -194,8 +206,8 @@ extension Scheduler {
   private mutating func forget(_ number: Int) {
     settleTally(atMost: TallyLog.bound + 16)
     unlinkGone(number)
-    nodeNumbers[nodes[number].profile.node] = nil
-    for offer in nodes[number].offers { lanes.remove(offer.lane) }
+    nodeNumbers[profiles[number].node] = nil
+    for offer in served[number] { removeOffer(offer, of: number) }
     nodes.remove(number)
   }
 }

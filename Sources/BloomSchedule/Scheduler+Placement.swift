@@ -4,7 +4,7 @@ extension Scheduler {
   /// Sends a request to the best of its candidates, or makes it wait, or ends it.
   mutating func place(_ number: Int, isArrival: Bool, _ now: Instant) {
     let answer = requests[number].answer
-    guard answers[answer].dispatches < limits.dispatchesPerAnswer else {
+    guard Int(answers[answer].dispatches) < limits.dispatchesPerAnswer else {
       return giveUp(number, .retryBudgetSpent, nil, isArrival: isArrival, now)
     }
     var decision = judge(number, now)
@@ -51,25 +51,28 @@ extension Scheduler {
   }
 
   /// Gives free slots of a node to the requests that wait for it.
-  mutating func fill(_ node: Int, _ now: Instant) {
-    for offer in nodes[node].offers.indices { fill(node, offer, now) }
+  mutating func fill(node: Int, _ now: Instant) {
+    for offer in served[node] { fill(offer, now) }
   }
 
-  /// Gives free slots of one model of a node to the requests that wait for it.
-  mutating func fill(_ node: Int, _ offer: Int, _ now: Instant) {
-    let lane = nodes[node].offers[offer].lane
-    while nodes[node].link == .active, nodes[node].offers[offer].freeSlots > 0,
-      let next = queue.next(lane: lane)
+  /// Gives free slots of an offer to the requests that wait for it.
+  mutating func fill(_ offer: Int, _ now: Instant) {
+    while offers[offer].mayHaveQueue, offers[offer].link == .active,
+      offers[offer].freeSlots > 0
     {
+      guard let next = queue.next(lane: offer) else {
+        offers[offer].mayHaveQueue = false
+        return
+      }
       let request = next.request
       let verdict = judge(request, next.candidate, ignoresQueue: true, now)
       switch verdict.reason {
       case .chosen:
         let work = requests[request].inputTokens / 8 + requests[request].expectedTokens
         accounts[requests[request].account].waiting -= 1
-        queue.take(lane: lane, work: UInt64(work))
+        queue.take(lane: offer, work: UInt64(work))
         requests[request].decision.candidates[next.candidate] = verdict
-        note(node, .chosen, now)
+        note(Int(offers[offer].node), .chosen, now)
         dispatch(request, next.candidate, isHedge: false, now)
       case .memoryShort:
         // It keeps its place; passing it over would starve long prompts.
@@ -78,33 +81,6 @@ extension Scheduler {
         drop(request, next.candidate, verdict.reason, now)
       }
     }
-  }
-
-  /// A candidate's node; looked up again only if its number has another node now.
-  func node(_ candidate: RequestState.CandidateState) -> Int? {
-    let name = candidate.candidate.node
-    let number = candidate.number
-    if number >= 0, nodes[number].profile.node == name { return number }
-    return nodeNumbers[name]
-  }
-
-  /// The model of a node that a key belongs to.
-  func offer(of node: Int, key: KeyID) -> Int? {
-    for index in nodes[node].offers.indices {
-      for place in nodes[node].offers[index].keys.indices
-      where nodes[node].offers[index].keys[place] == key {
-        return index
-      }
-    }
-    return nil
-  }
-
-  /// A node's state for a model.
-  func offer(of node: Int, model: ModelID) -> Int? {
-    for index in nodes[node].offers.indices where nodes[node].offers[index].model == model {
-      return index
-    }
-    return nil
   }
 
   private mutating func record(_ decision: Decision, of number: Int, _ now: Instant) {
@@ -134,16 +110,11 @@ extension Scheduler {
     if let reason { return giveUp(number, reason, shortest, isArrival: isArrival, now) }
     var position = Int.max
     for index in decision.candidates.indices where decision.candidates[index].reason == .busy {
-      let key = requests[number].candidates[index].candidate.key
-      guard let node = node(requests[number].candidates[index]),
-        let offer = offer(of: node, key: key)
-      else {
-        continue
-      }
-      let lane = nodes[node].offers[offer].lane
+      guard let offer = offer(requests[number].candidates[index]) else { continue }
       queue.add(
-        request: number, candidate: index, lane: lane, account: accounts[account].serial)
-      position = min(position, queue.waiting(lane: lane))
+        request: number, candidate: index, lane: offer, account: accounts[account].serial)
+      offers[offer].mayHaveQueue = true
+      position = min(position, queue.waiting(lane: offer))
     }
     accounts[account].waiting += 1
     timers.update(2 * number, key: requests[number].deadline.nanoseconds, &timerPositions)
@@ -168,7 +139,7 @@ extension Scheduler {
     withdraw(answer, part: part)
   }
 
-  private func judge(_ number: Int, _ now: Instant) -> Decision {
+  private mutating func judge(_ number: Int, _ now: Instant) -> Decision {
     var decision = Decision(
       at: now, expectedTokens: requests[number].expectedTokens, candidates: [])
     for index in requests[number].candidates.indices {
@@ -178,107 +149,120 @@ extension Scheduler {
   }
 
   /// The verdict on one candidate: every gate in order, then the cost.
-  private func judge(
+  private mutating func judge(
     _ number: Int, _ index: Int, ignoresQueue: Bool, _ now: Instant
   ) -> CandidateVerdict {
     let candidate = requests[number].candidates[index]
     var verdict = CandidateVerdict(node: candidate.candidate.node, reason: .chosen)
-    func closed(_ reason: ReasonCode) -> CandidateVerdict {
-      var closed = verdict
-      closed.reason = reason
-      return closed
+    if let excluded = candidate.excluded {
+      verdict.reason = excluded
+      return verdict
     }
-    if let excluded = candidate.excluded { return closed(excluded) }
-    guard let node = node(candidate) else { return closed(.notConnected) }
-    switch nodes[node].link {
-    case .active: break
-    case .suspect: return closed(.suspect)
-    case .draining: return closed(.draining)
-    case .gone: return closed(.notConnected)
+    guard let place = offer(candidate) else {
+      verdict.reason = stranger(candidate.candidate.node)
+      return verdict
     }
-    guard let offer = offer(of: node, key: candidate.candidate.key) else {
-      return closed(.keyUnknown)
+    let offer = offers[place]
+    if let reason = obstacle(offer.link) ?? mismatch(number, offer) {
+      verdict.reason = reason
+      return verdict
     }
-    if let reason = mismatch(number, node, offer) { return closed(reason) }
-    let slots = nodes[node].offers[offer].slots
-    if slots == 0 { return closed(.paused) }
     let wanted = requests[number].inputTokens + requests[number].expectedTokens
-    let room = nodes[node].offers[offer].contextTokens
-    if room > 0, wanted > Double(room) { return closed(.contextTooLong) }
-    let isFull = room > 0 && nodes[node].offers[offer].reservedTokens + wanted > Double(room)
-
-    let waiting = queue.waiting(lane: nodes[node].offers[offer].lane)
-    let isBusy =
-      nodes[node].offers[offer].freeSlots <= 0 || isFull || (!ignoresQueue && waiting > 0)
+    let room = Double(offer.contextTokens)
+    if offer.slots == 0 || (room > 0 && wanted > room) {
+      verdict.reason = offer.slots == 0 ? .paused : .contextTooLong
+      return verdict
+    }
+    let isFull = room > 0 && Double(offer.reservedTokens) + wanted > room
+    let waiting = offer.mayHaveQueue ? queue.waiting(lane: place) : 0
+    let isBusy = offer.freeSlots <= 0 || isFull || (!ignoresQueue && waiting > 0)
     if isBusy, !ignoresQueue {
-      if waiting >= limits.waitingPerNode { return closed(.nodeQueueFull) }
+      if waiting >= limits.waitingPerNode {
+        verdict.reason = .nodeQueueFull
+        return verdict
+      }
       verdict.reason = .busy
     } else if isFull {
       verdict.reason = .memoryShort
     }
-    estimate(&verdict, number, node, offer, waiting: isBusy ? waiting + 1 : 0)
+    estimate(&verdict, number, place, waiting: isBusy ? waiting + 1 : 0)
     return verdict
   }
 
-  private func estimate(
-    _ verdict: inout CandidateVerdict, _ number: Int, _ node: Int, _ offer: Int, waiting: Int
+  private mutating func estimate(
+    _ verdict: inout CandidateVerdict, _ number: Int, _ place: Int, waiting: Int
   ) {
-    let streams = min(nodes[node].running.count + 1, max(nodes[node].offers[offer].slots, 1))
-    let decodeRate = nodes[node].offers[offer].rates.decodeRate(streams: streams)
-    let prefillRate = nodes[node].offers[offer].rates.prefillRate
-    let roundTrip = Double(nodes[node].roundTrip.wholeNanoseconds) / 1e9
+    if offers[place].decodeRate == 0 { offers[place].decodeRate = nextDecodeRate(place) }
+    let offer = offers[place]
     verdict.firstToken =
-      roundTrip + nodes[node].offers[offer].rates.overheadSeconds
-      + requests[number].inputTokens / prefillRate
-    verdict.decode = requests[number].expectedTokens / decodeRate
+      Double(offer.delay) + requests[number].inputTokens / Double(offer.prefillRate)
+    verdict.decode = requests[number].expectedTokens / Double(offer.decodeRate)
     if waiting > 0 {
-      let usual = nodes[node].offers[offer].serviceSeconds
+      let usual = Double(offer.serviceSeconds)
       let service = usual > 0 ? usual : verdict.firstToken + verdict.decode
-      verdict.wait = service * Double(waiting) / Double(max(nodes[node].offers[offer].slots, 1))
+      verdict.wait = service * Double(waiting) / Double(max(offer.slots, 1))
     }
-    verdict.completion = max(nodes[node].reliability.mean, 0.05)
+    verdict.completion = max(Double(offer.reliability), 0.05)
     verdict.cost = (verdict.wait + verdict.firstToken + verdict.decode) / verdict.completion
-    verdict.score = nodes[node].score
+    verdict.score = Double(offer.score)
   }
 
-  private func mismatch(_ number: Int, _ node: Int, _ offer: Int) -> ReasonCode? {
-    if nodes[node].offers[offer].model != requests[number].modelID { return .modelNotServed }
-    if !nodes[node].profile.isAttested { return .attestationStale }
-    if nodes[node].profile.tier < requests[number].constraints.tier { return .tierTooLow }
-    if let region = requests[number].constraints.region, region != nodes[node].profile.region {
-      return .regionMismatch
+  /// Why a key that is not known at a node keeps it out.
+  private mutating func stranger(_ node: NodeID) -> ReasonCode {
+    guard let number = nodeNumbers[node] else { return .notConnected }
+    return obstacle(nodes[number].link) ?? .keyUnknown
+  }
+
+  private mutating func obstacle(_ link: NodeState.Link) -> ReasonCode? {
+    switch link {
+    case .active: nil
+    case .suspect: .suspect
+    case .draining: .draining
+    case .gone: .notConnected
     }
-    if let pool = requests[number].constraints.pool {
-      if !nodes[node].profile.pools.contains(pool) { return .poolMismatch }
-    } else if nodes[node].reliability.mean < limits.reliabilityGate {
-      return .standingTooLow
+  }
+
+  private mutating func mismatch(_ number: Int, _ offer: OfferState) -> ReasonCode? {
+    if Int(offer.model) != requests[number].model { return .modelNotServed }
+    if !offer.isAttested { return .attestationStale }
+    if offer.tier < requests[number].tier { return .tierTooLow }
+    if requests[number].hasDemands, let reason = strangeness(number, Int(offer.node)) {
+      return reason
     }
-    if let cap = requests[number].constraints.priceCap, nodes[node].offers[offer].price > cap {
-      return .priceAboveCap
-    }
-    let context = nodes[node].offers[offer].contextLimit
-    let least = requests[number].inputTokens
-    if context > 0, least > Double(context) { return .contextTooLong }
+    let isPublic = !requests[number].hasDemands || demands[number]?.pool == nil
+    if isPublic, Double(offer.reliability) < limits.reliabilityGate { return .standingTooLow }
+    if offer.price > requests[number].priceCap { return .priceAboveCap }
+    let context = Int(offer.contextLimit)
+    if context > 0, requests[number].inputTokens > Double(context) { return .contextTooLong }
+    return nil
+  }
+
+  /// Why a node is not where or whose the request wants it to be.
+  private mutating func strangeness(_ number: Int, _ node: Int) -> ReasonCode? {
+    guard let demand = demands[number] else { return nil }
+    if let region = demand.region, region != profiles[node].region { return .regionMismatch }
+    if let pool = demand.pool, !profiles[node].pools.contains(pool) { return .poolMismatch }
     return nil
   }
 
   /// The cheapest candidate that is free now; among equals the one with the higher score.
-  private func bestOpen(_ decision: Decision) -> Int? {
+  private mutating func bestOpen(_ decision: Decision) -> Int? {
     var best: Int?
     for index in decision.candidates.indices {
       let verdict = decision.candidates[index]
       guard verdict.isOpen, verdict.reason == .chosen else { continue }
-      guard let other = best.map({ decision.candidates[$0] }) else {
+      guard let known = best else {
         best = index
         continue
       }
+      let other = decision.candidates[known]
       let isTie = abs(verdict.cost - other.cost) <= limits.tieShare * other.cost
       if isTie ? verdict.score > other.score : verdict.cost < other.cost { best = index }
     }
     return best
   }
 
-  private func shortestWait(_ decision: Decision) -> (index: Int?, seconds: Double) {
+  private mutating func shortestWait(_ decision: Decision) -> (index: Int?, seconds: Double) {
     var index: Int?
     var seconds = Double.infinity
     for place in decision.candidates.indices {
@@ -290,13 +274,13 @@ extension Scheduler {
     return (index, seconds)
   }
 
-  private func isWorthWaiting(_ decision: Decision, free: Int, busy: Int?) -> Bool {
+  private mutating func isWorthWaiting(_ decision: Decision, free: Int, busy: Int?) -> Bool {
     guard let busy else { return false }
     return decision.candidates[busy].cost * limits.patience < decision.candidates[free].cost
   }
 
   /// The reason that says most about what to change, when no candidate can serve.
-  private func mainReason(_ decision: Decision) -> ReasonCode {
+  private mutating func mainReason(_ decision: Decision) -> ReasonCode {
     for verdict in decision.candidates {
       switch verdict.reason {
       case .notConnected, .excluded, .suspect, .nodeLost, .nodeTimeout, .nodeRefused, .handedBack:

@@ -2,40 +2,54 @@ internal import BloomBase
 
 extension Scheduler {
   mutating func arrive(_ request: WorkRequest, _ now: Instant) {
-    if let reason = objection(request, now) {
+    readAhead(Self.hash(request.id.answer), request.candidates)
+    let known = number(of: request.id.answer)
+    if let reason = objection(request, known, now) {
       return effects.append(.refuse(request.id, reason, retryAfter: advice(reason, nil)))
     }
-    let model = modelNumber(request.model)
-    models[model].arrivals.add(hour: now.hour)
+    let model = modelNumbers[request.model] ?? -1
+    if model >= 0 { models[model].arrivals.add(hour: now.hour) }
     let account = accountNumber(request.account)
-    let answer = answerNumber(request)
+    let answer: Int
+    if let known { answer = resume(known, request) } else { answer = addAnswer(request, model) }
     var candidates: UpToFour<RequestState.CandidateState> = []
-    for candidate in request.candidates {
+    let failed = answers[answer].hasFailures ? failures[answer] ?? [] : []
+    for index in 0..<request.candidates.count {
+      let candidate = request.candidates[index]
       let isExcluded =
-        request.excluded.contains(candidate.node)
-        || answers[answer].failed.contains(candidate)
-      let node = nodeNumbers[candidate.node] ?? -1
+        (!request.excluded.isEmpty && request.excluded.contains(candidate.node))
+        || (!failed.isEmpty && failed.contains(candidate))
+      let offer = find(candidate)
       candidates.append(
-        .init(candidate: candidate, number: node, excluded: isExcluded ? .excluded : nil))
-      if node >= 0 { tally(node, nil, now) }
+        .init(
+          candidate: candidate, offer: Int32(offer ?? -1),
+          excluded: isExcluded ? .excluded : nil))
+      if let offer {
+        tally(Int(offers[offer].node), nil, now)
+      } else if let node = nodeNumbers[candidate.node] {
+        tally(node, nil, now)
+      }
     }
-    let learned = models[model].expected[Int(request.output.rawValue)]
+    let learned =
+      model >= 0 ? models[model].expected[Int(request.output.rawValue)] : RollingMedian()
     let state = RequestState(
       id: request.id, account: account, answer: answer, model: model, candidates: candidates,
-      modelID: request.model,
       inputTokens: max(1, Double(request.inputBytes) / limits.bytesPerToken),
       expectedTokens: learned.count >= 4
         ? Double(learned.value) : request.output.expectedTokensSeed,
-      output: request.output, deadline: request.deadline, constraints: request.constraints,
+      output: request.output, deadline: request.deadline,
+      tier: request.constraints.tier, priceCap: request.constraints.priceCap?.rawValue ?? .max,
+      hasDemands: request.constraints.region != nil || request.constraints.pool != nil,
       mayHedge: request.mayHedge,
       decision: Decision(at: now, expectedTokens: 0, candidates: []))
     let number = requests.insert(state)
+    if state.hasDemands { demands[number] = request.constraints }
     while timerPositions.count < 2 * requests.bound { timerPositions.append(KeyedHeap.absent) }
     accounts[account].living += 1
     if answers[answer].living.0 < 0 {
-      answers[answer].living.0 = number
+      answers[answer].living.0 = Int32(number)
     } else {
-      answers[answer].living.1 = number
+      answers[answer].living.1 = Int32(number)
     }
     place(number, isArrival: true, now)
   }
@@ -50,21 +64,32 @@ extension Scheduler {
     _ id: RequestID, _ account: AccountID, _ model: ModelID, _ output: OutputClass,
     _ dispatches: Int, _ now: Instant
   ) {
-    guard answerNumbers[id.answer] == nil else { return }
-    let number = answers.insert(
+    guard number(of: id.answer) == nil else { return }
+    let number = add(
       AnswerState(
-        id: id.answer, account: account, model: model, output: output, lastPart: id.part,
-        lastState: .failed, dispatches: max(dispatches, 0)))
-    answerNumbers[id.answer] = number
+        id: id.answer, model: Int32(modelNumber(model)), lastPart: id.part, output: output,
+        lastState: .failed, dispatches: Int32(clamping: max(dispatches, 0))), account)
     retire(number, now)
   }
 
-  /// The number of a living request.
-  func living(_ id: RequestID) -> Int? {
-    guard let answer = answerNumbers[id.answer] else { return nil }
-    for number in [answers[answer].living.0, answers[answer].living.1] where number >= 0 {
-      if requests[number].id == id { return number }
+  private mutating func number(of answer: AnswerID) -> Int? {
+    var probe = answerIndex.probe(Self.hash(answer))
+    while let number = answerIndex.next(&probe) {
+      if answers[number].id == answer { return number }
     }
+    return nil
+  }
+
+  private static func hash(_ answer: AnswerID) -> UInt64 {
+    UInt64(truncatingIfNeeded: answer.hashValue)
+  }
+
+  /// The number of a living request.
+  mutating func living(_ id: RequestID) -> Int? {
+    guard let answer = number(of: id.answer) else { return nil }
+    let (first, second) = answers[answer].living
+    if first >= 0, requests[Int(first)].id == id { return Int(first) }
+    if second >= 0, requests[Int(second)].id == id { return Int(second) }
     return nil
   }
 
@@ -75,8 +100,8 @@ extension Scheduler {
     timers.remove(2 * number, &timerPositions)
     effects.append(.end(requests[number].id, ending))
     let answer = requests[number].answer
-    if answers[answer].living.0 == number { answers[answer].living.0 = -1 }
-    if answers[answer].living.1 == number { answers[answer].living.1 = -1 }
+    if answers[answer].living.0 == Int32(number) { answers[answer].living.0 = -1 }
+    if answers[answer].living.1 == Int32(number) { answers[answer].living.1 = -1 }
     if answers[answer].lastPart == requests[number].id.part {
       switch ending {
       case .done, .cancelled: answers[answer].lastState = .done
@@ -90,6 +115,7 @@ extension Scheduler {
       accountNumbers[accounts[account].id] = nil
       accounts.remove(account)
     }
+    if requests[number].hasDemands { demands[number] = nil }
     requests.remove(number)
   }
 
@@ -107,25 +133,27 @@ extension Scheduler {
     accounts[requests[number].account].waiting -= 1
   }
 
-  private func objection(_ request: WorkRequest, _ now: Instant) -> ReasonCode? {
+  private mutating func objection(
+    _ request: WorkRequest, _ known: Int?, _ now: Instant
+  ) -> ReasonCode? {
     let candidates = request.candidates
     guard !candidates.isEmpty else { return .badCandidates }
-    for index in candidates.indices {
+    for index in 1..<max(candidates.count, 1) {
       for other in 0..<index where candidates[other].node == candidates[index].node {
         return .badCandidates
       }
     }
-    if let number = answerNumbers[request.id.answer] {
+    if let number = known {
       let answer = answers[number]
       if request.id.part <= answer.lastPart { return .duplicateRequest }
       let mayFollow =
-        request.id.part == answer.lastPart + 1 && request.account == answer.account
-        && request.model == answer.model && request.output == answer.output
+        request.id.part == answer.lastPart + 1 && request.account == payers[number]
+        && Int32(modelNumbers[request.model] ?? -1) == answer.model && request.output == answer.output
         && answer.livingCount < 2
       guard mayFollow, answer.lastState == .failed || answer.lastState == .suspect else {
         return .partNotAdmitted
       }
-      if answer.dispatches >= limits.dispatchesPerAnswer { return .retryBudgetSpent }
+      if Int(answer.dispatches) >= limits.dispatchesPerAnswer { return .retryBudgetSpent }
     } else if request.id.part > 0 {
       return .partNotAdmitted
     }
@@ -134,8 +162,10 @@ extension Scheduler {
     return nil
   }
 
-  private mutating func modelNumber(_ id: ModelID) -> Int {
+  /// The number of a model that a node serves; −1 for more than may be learned of.
+  mutating func modelNumber(_ id: ModelID) -> Int {
     if let known = modelNumbers[id] { return known }
+    guard models.count < limits.models else { return -1 }
     let number = models.insert(ModelState())
     modelNumbers[id] = number
     return number
@@ -149,18 +179,24 @@ extension Scheduler {
     return number
   }
 
-  private mutating func answerNumber(_ request: WorkRequest) -> Int {
-    if let known = answerNumbers[request.id.answer] {
-      revive(known)
-      answers[known].lastPart = request.id.part
-      answers[known].lastState = .living
-      return known
-    }
-    let number = answers.insert(
+  private mutating func resume(_ number: Int, _ request: WorkRequest) -> Int {
+    revive(number)
+    answers[number].lastPart = request.id.part
+    answers[number].lastState = .living
+    return number
+  }
+
+  private mutating func addAnswer(_ request: WorkRequest, _ model: Int) -> Int {
+    add(
       AnswerState(
-        id: request.id.answer, account: request.account, model: request.model,
-        output: request.output, lastPart: request.id.part))
-    answerNumbers[request.id.answer] = number
+        id: request.id.answer, model: Int32(model), lastPart: request.id.part,
+        output: request.output), request.account)
+  }
+
+  private mutating func add(_ answer: AnswerState, _ payer: AccountID) -> Int {
+    let number = answers.insert(answer)
+    if number < payers.count { payers[number] = payer } else { payers.append(payer) }
+    answerIndex.insert(Self.hash(answer.id), number)
     return number
   }
 
@@ -168,8 +204,7 @@ extension Scheduler {
   mutating func withdraw(_ number: Int, part: UInt16) {
     if part == 0 {
       revive(number)
-      answerNumbers[answers[number].id] = nil
-      answers.remove(number)
+      forget(answer: number)
     } else {
       answers[number].lastPart = part - 1
       answers[number].lastState = answers[number].livingCount > 0 ? .suspect : .failed
@@ -179,9 +214,13 @@ extension Scheduler {
   private mutating func retire(_ number: Int, _ now: Instant) {
     answers[number].retiredAt = now
     answers[number].isRetired = true
-    answers[number].previous = retired.tail
+    answers[number].previous = Int32(retired.tail)
     answers[number].next = -1
-    if retired.tail >= 0 { answers[retired.tail].next = number } else { retired.head = number }
+    if retired.tail >= 0 {
+      answers[retired.tail].next = Int32(number)
+    } else {
+      retired.head = number
+    }
     retired.tail = number
     retired.count += 1
     // At most two for each new one: the work of one event stays bounded.
@@ -191,17 +230,22 @@ extension Scheduler {
       let isOld = now - answers[oldest].retiredAt > limits.answerMemory
       guard isOld || retired.count > limits.answersRemembered else { return }
       revive(oldest)
-      answerNumbers[answers[oldest].id] = nil
-      answers.remove(oldest)
+      forget(answer: oldest)
     }
+  }
+
+  private mutating func forget(answer number: Int) {
+    if answers[number].hasFailures { failures[number] = nil }
+    answerIndex.remove(Self.hash(answers[number].id), number)
+    answers.remove(number)
   }
 
   private mutating func revive(_ number: Int) {
     guard answers[number].isRetired else { return }
-    let next = answers[number].next
-    let previous = answers[number].previous
-    if previous >= 0 { answers[previous].next = next } else { retired.head = next }
-    if next >= 0 { answers[next].previous = previous } else { retired.tail = previous }
+    let next = Int(answers[number].next)
+    let previous = Int(answers[number].previous)
+    if previous >= 0 { answers[previous].next = Int32(next) } else { retired.head = next }
+    if next >= 0 { answers[next].previous = Int32(previous) } else { retired.tail = previous }
     answers[number].isRetired = false
     retired.count -= 1
   }

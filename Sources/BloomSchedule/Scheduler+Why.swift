@@ -24,17 +24,16 @@ extension Scheduler {
   /// - Returns: The standing, or `nil`.
   package func standing(of node: NodeID, hours: Int, now: Instant) -> NodeStanding? {
     guard let number = nodeNumbers[node] else { return nil }
-    var counts = nodes[number].reasons
+    var counts = self.reasons[number]
     for item in tally.items where item.node == number { counts.add(item.reason, hour: item.hour) }
     var reasons = counts.counts(hours: hours, now: now.hour)
     let named = counts.namedCount(hours: hours, now: now.hour)
     var arrivals = 0
     var rates: [ModelID: Double] = [:]
-    for offer in nodes[number].offers where !offer.keys.isEmpty {
-      rates[offer.model] = offer.rates.decodeRate(streams: 1)
-      if let model = modelNumbers[offer.model] {
-        arrivals += models[model].arrivals.count(hours: hours, now: now.hour)
-      }
+    for offer in served[number] where offers[offer].keyCount > 0 {
+      rates[histories[offer].model] = histories[offer].rates.decodeRate(streams: 1)
+      let model = Int(offers[offer].model)
+      if model >= 0 { arrivals += models[model].arrivals.count(hours: hours, now: now.hour) }
     }
     if arrivals > named { reasons[.notNamed] = arrivals - named }
     return NodeStanding(
@@ -43,7 +42,7 @@ extension Scheduler {
   }
 
   /// Why a living request is where it is: every candidate with the parts of its cost.
-  package func decision(for request: RequestID) -> Decision? {
+  package mutating func decision(for request: RequestID) -> Decision? {
     living(request).map { requests[$0].decision }
   }
 
@@ -63,7 +62,7 @@ extension Scheduler {
   mutating func settleTally(atMost count: Int) {
     for _ in 0..<count {
       guard let item = tally.items.popLast() else { return }
-      nodes[item.node].reasons.add(item.reason, hour: item.hour)
+      reasons[item.node].add(item.reason, hour: item.hour)
     }
   }
 
@@ -74,10 +73,12 @@ extension Scheduler {
     case .draining: return .draining
     case .gone: return .notConnected
     }
-    if !nodes[number].profile.isAttested { return .attestationStale }
+    if !profiles[number].isAttested { return .attestationStale }
     if nodes[number].reliability.mean < limits.reliabilityGate { return .standingTooLow }
-    let served = nodes[number].offers.filter { !$0.keys.isEmpty && $0.slots > 0 }
-    if served.isEmpty { return .paused }
-    return served.contains { $0.freeSlots > 0 } ? nil : .busy
+    let open = served[number].filter {
+      offers[$0].keyCount > 0 && offers[$0].slots > 0
+    }
+    if open.isEmpty { return .paused }
+    return open.contains { offers[$0].freeSlots > 0 } ? nil : .busy
   }
 }

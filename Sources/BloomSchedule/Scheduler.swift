@@ -9,13 +9,33 @@ package struct Scheduler: Sendable {
   /// The bounds it was made with.
   package let limits: ScheduleLimits
 
+  var offers = Slab<OfferState>()
+  var histories: [OfferHistory] = []
+  var offerIndex = DenseIndex()
+  let seed: UInt64
+  /// What ``readAhead(_:)`` read, so that it is not left out.
+  var touched: UInt8 = 0
   var nodes = Slab<NodeState>()
+  /// What nodes say of themselves, by node number.
+  var profiles: [NodeProfile] = []
+  /// Offer numbers, by node number.
+  var served: [[Int]] = []
+  /// What became of requests, by node number.
+  var reasons: [ReasonCounts] = []
   var nodeNumbers: [NodeID: Int] = [:]
   var gone = GoneList()
   var requests = Slab<RequestState>()
+  /// Region and pool that a request names, by its number.
+  var demands: [Int: PlacementConstraints] = [:]
   var attempts = Slab<AttemptState>()
   var answers = Slab<AnswerState>()
-  var answerNumbers: [AnswerID: Int] = [:]
+  /// Who pays for an answer, by its number.
+  var payers: [AccountID] = []
+  var answerIndex = DenseIndex()
+  /// Candidates that failed an answer, by its number.
+  ///
+  /// By key, since a worker that was started again has a new one and is as good as another node.
+  var failures: [Int: UpToFour<Candidate>] = [:]
   var retired = RetiredList()
   var accounts = Slab<AccountState>()
   var accountNumbers: [AccountID: Int] = [:]
@@ -23,7 +43,6 @@ package struct Scheduler: Sendable {
   var models = Slab<ModelState>()
   var modelNumbers: [ModelID: Int] = [:]
   var queue = FairQueue()
-  var lanes = Slab<Bool>()
   var timers = KeyedHeap()
   var timerPositions: [Int32] = []
   var tally = TallyLog()
@@ -34,10 +53,11 @@ package struct Scheduler: Sendable {
   ///
   /// - Parameters:
   ///   - limits: Bounds and constants.
-  ///   - seed: Spreads the advice when to retry; any number.
+  ///   - seed: Spreads the advice when to retry and the places of tables; random, except in tests.
   package init(limits: ScheduleLimits = ScheduleLimits(), seed: UInt64 = 1) {
     self.limits = limits
     generator = SeededGenerator(seed: seed)
+    self.seed = generator.next()
   }
 
   /// Takes one event and says what to do, in order.

@@ -1,31 +1,10 @@
 internal import BloomBase
 
-/// What the scheduler knows of one model that a node serves.
-struct OfferState: Sendable {
-  var model: ModelID
-  var keys: UpToFour<KeyID>
-  var activeBytes: Int
-  var contextLimit: Int
-  var price: Micros
-  var rates = MeasuredRates()
-  /// Where requests for it wait.
-  var lane: Int
-  /// Lowered when the node refuses as busy; the next report restores it.
-  var slots = 0
-  var contextTokens = 0
-  var reservedTokens = 0.0
-  var running = 0
-  /// Smoothed seconds that a request occupies a slot; 0 before the first.
-  var serviceSeconds = 0.0
-
-  var freeSlots: Int { slots - running }
-}
-
 /// What the scheduler knows of one node.
 ///
-/// It outlives connections.
+/// It outlives connections. What has references lies beside it: ``Scheduler/profiles``.
 struct NodeState: Sendable {
-  enum Link: Sendable {
+  enum Link: UInt8, Sendable {
     /// May get work.
     case active
     /// Silent: keeps its work, gets none.
@@ -36,26 +15,22 @@ struct NodeState: Sendable {
     case gone
   }
 
-  var profile: NodeProfile
   var link = Link.active
-  var offers: [OfferState] = []
-  /// Attempts that occupy a slot of any model.
-  var running: [Int] = []
   var reliability: Reliability
   var availability = 1.0
   var roundTrip = Duration.milliseconds(50)
   var loss = 0.0
   var score = 0.0
-  var reasons = ReasonCounts()
   var goneNext = -1
   var gonePrevious = -1
 }
 
+/// A living request; without references, so that reading a field copies and counts nothing.
 struct RequestState: Sendable {
   struct CandidateState: Sendable {
     var candidate: Candidate
-    /// The node's number when it was looked up; −1 when it was unknown then.
-    var number: Int
+    /// The offer's number when it was looked up; −1 when it was unknown then.
+    var offer: Int32
     /// Why it is not tried again for this request.
     var excluded: ReasonCode?
   }
@@ -63,14 +38,17 @@ struct RequestState: Sendable {
   var id: RequestID
   var account: Int
   var answer: Int
+  /// −1 for a model that no node ever served.
   var model: Int
   var candidates: UpToFour<CandidateState>
-  var modelID: ModelID
   var inputTokens: Double
   var expectedTokens: Double
   var output: OutputClass
   var deadline: Instant
-  var constraints: PlacementConstraints
+  /// Of the constraints, those that are numbers; the others lie in ``Scheduler/demands``.
+  var tier: Tier
+  var priceCap: Int64
+  var hasDemands: Bool
   var mayHedge: Bool
   /// At most two attempts: the first and a hedge; −1 for none.
   var attempts = (-1, -1)
@@ -94,7 +72,11 @@ struct AttemptState: Sendable {
   var request: Int
   var node: Int
   var candidate: Int
-  var offer: ModelID
+  /// It is kept as long as an attempt occupies a slot of it.
+  var offer: Int
+  /// Its neighbours among the attempts at this offer.
+  var next: Int32 = -1
+  var previous: Int32 = -1
   var stage = Stage.sent
   var isHedge: Bool
   var sentAt: Instant
@@ -110,9 +92,9 @@ struct AttemptState: Sendable {
   var streamsAtStart = 1
 }
 
-/// An answer over all its parts.
+/// An answer over all its parts: small, since very many are remembered.
 struct AnswerState: Sendable {
-  enum Part: Sendable {
+  enum Part: UInt8, Sendable {
     case living
     case suspect
     case failed
@@ -120,20 +102,20 @@ struct AnswerState: Sendable {
   }
 
   var id: AnswerID
-  var account: AccountID
-  var model: ModelID
-  var output: OutputClass
+  /// −1 for a model that no node ever served.
+  var model: Int32
   var lastPart: UInt16
+  var output: OutputClass
   var lastState = Part.living
-  var dispatches = 0
+  var dispatches: Int32 = 0
   /// Request numbers of the living parts: at most a suspect one and its successor; −1 for none.
-  var living = (-1, -1)
-  /// By key, since a worker that was started again has a new one and is as good as another node.
-  var failed: UpToFour<Candidate> = []
+  var living: (Int32, Int32) = (-1, -1)
   var retiredAt = Instant(nanoseconds: 0)
-  var next = -1
-  var previous = -1
+  var next: Int32 = -1
+  var previous: Int32 = -1
   var isRetired = false
+  /// Whether ``Scheduler/failures`` has something under its number.
+  var hasFailures = false
 
   var livingCount: Int { (living.0 >= 0 ? 1 : 0) + (living.1 >= 0 ? 1 : 0) }
 }

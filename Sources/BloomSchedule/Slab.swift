@@ -25,8 +25,9 @@ struct Slab<Value: Sendable>: Sendable {
 
   mutating func reserveCapacity(_ count: Int) { values.reserveCapacity(count) }
 
+  // Inlined, so that reading one field does not copy the whole value.
   subscript(number: Int) -> Value {
-    _read { yield values[number] }
-    _modify { yield &values[number] }
+    @inline(__always) get { values[number] }
+    @inline(__always) _modify { yield &values[number] }
   }
 }

@@ -1,28 +1,37 @@
 /// At most four elements without an allocation: the candidates of one request.
+///
+/// Everything is inlinable: other modules would otherwise call it through generic witnesses.
 package struct UpToFour<Element: Sendable>: RandomAccessCollection, Sendable {
   /// The largest number of elements.
-  package static var capacity: Int { 4 }
+  @inlinable package static var capacity: Int { 4 }
 
-  private var elements: (Element?, Element?, Element?, Element?) = (nil, nil, nil, nil)
+  @usableFromInline var elements: (Element?, Element?, Element?, Element?) = (nil, nil, nil, nil)
   /// How many elements are held.
-  package private(set) var count = 0
+  @usableFromInline package var count = 0
 
   /// Holds nothing.
-  package init() {}
+  @inlinable package init() {}
 
   /// Takes the elements of a sequence; `nil` when there are more than four.
-  package init?(_ sequence: some Sequence<Element>) {
+  @inlinable package init?(_ sequence: some Sequence<Element>) {
     for element in sequence {
       guard append(element) else { return nil }
     }
   }
 
   /// The first position, always zero.
-  package var startIndex: Int { 0 }
+  @inlinable package var startIndex: Int { 0 }
   /// The position after the last element.
-  package var endIndex: Int { count }
+  @inlinable package var endIndex: Int { count }
+  /// All positions.
+  @inlinable package var indices: Range<Int> { 0..<count }
+  /// The position after another.
+  @inlinable package func index(after position: Int) -> Int { position + 1 }
+  /// The position before another.
+  @inlinable package func index(before position: Int) -> Int { position - 1 }
 
   /// Adds an element; `false`, and nothing happens, when four are held.
+  @inlinable
   @discardableResult
   package mutating func append(_ element: Element) -> Bool {
     switch count {
@@ -39,7 +48,7 @@ package struct UpToFour<Element: Sendable>: RandomAccessCollection, Sendable {
   /// One element.
   ///
   /// The position must be below ``count``.
-  package subscript(position: Int) -> Element {
+  @inlinable package subscript(position: Int) -> Element {
     get {
       let element: Element? =
         switch position {

@@ -35,13 +35,14 @@ package enum CapacityReport: Sendable {
     for model in SmallModel.all {
       lines.append("")
       lines.append("\(model.name): published \(Int(model.claim)) tok/s on 1,000 nodes")
-      for (mix, slots, churn) in cases {
+      for (mix, slots, churn, hour) in cases {
         let results = (1...max(seeds, 1)).map { seed -> CapacityResult in
           var plan = CapacityPlan(seed: UInt64(seed))
           plan.mix = mix
           plan.model = model
           plan.slots = slots
           plan.hasChurn = churn
+          plan.hour = hour
           plan.load = 1.3
           var run = CapacityRun(plan)
           return run.run()
@@ -50,7 +51,8 @@ package enum CapacityReport: Sendable {
         let sum = Interval(results.map(\.sum))
         let verdict = tokens.mean - tokens.half >= model.claim ? "reached" : "refuted"
         lines.append(
-          "  \(mix.name), \(slots) stream\(slots == 1 ? "" : "s")\(churn ? ", owners come and go" : ""): "
+          "  \(mix.name), \(slots) stream\(slots == 1 ? "" : "s")\(churn ? ", owners come and go" : "")"
+            + (hour.map { ", at \($0):00 UTC" } ?? "") + ": "
             + "\(Int(tokens.mean)) +- \(Int(tokens.half)) tok/s, theoretical sum \(Int(sum.mean)); "
             + verdict)
       }
@@ -58,8 +60,9 @@ package enum CapacityReport: Sendable {
     return lines.joined(separator: "\n")
   }
 
-  private static let cases: [(ChipMix, slots: Int, churn: Bool)] = [
-    (.allM1, 1, false), (.halfIntel, 1, false), (.mixed, 1, false), (.mixed, 4, false),
-    (.mixed, 4, true),
+  private static let cases: [(ChipMix, slots: Int, churn: Bool, hour: Int?)] = [
+    (.allM1, 1, false, nil), (.halfIntel, 1, false, nil), (.mixed, 1, false, nil),
+    (.mixed, 4, false, nil), (.mixed, 4, true, nil),
+    (.mixed, 4, false, DayAndNight.extremes.worst), (.mixed, 4, false, DayAndNight.extremes.best),
   ]
 }

@@ -3,8 +3,8 @@ internal import BloomSchedule
 
 /// The scheduler with the capacity model under it: machines that share their speed among streams.
 ///
-/// No bytes pass here; how work is distributed is the real scheduler's doing. Owners come and go
-/// independently of each other here, by an exponential law, which flatters a night and slanders a day.
+/// No bytes pass here; how work is distributed is the real scheduler's doing. With churn, owners come
+/// and go independently of each other, by an exponential law; ``hour`` has them go together.
 package struct CapacityPlan: Equatable, Sendable {
   /// Draws the run.
   package var seed: UInt64
@@ -26,9 +26,35 @@ package struct CapacityPlan: Equatable, Sendable {
   package var measured = 240.0
   /// Candidates that a client names.
   package var candidates = 3
+  /// The hour in UTC; then only machines are there whose owners are away at that hour where they are.
+  package var hour: Int?
+
+  /// Machines as they were measured; empty for ``nodes`` of ``mix``.
+  package var machines: [MachineSpeed] = []
+  /// Clients that ask again as soon as they have an answer, in place of ``load``.
+  package var closedLoop: Int?
+  /// Tokens of every answer, for ``closedLoop``.
+  package var answerTokens = 250
 
   /// A plan with the defaults.
   package init(seed: UInt64) { self.seed = seed }
+}
+
+/// A machine as it was measured, in place of one from the chip table.
+package struct MachineSpeed: Equatable, Sendable {
+  /// Tokens a second of one lone stream.
+  package var decode: Double
+  /// Slowing of each stream by each other one: `decode / (1 + slowing (n − 1))`.
+  package var slowing: Double
+  /// Seconds from a request to its first token, its prompt included.
+  package var firstToken: Double
+
+  /// Creates a speed.
+  package init(decode: Double, slowing: Double, firstToken: Double) {
+    self.decode = decode
+    self.slowing = slowing
+    self.firstToken = firstToken
+  }
 }
 
 /// What came out, per second of the measured time.
@@ -79,6 +105,8 @@ package struct CapacityRun {
     let name: NodeID
     let single: Double
     let prefill: Double
+    var slowing = MeasuredRates.batchSlowing
+    var delay = 0.05
     var streams: [Stream] = []
     var reading = 0
     var version = 0
@@ -88,7 +116,7 @@ package struct CapacityRun {
     /// Seconds a token of one stream takes; prefill and decode share the machine.
     var rate: Double {
       let width = Double(streams.count + reading)
-      return single / (1 + MeasuredRates.batchSlowing * max(width - 1, 0))
+      return single / (1 + slowing * max(width - 1, 0))
     }
   }
 
@@ -114,6 +142,16 @@ package struct CapacityRun {
     limits.acceptTimeout = .seconds(3600)
     limits.firstTokenFloor = .seconds(3600)
     scheduler = Scheduler(limits: limits, seed: plan.seed)
+    for (number, speed) in plan.machines.enumerated() {
+      let words = SimBytes.words((0..<4).map { SimBytes.mixed(UInt64(number), $0) })
+      let name = NodeID(Digest(words) ?? .zero)
+      machines.append(
+        Machine(
+          name: name, single: speed.decode, prefill: 1e9, slowing: speed.slowing,
+          delay: speed.firstToken))
+      numbers[name] = number
+    }
+    guard machines.isEmpty else { return }
     let total = plan.mix.shares.reduce(0) { $0 + $1.weight }
     for number in 0..<plan.nodes {
       var ticket = draw() * total
@@ -135,6 +173,10 @@ package struct CapacityRun {
 
   /// Runs to the end.
   package mutating func run() -> CapacityResult {
+    if let hour = plan.hour {
+      machines = machines.filter { _ in draw() < DayAndNight.share(at: hour, ticket: draw()) }
+      for (number, machine) in machines.enumerated() { numbers[machine.name] = number }
+    }
     for number in machines.indices {
       join(number)
       if plan.hasChurn { queue.add(.leave(number), at: later(draw() * 2400)) }
@@ -145,7 +187,9 @@ package struct CapacityRun {
       result.singleSum += machine.single
       result.sum += machine.single * batched * efficiency(machine)
     }
-    queue.add(.arrival, at: later(0.001))
+    for client in 0..<(plan.closedLoop ?? 1) {
+      queue.add(.arrival, at: later(0.001 * Double(client + 1)))
+    }
     let end = plan.warmUp + plan.measured
     while let next = queue.next() {
       now = next.time
@@ -201,14 +245,18 @@ package struct CapacityRun {
   }
 
   private mutating func arrive() {
-    queue.add(.arrival, at: later(gap(Self.meanTokens / (result.sum * plan.load))))
+    if plan.closedLoop == nil {
+      queue.add(.arrival, at: later(gap(Self.meanTokens / (result.sum * plan.load))))
+    }
     let id = RequestID(answer: AnswerID(using: &generator), part: 0)
     // A sum of three uniforms: mean 1, between 0.1 and 1.9, no long tail to wait for.
     let spread = 0.1 + 1.8 * (draw() + draw() + draw()) / 3
     let prompt = Int(Self.meanPrompt * (0.2 + 1.6 * draw()))
-    work[id] = (seconds, prompt, (Self.meanTokens * spread).rounded())
+    let tokens =
+      plan.closedLoop == nil ? (Self.meanTokens * spread).rounded() : Double(plan.answerTokens)
+    work[id] = (seconds, prompt, tokens)
     var candidates: UpToFour<Candidate> = []
-    while candidates.count < plan.candidates {
+    while candidates.count < min(plan.candidates, machines.count) {
       let number = pick()
       let candidate = Candidate(node: machines[number].name, key: KeyID(UInt64(number)))
       if !candidates.contains(candidate) { candidates.append(candidate) }
@@ -241,12 +289,15 @@ package struct CapacityRun {
         guard let node = numbers[dispatch.node], let job = work[dispatch.request] else { continue }
         progress(node)
         machines[node].reading += 1
-        let reading = 0.05 + Double(job.prompt) / machines[node].prefill
+        let reading = machines[node].delay + Double(job.prompt) / machines[node].prefill
         queue.add(.firstToken(node: node, dispatch.request), at: later(reading))
         plan(node)
         apply(.accepted(dispatch.request, dispatch.node))
       case .refuse(let id, _, _), .end(let id, .failed), .end(let id, .cancelled):
-        if work.removeValue(forKey: id) != nil, isCounting { result.refused += 1 }
+        if work.removeValue(forKey: id) != nil {
+          if isCounting { result.refused += 1 }
+          if plan.closedLoop != nil { queue.add(.arrival, at: later(1)) }
+        }
       case .end, .queued, .cancel, .attemptFailed, .started, .suspect, .turnAway: break
       }
     }
@@ -291,6 +342,7 @@ package struct CapacityRun {
     machines[node].streams.removeAll { $0.left <= 1e-3 }
     for stream in done {
       let prompt = work.removeValue(forKey: stream.id)?.prompt ?? 0
+      if plan.closedLoop != nil { queue.add(.arrival, at: later(0.001)) }
       apply(
         .finished(
           stream.id, machines[node].name,

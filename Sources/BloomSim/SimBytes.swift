@@ -104,7 +104,23 @@ enum SimBytes {
     return Digest(words((1...4).map { mixed(state, $0) })) ?? .zero
   }
 
-  static func words(_ values: [UInt64]) -> [UInt8] { values.flatMap { KeyID($0).bytes } }
+  static func words(_ values: [UInt64]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(8 * values.count)
+    for value in values { append(value, to: &bytes) }
+    return bytes
+  }
+
+  static func append(_ value: UInt64, to bytes: inout [UInt8]) {
+    for shift in stride(from: UInt64(56), through: 0, by: -8) {
+      bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+    }
+  }
+
+  /// The word before a token: its place in the answer, and whether it is the last.
+  static func mark(_ index: Int, isLast: Bool) -> UInt64 {
+    UInt64(index) | (isLast ? 1 << 63 : 0)
+  }
 
   static func word(_ bytes: [UInt8], _ index: Int) -> UInt64 {
     bytes[8 * index..<8 * index + 8].reduce(0) { $0 << 8 | UInt64($1) }

@@ -4,23 +4,24 @@ internal import BloomLink
 internal import BloomSchedule
 internal import BloomWire
 
-/// The coordinator in the simulation: real scheduler, real ledger, real link machines.
+/// The coordinator's memory in the simulation: real scheduler, real ledger, real link machines.
 struct SimCoordinator {
-  struct Work {
-    let session: Int
-    let head: [UInt8]
-    let body: [UInt8]
-    let account: AccountID
-    /// The only nodes it may go to.
-    let allowed: Set<NodeID>
-    var selected: NodeID?
-    var attempt: UInt8 = 0
+  struct Attempt {
+    let place: Place
+    let node: NodeID
+    let number: UInt8
   }
 
-  struct Arrival {
+  struct Work {
     let session: Int
-    let request: WorkRequest
-    let body: [UInt8]
+    let client: Int
+    /// Head and candidates as the gateway sent them, and the body.
+    let envelope: Envelope
+    /// The only nodes it may go to.
+    let allowed: Set<NodeID>
+    /// Whose tokens are the answer: the first that brought one.
+    var selected: NodeID?
+    var attempts: [Attempt] = []
   }
 
   struct Place: Hashable {
@@ -30,18 +31,20 @@ struct SimCoordinator {
 
   var scheduler: Scheduler
   var ledger: Ledger
-  /// What the store holds: a crash goes back to it.
-  var durable: Ledger
-  var isDirty = false
   var isUp = true
   var links: [Int: CoordinatorLinkMachine] = [:]
+  var heardAt: [Int: Instant] = [:]
+  var suspects: Set<Int> = []
   var connections: [NodeID: Int] = [:]
   var requests: [RequestID: Work] = [:]
+  /// Their order of arrival; those that ended are taken out now and then.
+  var order: [RequestID] = []
   var placed: [Place: RequestID] = [:]
-  var streams: [RequestID: [Place]] = [:]
-  /// Reservations wait for the store before anything is dispatched.
-  var arrivals: [Arrival] = []
-  /// Acknowledgements wait for the store, too.
+  /// Parts that were seen to fail: only then may the next begin.
+  var failedParts: Set<RequestID> = []
+  /// Receipts booked since the last group was written.
+  var booked: [Digest] = []
+  /// Acknowledgements wait for the store.
   var acknowledgements: [(connection: Int, receipt: Digest)] = []
 
   init(seed: UInt64, ledger: Ledger) {
@@ -51,6 +54,5 @@ struct SimCoordinator {
     limits.acceptTimeout = .seconds(2)
     scheduler = Scheduler(limits: limits, seed: seed)
     self.ledger = ledger
-    durable = ledger
   }
 }

@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomClient
 internal import BloomWire
 
 /// How a client misbehaves on purpose.
@@ -10,10 +11,12 @@ enum ClientVice: CaseIterable {
   case replays
   /// Names one machine of its own choice, again and again.
   case redraws
+  /// Asks for very many answers at once.
+  case floods
 }
 
-/// One answer as the user's device sees it: parts, tokens in order, one ending.
-struct SimAnswer {
+/// One answer on the user's device: the gateway's own machine, and what the user has seen.
+final class SimAnswer {
   enum Ending {
     case complete
     case failed
@@ -24,16 +27,31 @@ struct SimAnswer {
   let client: Int
   let seed: UInt64
   let promptTokens: Int
-  let deadline: Instant
+  /// Decides which parts run and what may be shown.
+  var machine: AnswerStateMachine
+  /// Tokens that the user has seen.
   var delivered = 0
-  var part = 0
-  /// Open response bodies.
-  var sessions: [Int] = []
-  var tries = 0
+  /// The number of the next part on the wire: only parts that the coordinator took up count.
+  var wirePart = 0
+  /// The open response body of each part of the machine.
+  var sessions: [Int: Int] = [:]
+  /// Parts that the coordinator took up.
+  var takenParts = 0
   var ending: Ending?
   /// Tokens at which an early leaver goes.
   var leavesAt: Int?
-  var isRetrying = false
+  var armedAt: Instant?
+
+  init(
+    id: AnswerID, client: Int, seed: UInt64, promptTokens: Int, now: Instant
+  ) {
+    self.id = id
+    self.client = client
+    self.seed = seed
+    self.promptTokens = promptTokens
+    machine = AnswerStateMachine(
+      choices: 1, timeouts: AnswerTimeouts(recovery: .seconds(4), total: .seconds(90)), now: now)
+  }
 
   var answerTokens: Int {
     SimBytes.Request(seed: seed, promptTokens: 0, delivered: 0, answer: id, part: 0).answerTokens
@@ -43,13 +61,13 @@ struct SimAnswer {
 /// One response body between coordinator and gateway.
 struct SimSession {
   let answer: AnswerID
+  /// The part by the machine's count, and on the wire; −1 for one that no machine asked for.
   let part: Int
+  let wirePart: Int
   var decoder = OuterRecordDecoder()
   /// Sealed bytes of the attempt that is being read; tokens are 16 bytes each.
   var sealed: [UInt8] = []
+  var attempt: UInt8 = 0
   var isOpen = true
-  var wasAccepted = false
-  /// Set when the coordinator said why it ends.
-  var reason: Reason?
-  var retryAfter = 0
+  var failure = PartFailure(isRetriable: true, code: "truncated")
 }

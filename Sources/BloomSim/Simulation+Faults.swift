@@ -1,36 +1,65 @@
 internal import BloomBase
-internal import BloomLedger
 internal import BloomLink
-internal import BloomSchedule
+internal import BloomNode
 internal import BloomWire
 
+/// What goes wrong by itself.
 extension Simulation {
   func injectFault() {
     let number = Int.random(in: 0..<nodes.count, using: &chance)
     trace(UInt64(number))
-    switch Int.random(in: 0..<8, using: &chance) {
-    case 0, 1: sleep(number)
-    case 2: crash(number)
-    case 3, 4:
-      if let connection = nodes[number].connection { cut(connection) }
-    case 5, 6: ownerReturns(number)
-    default: crashCoordinator()
+    guard let kind = plan.kinds.randomElement(using: &chance) else { return }
+    switch kind {
+    case .sleep: sleep(number, milliseconds: 200 + draw(8000))
+    case .agentCrash: crash(number)
+    case .workerCrash:
+      guard nodes[number].worker.isUp, !nodes[number].isAsleep else { return }
+      happened(kind)
+      crashWorker(number)
+    case .cut:
+      guard let connection = nodes[number].connection else { return }
+      happened(kind)
+      cut(connection)
+    case .ownerReturns: ownerReturns(number, milliseconds: 2000 + draw(5000))
+    case .coordinatorCrash: crashCoordinator()
+    case .gatewayCrash:
+      let client = Int.random(in: 0..<plan.clients, using: &chance)
+      happened(kind)
+      for id in answerOrder {
+        if let answer = answers[id], answer.client == client { leave(answer) }
+      }
+    case .dawn: dawn(nodes[number].region)
+    }
+  }
+
+  private func happened(_ kind: FaultKind) { count { $0.happened[kind, default: 0] += 1 } }
+
+  /// Morning: within seconds most owners of a region are back, and stay for long.
+  private func dawn(_ region: Int) {
+    happened(.dawn)
+    for number in nodes.indices where nodes[number].region == region && draw(1) < 0.8 {
+      let away = 5000 + draw(6000)
+      if draw(1) < 0.4 {
+        sleep(number, milliseconds: away)
+      } else {
+        ownerReturns(number, milliseconds: away)
+      }
     }
   }
 
   /// The lid closes: nothing is said, nothing is heard.
-  private func sleep(_ number: Int) {
+  private func sleep(_ number: Int, milliseconds length: Double) {
     guard !nodes[number].isAsleep else { return }
-    count { $0.nodeFaults += 1 }
+    happened(.sleep)
     nodes[number].isAsleep = true
-    queue.add(.wake(number), at: now + milliseconds(200 + draw(8000)))
+    queue.add(.wake(number), at: now + milliseconds(length))
   }
 
   func wake(_ number: Int) {
     nodes[number].isAsleep = false
-    if nodes[number].isDraining {
-      nodes[number].isDraining = false
-      perform(number, nodes[number].machine.say(.capacity(nodes[number].capacity(model))))
+    if nodes[number].jobs.closed != nil {
+      nodes[number].jobs.closed = nil
+      sayCapacity(number)
     }
     perform(number, nodes[number].machine.tick(now: now))
     if nodes[number].connection == nil { connect(number) }
@@ -38,10 +67,15 @@ extension Simulation {
 
   /// The agent and its worker die; what is on disk stays.
   private func crash(_ number: Int) {
-    count { $0.nodeFaults += 1 }
+    happened(.agentCrash)
     if let connection = nodes[number].connection { cut(connection, noticed: .coordinator) }
     nodes[number].connection = nil
-    nodes[number].jobs = [:]
+    nodes[number].worker.jobs = [:]
+    nodes[number].worker.incarnation += 1
+    nodes[number].worker.isStepping = false
+    nodes[number].worker.isUp = true
+    nodes[number].jobs = JobTable()
+    nodes[number].jobs.workerReady(model)
     nodes[number].machine = NodeLinkMachine(release: .zero)
     for saved in nodes[number].disk {
       nodes[number].machine.restore(receipt: saved.receipt, digest: saved.digest)
@@ -57,7 +91,6 @@ extension Simulation {
   /// The connection breaks; each side finds out in its own time.
   func cut(_ connection: Int, noticed: Noticed = .both) {
     guard !connections[connection].isCut else { return }
-    count { $0.nodeFaults += 1 }
     connections[connection].isCut = true
     queue.add(
       .connectionLost(connection: connection, nodeSide: false), at: now + milliseconds(draw(3000)))
@@ -79,53 +112,14 @@ extension Simulation {
     }
   }
 
-  /// The owner returns: the machine drains, gives half of its work back, and is free again later.
-  private func ownerReturns(_ number: Int) {
-    guard !nodes[number].isAsleep, !nodes[number].isDraining else { return }
-    nodes[number].isDraining = true
+  /// The owner returns: the machine drains, some give their work back at once, and is free later.
+  private func ownerReturns(_ number: Int, milliseconds length: Double) {
+    guard !nodes[number].isAsleep, nodes[number].jobs.closed == nil else { return }
+    happened(.ownerReturns)
+    nodes[number].jobs.closed = .ownerActive
     perform(number, nodes[number].machine.say(.draining(.ownerActive)))
-    for (index, stream) in nodes[number].streams.enumerated() where index.isMultiple(of: 2) {
-      guard let job = nodes[number].jobs.removeValue(forKey: stream) else { continue }
-      let receipt = nodes[number].receipt(job, .stopped)
-      perform(number, nodes[number].machine.receipt(stream, receipt.bytes))
-      perform(number, nodes[number].machine.handBack(stream, .ownerActive))
-    }
-    queue.add(.wake(number), at: now + milliseconds(2000 + draw(5000)))
-  }
-
-  /// The coordinator is killed: every connection breaks, memory is lost, the store stays.
-  private func crashCoordinator() {
-    guard coordinator.isUp else { return }
-    count { $0.coordinatorCrashes += 1 }
-    coordinator.isUp = false
-    for connection in coordinator.links.keys.sorted() {
-      connections[connection].isCut = true
-      queue.add(
-        .connectionLost(connection: connection, nodeSide: true), at: now + milliseconds(draw(300)))
-    }
-    for session in sessions.indices where sessions[session].isOpen {
-      queue.add(.bodyEnd(session: session), at: now + milliseconds(10 + draw(100)))
-    }
-    checker.coordinatorDied(self)
-    queue.add(.restartCoordinator, at: now + milliseconds(200 + draw(2000)))
-  }
-
-  func restartCoordinator() {
-    var restarted = SimCoordinator(
-      seed: plan.seed &+ UInt64(report.coordinatorCrashes), ledger: coordinator.durable)
-    for answer in coordinator.durable.answers.values.sorted(by: {
-      $0.id.description < $1.id.description
-    }) {
-      let part = UInt16(max(answer.parts.count - 1, 0))
-      _ = restarted.scheduler.handle(
-        .answerRestored(
-          .init(answer: answer.id, part: part), answer.payer, answer.model, .tokens256,
-          dispatches: answer.parts.count), now: now)
-    }
-    coordinator = restarted
-    isCommitting = false
-    scheduleArmed = nil
-    scheduleDue = nil
-    livingRequests = 0
+    if draw(1) < 0.5 { perform(number, nodes[number].jobs.handBackAll(.ownerActive)) }
+    sayCapacity(number)
+    queue.add(.wake(number), at: now + milliseconds(length))
   }
 }

@@ -1,43 +1,71 @@
 internal import BloomBase
-internal import BloomSchedule
+internal import BloomClient
+internal import BloomCrypto
+internal import BloomRecords
 internal import BloomWire
 
+/// The gateways: guard set and answer machine are the real ones, their driver is this.
 extension Simulation {
   /// A user asks.
   func ask(_ client: Int) {
+    let count = clients[client] == .floods ? 12 : 1
+    for _ in 0..<count { begin(client) }
+  }
+
+  private func begin(_ client: Int) {
     let id = AnswerID(using: &users)
-    let seed = users.next()
-    var answer = SimAnswer(
-      id: id, client: client, seed: seed,
-      promptTokens: 20 + Int.random(in: 0...600, using: &users), deadline: now + .seconds(90))
+    let answer = SimAnswer(
+      id: id, client: client, seed: users.next(),
+      promptTokens: 20 + Int.random(in: 0...600, using: &users), now: now)
     if clients[client] == .leavesEarly {
       answer.leavesAt = Int.random(in: 0...40, using: &users)
     }
     answers[id] = answer
     answerOrder.append(id)
-    queue.add(.giveUp(id), at: answer.deadline)
-    sendPart(id)
+    perform(answer, answer.machine.begin(now: now))
     if clients[client] == .replays {
       // The same part again, and one that nothing asked for.
-      post(id, part: 0)
-      post(id, part: 7)
+      post(answer, part: -1, wirePart: 0)
+      post(answer, part: -1, wirePart: 7)
     }
   }
 
-  /// Seals what is missing to a fresh draw of nodes.
-  func sendPart(_ id: AnswerID) {
-    guard let answer = answers[id], answer.ending == nil else { return }
-    answers[id]?.isRetrying = false
-    answers[id]?.tries += 1
-    guard answer.tries < 40 else { return finish(id, .failed) }
-    let session = post(id, part: answer.part)
-    answers[id]?.sessions.append(session)
+  func answerDue(_ id: AnswerID) {
+    guard let answer = answers[id], answer.armedAt == now else { return }
+    answer.armedAt = nil
+    if answer.ending == nil { perform(answer, answer.machine.tick(now: now)) }
+  }
+
+  /// The coordinator took the part up: the next has the next number.
+  func gatewayBegins(_ session: Int) {
+    guard sessions[session].part >= 0, let answer = answers[sessions[session].answer] else {
+      return
+    }
+    if answer.takenParts > 0 { count { $0.continued += 1 } }
+    answer.takenParts += 1
+    answer.wirePart = max(answer.wirePart, sessions[session].wirePart + 1)
+  }
+
+  /// The coordinator did not take the part up.
+  func gatewayIsRefused(_ session: Int, _ reason: Reason) {
+    guard let answer = answers[sessions[session].answer] else { return }
+    var isRetriable = reason.isRetriable
+    switch reason {
+    case .replay: answer.wirePart += 1
+    case .partNotAllowed:
+      isRetriable = answer.wirePart > 0
+      answer.wirePart = max(0, answer.wirePart - 1)
+    default: break
+    }
+    sessions[session].failure = PartFailure(
+      isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable)
+    gatewayLoses(session)
   }
 
   func gatewayReceives(_ session: Int, _ bytes: [UInt8]) {
     guard sessions[session].isOpen else { return }
     sessions[session].decoder.append(bytes)
-    while true {
+    while sessions[session].isOpen {
       let item: OuterRecordDecoder.Item?
       do throws(WireError) {
         item = try sessions[session].decoder.next()
@@ -45,127 +73,184 @@ extension Simulation {
         return checker.fault(self, "a record that cannot be read")
       }
       guard let item else { return }
-      take(item.record, session)
+      take(item, session)
     }
   }
 
+  /// The response body is over, whatever was missing.
   func gatewayLoses(_ session: Int) {
     guard sessions[session].isOpen else { return }
     sessions[session].isOpen = false
-    let id = sessions[session].answer
-    guard let answer = answers[id], answer.ending == nil,
-      answer.sessions.contains(session)
-    else { return }
-    answers[id]?.sessions.removeAll { $0 == session }
-    guard answers[id]?.sessions.isEmpty == true else { return }
-    if sessions[session].part == answer.part {
-      switch sessions[session].reason {
-      case .partNotAllowed:
-        // A coordinator that died may have forgotten the part before: step back.
-        answers[id]?.part = max(answer.part - 1, 0)
-      case .replay, .nodeLost: answers[id]?.part += 1
-      case nil where sessions[session].wasAccepted: answers[id]?.part += 1
-      default: break
+    let part = sessions[session].part
+    guard let answer = answers[sessions[session].answer], answer.sessions[part] == session else {
+      return
+    }
+    answer.sessions[part] = nil
+    guard answer.ending == nil else { return }
+    let failure = sessions[session].failure
+    perform(
+      answer,
+      failure.isWithoutCandidates
+        ? answer.machine.noCandidates(part, now: now)
+        : answer.machine.partFailed(
+          part, isRetriable: failure.isRetriable, code: failure.code, now: now))
+  }
+
+  /// The user, or the whole gateway, is gone.
+  func leave(_ answer: SimAnswer) {
+    guard answer.ending == nil else { return }
+    perform(answer, answer.machine.clientLeft())
+    finish(answer, .left)
+  }
+
+  private func perform(_ answer: SimAnswer, _ effects: [AnswerStateMachine.Effect]) {
+    for effect in effects {
+      switch effect {
+      case .startPart(let part, let resume, let avoiding):
+        if resume[0].tokens.count != answer.delivered {
+          checker.fault(self, "a part that does not go on where the answer stands")
+        }
+        post(answer, part: part, wirePart: answer.wirePart, avoiding: avoiding)
+      case .cancelPart(let part):
+        if let session = answer.sessions.removeValue(forKey: part) { hangUp(session) }
+      case .deliver: break
+      case .finish: finish(answer, .complete)
+      case .fail: finish(answer, .failed)
       }
     }
-    if sessions[session].wasAccepted { count { $0.continued += 1 } }
-    retry(id, after: max(sessions[session].retryAfter, 100))
+    arm(answer)
   }
 
-  /// The user's patience is over.
-  func giveUp(_ id: AnswerID) {
-    guard answers[id]?.ending == nil else { return }
-    finish(id, .failed)
+  private func arm(_ answer: SimAnswer) {
+    guard answer.ending == nil, let deadline = answer.machine.nextDeadline else { return }
+    let due = max(deadline, now + milliseconds(10))
+    if let armed = answer.armedAt, armed <= due, armed > now { return }
+    answer.armedAt = due
+    queue.add(.answerDue(answer.id), at: due)
   }
 
-  func finish(_ id: AnswerID, _ ending: SimAnswer.Ending) {
-    if answers[id]?.ending != nil { return checker.fault(self, "an answer ended twice") }
-    answers[id]?.ending = ending
-    trace(UInt64(answers[id]?.delivered ?? 0))
-    for session in answers[id]?.sessions ?? [] { hangUp(session) }
-    answers[id]?.sessions = []
+  private func finish(_ answer: SimAnswer, _ ending: SimAnswer.Ending) {
+    if answer.ending != nil { return checker.fault(self, "an answer ended twice") }
+    answer.ending = ending
+    trace(UInt64(answer.delivered))
+    if ending == .complete, answer.delivered != answer.answerTokens {
+      checker.fault(self, "an answer that is not whole")
+    }
+    // A finished answer's parts go on to their receipts; others are told to stop.
+    if ending != .complete {
+      for part in answer.sessions.keys.sorted() {
+        if let session = answer.sessions[part] { hangUp(session) }
+      }
+    }
+    answer.sessions = [:]
   }
 
-  private func take(_ record: OuterRecord, _ session: Int) {
-    let id = sessions[session].answer
-    switch record {
-    case .sealed(let bytes): read(bytes, session, id)
-    case .attemptFailed(let reason, _, let retryAfter):
-      if reason == .nodeSilent { return replace(session, id) }
-      sessions[session].reason = reason
-      sessions[session].retryAfter = retryAfter
-    case .accepted: sessions[session].wasAccepted = true
-    case .alive, .settled, .queued: break
+  private func take(_ item: OuterRecordDecoder.Item, _ session: Int) {
+    guard let answer = answers[sessions[session].answer] else { return }
+    let part = sessions[session].part
+    guard part >= 0, answer.ending == nil else { return }
+    switch item.record {
+    case .sealed(let bytes):
+      if sessions[session].attempt != item.attempt {
+        // Another machine's answer starts anew; nothing of the one before was delivered.
+        sessions[session].attempt = item.attempt
+        sessions[session].sealed = []
+      }
+      sessions[session].sealed += bytes
+      read(session, answer)
+    case .attemptFailed(let reason, let isRetriable, _):
+      sessions[session].failure = PartFailure(isRetriable: isRetriable, code: reason.name)
+    case .accepted(let node): perform(answer, answer.machine.partAccepted(part, by: node, now: now))
+    case .alive, .queued: perform(answer, answer.machine.partAlive(part, now: now))
+    case .settled: break
     }
   }
 
-  private func read(_ bytes: [UInt8], _ session: Int, _ id: AnswerID) {
-    guard let answer = answers[id], answer.ending == nil else { return }
-    sessions[session].sealed += bytes
-    var delivered = answer.delivered
-    while sessions[session].sealed.count >= 16 {
-      let index = Int(SimBytes.word(sessions[session].sealed, 0))
-      let token = SimBytes.word(sessions[session].sealed, 1)
-      sessions[session].sealed.removeFirst(16)
+  private func read(_ session: Int, _ answer: SimAnswer) {
+    let sealed = sessions[session].sealed
+    let whole = sealed.count / 16
+    sessions[session].sealed.removeFirst(16 * whole)
+    var tokens: [Int32] = []
+    var indexes: [Int] = []
+    var isLast = false
+    for place in 0..<whole {
+      let mark = SimBytes.word(sealed, 2 * place)
+      let token = SimBytes.word(sealed, 2 * place + 1)
+      let index = Int(mark & 0xffff_ffff)
+      isLast = mark >> 63 == 1
       if token != SimBytes.token(answer.seed, index) {
         checker.fault(self, "a token that is not the answer's")
       }
-      // An older part may still repeat what is known; a gap may never be.
-      if index == delivered { delivered += 1 }
-      if index > delivered { checker.fault(self, "a token was lost") }
+      indexes.append(index)
+      tokens.append(Int32(truncatingIfNeeded: token))
     }
-    answers[id]?.delivered = delivered
-    if delivered >= answer.answerTokens {
-      finish(id, .complete)
-    } else if let leavesAt = answer.leavesAt, delivered >= leavesAt {
-      finish(id, .left)
+    let effects = answer.machine.frameArrived(
+      sessions[session].part, choice: 0, tokens: tokens, endsChoice: isLast, now: now)
+    if effects.first == .deliver || plan.sabotage == .showsTwice {
+      for index in indexes {
+        if index < answer.delivered { checker.fault(self, "a token was shown twice") }
+        if index > answer.delivered { checker.fault(self, "a token was lost") }
+        answer.delivered = index + 1
+      }
+    }
+    perform(answer, effects)
+    if answer.ending == nil, let leavesAt = answer.leavesAt, answer.delivered >= leavesAt {
+      leave(answer)
     }
   }
 
-  /// The node is silent: another part begins beside it, and the first new token wins.
-  private func replace(_ session: Int, _ id: AnswerID) {
-    guard let answer = answers[id], answer.ending == nil, !answer.isRetrying,
-      sessions[session].part == answer.part, answer.sessions.count < 2
-    else { return }
-    answers[id]?.part += 1
-    count { $0.continued += 1 }
-    sendPart(id)
-  }
-
-  private func retry(_ id: AnswerID, after milliseconds: Int) {
-    guard answers[id]?.isRetrying == false else { return }
-    answers[id]?.isRetrying = true
-    queue.add(.retry(id), at: now + .milliseconds(milliseconds))
-  }
-
-  @discardableResult
-  private func post(_ id: AnswerID, part: Int) -> Int {
+  /// Seals a part to a fresh draw of the client's own machines.
+  private func post(
+    _ answer: SimAnswer, part: Int, wirePart: Int, avoiding: Set<NodeID> = []
+  ) {
+    let present = nodes.filter { $0.connection != nil }
+      .map { GuardSet.Candidate(node: $0.name, weight: $0.decodeRate) }
+    guards[answer.client].refresh(from: present, now: unixTime, using: &users)
+    let count = 2 + Int(users.next() % 2)
+    var names = guards[answer.client].envelope(
+      count, preferring: nil, avoiding: avoiding, using: &users)
+    if clients[answer.client] == .redraws { names = [nodes[0].name] }
     let session = sessions.count
-    sessions.append(SimSession(answer: id, part: part))
+    sessions.append(SimSession(answer: answer.id, part: part, wirePart: wirePart))
     recordTimes.append(now)
-    guard let answer = answers[id] else { return session }
-    var candidates: UpToFour<Candidate> = []
-    let wanted = clients[answer.client] == .redraws ? 1 : 2 + Int(users.next() % 2)
-    while candidates.count < min(wanted, nodes.count) {
-      let number =
-        clients[answer.client] == .redraws ? 0 : Int.random(in: 0..<nodes.count, using: &users)
-      let candidate = Candidate(node: nodes[number].name, key: nodes[number].key)
-      if !candidates.contains(candidate) { candidates.append(candidate) }
+    if part >= 0 { answer.sessions[part] = session }
+    guard !names.isEmpty else {
+      sessions[session].failure.isWithoutCandidates = true
+      return queue.add(.bodyEnd(session: session), at: now + .milliseconds(1))
     }
-    let request = WorkRequest(
-      id: RequestID(answer: id, part: UInt16(part)), account: account(answer.client),
-      model: model, candidates: candidates,
-      inputBytes: 4 * (answer.promptTokens + answer.delivered),
-      output: .tokens256, deadline: min(answer.deadline, now + .seconds(30)),
-      mayHedge: users.next() % 4 == 0)
+    queue.add(
+      .envelope(
+        session: session, client: answer.client, envelope(answer, session, wirePart, names)),
+      at: arrival(after: now))
+  }
+
+  private func envelope(
+    _ answer: SimAnswer, _ session: Int, _ wirePart: Int, _ names: [NodeID]
+  ) -> [UInt8] {
     let body = SimBytes.Request(
       seed: answer.seed, promptTokens: answer.promptTokens, delivered: answer.delivered,
-      answer: id, part: part)
-    queue.add(
-      .envelope(session: session, SimEnvelope(request: request, body: body.bytes)),
-      at: arrival(after: now))
-    return session
+      answer: answer.id, part: wirePart)
+    let padded =
+      PaddedSize.holding(4 * (answer.promptTokens + answer.delivered)) ?? PaddedSize.minimum
+    let routing = Routing(
+      model: model, kind: .chat, paddedByteCount: padded, tokenClass: .upTo256,
+      deadlineMilliseconds: 30_000, padding: .padded, answer: answer.id, part: wirePart)
+    let nonce = SimBytes.digest(SimBytes.words([UInt64(session), plan.seed]))
+    var bytes = EnvelopeHead(suite: .x25519, requestNonce: nonce, routing: routing).encoded
+    bytes.append(UInt8(names.count))
+    for name in names {
+      let key = nodes.first { $0.name == name }?.key ?? KeyID(0)
+      Candidate(
+        node: name, key: key, encapsulatedKey: Self.wrap, wrappedKey: Self.wrap + Self.wrap[..<16]
+      ).append(to: &bytes)
+    }
+    bytes += body.bytes
+    bytes += [UInt8](repeating: 0, count: ChunkFraming.bodyByteCount(padded) - body.bytes.count)
+    return bytes
   }
+
+  /// Stands for HPKE's output, of its size.
+  private static let wrap = [UInt8](repeating: 7, count: 32)
 
   private func hangUp(_ session: Int) {
     guard sessions[session].isOpen else { return }

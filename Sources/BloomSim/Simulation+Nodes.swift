@@ -1,7 +1,9 @@
 internal import BloomBase
 internal import BloomLink
+internal import BloomNode
 internal import BloomWire
 
+/// The agents: link machine and job table are the real ones.
 extension Simulation {
   func connect(_ number: Int) {
     guard nodes[number].connection == nil, !nodes[number].isAsleep else { return }
@@ -31,7 +33,10 @@ extension Simulation {
     guard nodes[number].armedAt == now else { return }
     nodes[number].armedAt = nil
     guard !nodes[number].isAsleep else { return }
-    nodes[number].machine.beat(model, now: now)
+    // A worker beats while it works, reading a prompt or producing.
+    if nodes[number].worker.isUp, nodes[number].jobs.count > 0 {
+      nodes[number].machine.beat(model, now: now)
+    }
     perform(number, nodes[number].machine.tick(now: now))
   }
 
@@ -40,50 +45,12 @@ extension Simulation {
     if nodes[number].vice == .babbles, draw(1) < 0.3, let connection = nodes[number].connection {
       carry(connection, toNode: false, [0xff, 0x00, UInt8(network.next() & 0xff)])
     }
-    perform(number, nodes[number].machine.say(.capacity(nodes[number].capacity(model))))
+    sayCapacity(number)
     queue.add(.report(number), at: now + .seconds(5))
   }
 
-  /// The prompt is read: decoding begins.
-  func read(_ number: Int, _ connection: Int, _ stream: StreamID) {
-    guard nodes[number].connection == connection, nodes[number].jobs[stream] != nil else { return }
-    if nodes[number].isAsleep {
-      return queue.add(
-        .firstToken(node: number, connection: connection, stream), at: now + .seconds(1))
-    }
-    nodes[number].jobs[stream]?.isReading = false
-    if !nodes[number].isStepping { armStep(number) }
-  }
-
-  /// Eight tokens of every stream.
-  func step(_ number: Int) {
-    nodes[number].isStepping = false
-    if nodes[number].isAsleep {
-      nodes[number].isStepping = true
-      return queue.add(.step(node: number), at: now + .seconds(1))
-    }
-    nodes[number].machine.beat(model, now: now)
-    for stream in nodes[number].decoding {
-      guard var job = nodes[number].jobs[stream], !job.isPaused else { continue }
-      let total = job.request.answerTokens
-      var bytes: [UInt8] = []
-      for _ in 0..<8 where job.request.delivered + job.produced < total {
-        let index = job.request.delivered + job.produced
-        bytes += SimBytes.words([UInt64(index), SimBytes.token(job.request.seed, index)])
-        job.produced += 1
-        job.unreceipted += 1
-      }
-      nodes[number].jobs[stream] = job
-      if !bytes.isEmpty { perform(number, nodes[number].machine.answer(stream, bytes)) }
-      if job.request.delivered + job.produced >= total {
-        endJob(number, stream, .complete)
-      } else if job.unreceipted >= 64 {
-        nodes[number].jobs[stream]?.unreceipted = 0
-        let receipt = nodes[number].receipt(job, .running)
-        perform(number, nodes[number].machine.receipt(stream, receipt.bytes))
-      }
-    }
-    if !nodes[number].decoding.isEmpty { armStep(number) }
+  func sayCapacity(_ number: Int) {
+    perform(number, nodes[number].machine.say(.capacity(nodes[number].capacity(model))))
   }
 
   func perform(_ number: Int, _ effects: [NodeLinkEffect]) {
@@ -98,12 +65,13 @@ extension Simulation {
         perform(
           number,
           nodes[number].machine.prove(record: record, binding: .nonceOnly, signature: signature))
-      case .welcomed:
-        reportCapacity(number)
-      case .request(let stream, _, let body): take(number, stream, body)
-      case .stop(let stream, let reason): stop(number, stream, reason)
-      case .pause(let stream): nodes[number].jobs[stream]?.isPaused = true
-      case .resume(let stream): nodes[number].jobs[stream]?.isPaused = false
+      case .welcomed: reportCapacity(number)
+      case .request(let stream, let head, let body):
+        perform(number, nodes[number].jobs.requested(stream, head: head, body: body))
+      case .stop(let stream, let reason):
+        perform(number, nodes[number].jobs.stop(stream, reason))
+      case .pause(let stream): nodes[number].jobs.pause(stream)
+      case .resume(let stream): perform(number, nodes[number].jobs.resume(stream))
       case .forget(let receipt): nodes[number].disk.removeAll { $0.digest == receipt }
       case .told: break
       case .close(_, let retryAfter):
@@ -116,6 +84,26 @@ extension Simulation {
       }
     }
     armNode(number)
+  }
+
+  func perform(_ number: Int, _ effects: [JobTable.Effect]) {
+    for effect in effects {
+      switch effect {
+      case .command(_, let command): tell(number, command)
+      case .accept(let stream): perform(number, nodes[number].machine.accept(stream, now: now))
+      case .refuse(let stream, let reason, let retryAfter):
+        perform(
+          number,
+          nodes[number].machine.refuse(stream, reason, retryAfterMilliseconds: retryAfter))
+      case .answer(let stream, let bytes):
+        perform(number, nodes[number].machine.answer(stream, bytes))
+      case .receipt(let stream, let receipt):
+        perform(number, nodes[number].machine.receipt(stream, receipt))
+      case .done(let stream, let receipt): store(number, receipt, of: stream)
+      case .handBack(let stream, let reason):
+        perform(number, nodes[number].machine.handBack(stream, reason))
+      }
+    }
   }
 
   /// Bytes on their way; one direction of one connection keeps its order.
@@ -140,45 +128,15 @@ extension Simulation {
     queue.add(.nodeDue(number), at: due)
   }
 
-  private func armStep(_ number: Int) {
-    nodes[number].isStepping = true
-    queue.add(.step(node: number), at: now + milliseconds(nodes[number].stepSeconds * 1000))
-  }
-
-  private func take(_ number: Int, _ stream: StreamID, _ body: [UInt8]) {
-    guard let request = SimBytes.Request(body), let connection = nodes[number].connection else {
-      return perform(
-        number, nodes[number].machine.refuse(stream, .malformed, retryAfterMilliseconds: 0))
-    }
-    let isFull = nodes[number].jobs.count >= nodes[number].slots
-    if isFull || nodes[number].isDraining {
-      return perform(
-        number, nodes[number].machine.refuse(stream, .busy, retryAfterMilliseconds: 1000))
-    }
-    nodes[number].jobs[stream] = SimNode.Job(request: request)
-    perform(number, nodes[number].machine.accept(stream, now: now))
-    let tokens = Double(request.promptTokens + request.delivered)
-    let seconds = 0.05 + tokens / nodes[number].prefillRate
-    queue.add(
-      .firstToken(node: number, connection: connection, stream),
-      at: now + milliseconds(seconds * 1000))
-  }
-
-  private func stop(_ number: Int, _ stream: StreamID, _ reason: Reason) {
-    if nodes[number].vice == .ignoresCancel, reason != .nodeLost { return }
-    endJob(number, stream, .stopped)
-  }
-
-  private func endJob(_ number: Int, _ stream: StreamID, _ end: SimBytes.Receipt.End) {
-    guard let job = nodes[number].jobs.removeValue(forKey: stream) else { return }
-    let receipt = nodes[number].receipt(job, end)
-    nodes[number].disk.append((receipt.bytes, receipt.digest))
+  /// The receipt is money: first the disk, then the link.
+  private func store(_ number: Int, _ receipt: [UInt8], of stream: StreamID) {
+    let digest = SimBytes.digest(receipt)
+    nodes[number].disk.append((receipt, digest))
     perform(
       number,
-      nodes[number].machine.done(
-        stream, receipt: receipt.bytes, digest: receipt.digest, now: now))
+      nodes[number].machine.done(stream, receipt: receipt, digest: digest, now: now))
     if nodes[number].vice == .repeats, let connection = nodes[number].connection {
-      let again = AgentMessage.done(StreamID(0), receipt: receipt.bytes).encoded
+      let again = AgentMessage.done(StreamID(0), receipt: receipt).encoded
       for _ in 0..<2 { carry(connection, toNode: false, again) }
     }
   }

@@ -1,14 +1,17 @@
 internal import BloomBase
+internal import BloomClient
 internal import BloomLedger
 internal import BloomLink
+internal import BloomNode
 internal import BloomSchedule
 internal import BloomWire
 
 /// The whole network under virtual time: encoded bytes pass between the real state machines.
 ///
-/// Nodes and coordinator speak through both halves of the node link, the coordinator decides by the
-/// real scheduler and books in the real ledger, gateways read its response records. A worker is a model
-/// of its speed; what is sealed in life is a checkable stand-in here. Every fault is drawn from the seed.
+/// Real: both halves of the node link, the agent's job table, the scheduler, the ledger and its SQLite
+/// store, envelopes and response records, the gateway's guard set and answer machine. Stand-ins: a
+/// worker is a speed, and what is sealed and signed in life is checkable in clear here. Every fault is
+/// drawn from the seed.
 package final class Simulation {
   enum Event {
     case toCoordinator(connection: Int, [UInt8])
@@ -18,27 +21,25 @@ package final class Simulation {
     case nodeDue(Int)
     case connect(Int)
     case report(Int)
-    case firstToken(node: Int, connection: Int, StreamID)
-    case step(node: Int)
+    case firstToken(node: Int, incarnation: Int, StreamID)
+    case step(node: Int, incarnation: Int)
+    case lateDone(node: Int, incarnation: Int, StreamID, [UInt8])
+    case workerReady(Int)
     case scheduleDue
+    case alive
     case commit
     case sweep
     case ask(client: Int)
-    case retry(AnswerID)
-    case envelope(session: Int, SimEnvelope)
+    case envelope(session: Int, client: Int, [UInt8])
     case hangUp(session: Int)
+    case began(session: Int)
+    case refused(session: Int, Reason)
     case record(session: Int, [UInt8])
     case bodyEnd(session: Int)
-    case giveUp(AnswerID)
+    case answerDue(AnswerID)
     case fault
     case wake(Int)
     case restartCoordinator
-  }
-
-  /// What a gateway posts, besides the sealed body.
-  struct SimEnvelope {
-    let request: WorkRequest
-    let body: [UInt8]
   }
 
   let plan: SimPlan
@@ -52,6 +53,9 @@ package final class Simulation {
   var nodes: [SimNode] = []
   var clients: [ClientVice] = []
   var coordinator: SimCoordinator
+  var store: SimStore
+  /// Each client's own machines, which it changes slowly.
+  var guards: [GuardSet] = []
   var answers: [AnswerID: SimAnswer] = [:]
   var answerOrder: [AnswerID] = []
   var sessions: [SimSession] = []
@@ -64,6 +68,7 @@ package final class Simulation {
   var livingRequests = 0
   var linksArmed: [Int: Instant] = [:]
   var isCommitting = false
+  var isSayingAlive = false
   /// The response body of the arrival that the scheduler is deciding on.
   var admitting: Int?
   var isRefused = false
@@ -78,6 +83,11 @@ package final class Simulation {
     network = SeededGenerator(seed: plan.seed &* 3 &+ 1)
     chance = SeededGenerator(seed: plan.seed &* 5 &+ 2)
     users = SeededGenerator(seed: plan.seed &* 7 &+ 3)
+    do {
+      store = try SimStore(plan.store, mints: plan.sabotage == .mintsMoney)
+    } catch {
+      fatalError("the simulation's store cannot be opened: \(error.safeDescription)")
+    }
     coordinator = SimCoordinator(seed: plan.seed, ledger: Ledger())
     prepare()
   }
@@ -100,6 +110,7 @@ package final class Simulation {
     }
     checker.checkEnd(self)
     report.faults = checker.faults
+    report.waited = checker.servedAfterWait
     for id in answerOrder {
       switch answers[id]?.ending {
       case .complete: report.complete += 1
@@ -112,7 +123,7 @@ package final class Simulation {
   }
 
   private var isQuiet: Bool {
-    answerOrder.count == plan.answers && coordinator.isUp && livingRequests == 0
+    answerOrder.count >= plan.answers && coordinator.isUp && livingRequests == 0
       && coordinator.ledger.answers.isEmpty && coordinator.scheduler.runningCount == 0
       && now - start > plan.duration && answers.values.allSatisfy { $0.ending != nil }
   }
@@ -134,9 +145,11 @@ package final class Simulation {
         ? NodeVice.allCases.randomElement(using: &chance) ?? .none : .none
       nodes.append(
         SimNode(
-          number: number, name: NodeID(digest), owner: owner, vice: vice,
+          number: number, name: NodeID(digest), owner: owner,
+          region: number % max(plan.regions, 1), vice: vice,
           slots: 1 + Int.random(in: 0...3, using: &chance), decodeRate: 15 + draw(60),
           prefillRate: 150 + draw(800), machine: NodeLinkMachine(release: .zero)))
+      nodes[nodes.count - 1].jobs.workerReady(model)
       queue.add(.connect(number), at: now + milliseconds(draw(500)))
     }
     if let price = Price(promptPerMillion: 100_000, completionPerMillion: 400_000) {
@@ -146,10 +159,11 @@ package final class Simulation {
       clients.append(
         draw(1) < plan.viceShare
           ? ClientVice.allCases.randomElement(using: &chance) ?? .none : .none)
+      guards.append(GuardSet())
       book(.grant(key: "start-\(client)", account(client), Micros(50_000_000)))
     }
     book(.fundReplay(key: "pool", Micros(0)))
-    coordinator.durable = coordinator.ledger
+    commit()
     for _ in 0..<plan.answers {
       let client = Int.random(in: 0..<plan.clients, using: &users)
       let time = Double(plan.duration.wholeNanoseconds) / 1e6 * draw(1)
@@ -198,20 +212,27 @@ package final class Simulation {
     case .nodeDue(let node): nodeDue(node)
     case .connect(let node): connect(node)
     case .report(let node): reportCapacity(node)
-    case .firstToken(let node, let connection, let stream): read(node, connection, stream)
-    case .step(let node): step(node)
+    case .firstToken(let node, let incarnation, let stream): read(node, incarnation, stream)
+    case .step(let node, let incarnation): step(node, incarnation)
+    case .lateDone(let node, let incarnation, let stream, let receipt):
+      if nodes[node].worker.incarnation == incarnation {
+        hear(node, .done(stream, receipt: receipt))
+      }
+    case .workerReady(let node): workerReady(node)
     case .scheduleDue:
       if scheduleArmed == now { scheduleArmed = nil }
       if coordinator.isUp { apply(.tick) }
+    case .alive: sayAlive()
     case .commit: commit()
     case .sweep: sweep()
     case .ask(let client): ask(client)
-    case .retry(let answer): sendPart(answer)
-    case .envelope(let session, let envelope): coordinatorTakes(session, envelope)
+    case .envelope(let session, let client, let bytes): coordinatorTakes(session, client, bytes)
     case .hangUp(let session): coordinatorLoses(session)
+    case .began(let session): gatewayBegins(session)
+    case .refused(let session, let reason): gatewayIsRefused(session, reason)
     case .record(let session, let bytes): gatewayReceives(session, bytes)
     case .bodyEnd(let session): gatewayLoses(session)
-    case .giveUp(let answer): giveUp(answer)
+    case .answerDue(let answer): answerDue(answer)
     case .fault: injectFault()
     case .wake(let node): wake(node)
     case .restartCoordinator: restartCoordinator()

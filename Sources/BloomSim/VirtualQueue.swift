@@ -1,49 +1,64 @@
 internal import BloomBase
 
 /// Events by time, then by the order in which they were added: virtual time without a clock.
+///
+/// The heap moves numbers only; events, which own bytes, stay where they are.
 struct VirtualQueue<Event> {
   private struct Item {
     var time: UInt64
-    var order: UInt64
-    var event: Event
+    var order: UInt32
+    var place: Int32
   }
 
   private var items: [Item] = []
-  private var order: UInt64 = 0
+  private var events: [Event?] = []
+  private var free: [Int32] = []
+  private var order: UInt32 = 0
 
   var isEmpty: Bool { items.isEmpty }
 
   mutating func add(_ event: Event, at time: Instant) {
     order += 1
-    items.append(Item(time: time.nanoseconds, order: order, event: event))
+    let slot: Int32
+    if let known = free.popLast() {
+      slot = known
+      events[Int(slot)] = event
+    } else {
+      slot = Int32(events.count)
+      events.append(event)
+    }
+    let item = Item(time: time.nanoseconds, order: order, place: slot)
+    items.append(item)
     var place = items.count - 1
     while place > 0 {
       let parent = (place - 1) / 2
-      guard precedes(place, parent) else { break }
-      items.swapAt(place, parent)
+      guard Self.precedes(item, items[parent]) else { break }
+      items[place] = items[parent]
       place = parent
     }
+    items[place] = item
   }
 
   mutating func next() -> (time: Instant, event: Event)? {
-    guard let first = items.first else { return nil }
-    let last = items.removeLast()
+    guard let first = items.first, let last = items.popLast() else { return nil }
     if !items.isEmpty {
-      items[0] = last
       var place = 0
       while true {
         var child = 2 * place + 1
         guard child < items.count else { break }
-        if child + 1 < items.count, precedes(child + 1, child) { child += 1 }
-        guard precedes(child, place) else { break }
-        items.swapAt(child, place)
+        if child + 1 < items.count, Self.precedes(items[child + 1], items[child]) { child += 1 }
+        guard Self.precedes(items[child], last) else { break }
+        items[place] = items[child]
         place = child
       }
+      items[place] = last
     }
-    return (Instant(nanoseconds: first.time), first.event)
+    free.append(first.place)
+    guard let event = events[Int(first.place)].take() else { return nil }
+    return (Instant(nanoseconds: first.time), event)
   }
 
-  private func precedes(_ a: Int, _ b: Int) -> Bool {
-    items[a].time != items[b].time ? items[a].time < items[b].time : items[a].order < items[b].order
+  private static func precedes(_ a: Item, _ b: Item) -> Bool {
+    a.time != b.time ? a.time < b.time : a.order < b.order
   }
 }

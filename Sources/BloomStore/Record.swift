@@ -19,11 +19,15 @@ package enum RecordKind: UInt8, CaseIterable, Sendable {
   case invite = 6
   /// ``ReceiptRecord``
   case receipt = 7
+  /// ``PoolEventRecord``
+  case poolEvent = 8
+  /// ``KeySpendRecord``
+  case keySpend = 9
 
   /// Whether all rows are held in memory, so that a read takes no I/O.
   ///
-  /// Receipts are too many.
-  package var isCached: Bool { self != .receipt }
+  /// Receipts and the events of pools are too many.
+  package var isCached: Bool { self != .receipt && self != .poolEvent }
 }
 
 /// One stored row of any table.

@@ -22,6 +22,7 @@ struct NodeCommand {
         examples: [
           .init("darkbloom node run --model qwen3-8b", "serve one model"),
           .init("darkbloom node run --always", "serve whatever the owner does"),
+          .init("darkbloom node run --refuse tools --refuse media", "serve plain text only"),
         ]),
       CommandSpec(
         "status", "what the node does and why; a live page on a terminal",
@@ -29,7 +30,8 @@ struct NodeCommand {
       CommandSpec("pause", "take no new work until resumed", options: asking),
       CommandSpec("resume", "serve again", options: asking),
       NodeServiceCommand.logsSpec, NodeReports.earningsSpec, NodeReports.modelsSpec,
-      NodeScheduleCommand.spec, NodeReports.doctorSpec,
+      NodeScheduleCommand.spec, NodeReports.doctorSpec, NodeEnrolment.enrollSpec,
+      NodeEnrolment.leaveSpec,
     ])
 
   private let context: CommandContext
@@ -53,6 +55,8 @@ struct NodeCommand {
     case "models": return try await NodeReports(setup).models()
     case "schedule": return try await NodeScheduleCommand(setup).run()
     case "doctor": return try await NodeReports(setup).doctor()
+    case "enroll": return try await NodeEnrolment(context).enroll()
+    case "leave": return try await NodeEnrolment(context).leave()
     default: throw UsageError("choose a command; `darkbloom node --help` lists them")
     }
   }

@@ -23,7 +23,7 @@ struct NodeSetup {
       "a further coordinator of the network, tried when its own is gone",
       repeats: true),
     OptionSpec("threads", value: "N", "compute threads of each worker"),
-    OptionSpec("slots", value: "N", "requests at once for each model"),
+    OptionSpec("slots", value: "N", "requests at once for each model"), RefusalOption.spec,
     OptionSpec("always", "serve whatever the owner does: for machines without another use"),
   ]
 
@@ -81,6 +81,8 @@ struct NodeSetup {
       coordinators: [network.url] + context.command.all("coordinator") + owner.coordinators,
       models: try models())
     configuration.consoleSocket = socketPath
+    configuration.apiKey = network.apiKey
+    configuration.refusals = try RefusalOption.policy(context.command.all("refuse"))
     configuration.owner = owner
     let (file, always) = (settingsFile, isAlways)
     configuration.loadOwner = { try Self.owner(file, always: always) }
@@ -99,7 +101,7 @@ struct NodeSetup {
     for name in ["socket", "settings", "network"] {
       if let path = context.command.value(name) { arguments += ["--\(name)", absolute(path)] }
     }
-    for name in ["model", "coordinator"] {
+    for name in ["model", "coordinator", "refuse"] {
       for value in context.command.all(name) { arguments += ["--\(name)", value] }
     }
     for name in ["threads", "slots", "log-level"] {
