@@ -1,4 +1,5 @@
 import BloomBase
+import BloomPlatform
 import BloomWire
 import Testing
 
@@ -18,6 +19,14 @@ import Darwin
       #expect(text.contains("\(last):"), "\(setting.name) is missing")
     }
     #expect(try OwnerSettings(user: text, fleet: nil) == OwnerSettings())
+  }
+
+  @Test func `the manual names every key`() throws {
+    let root = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
+    let manual = try #require(SmallFile.read("\(root)/docs/node.md", limitBytes: 1 << 20))
+    for setting in OwnerSetting.all {
+      #expect(manual.contains("| `\(setting.name)` |"), "\(setting.name) is missing in docs/node.md")
+    }
   }
 
   @Test func `every key is read into its own place`() throws {
