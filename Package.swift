@@ -120,9 +120,9 @@ let targets: [Target] = [
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),
-  tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
+  tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
   tests("TidyTests", []),
-  tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomHTTP", "BloomNet"]),
+  tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomModels", "BloomHTTP", "BloomNet"]),
 ]
 
 let package = Package(

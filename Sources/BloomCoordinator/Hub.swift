@@ -214,6 +214,7 @@ package actor Hub {
       if let due = session.machine.nextDeadline, due <= now {
         perform(session.machine.tick(now: now), of: session)
       }
+      sayStanding(session, now)
     }
     if let due = scheduler.nextDeadline, due <= now { handle(.tick) }
     sayAlive(now)

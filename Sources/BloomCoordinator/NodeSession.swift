@@ -17,6 +17,8 @@ final class NodeSession {
   var streams: [StreamID: Relay] = [:]
   var models: [ModelPresence] = []
   var capacity: Capacity?
+  /// When the node last heard how the network sees it.
+  var standingAt: Instant?
 
   init(id: SessionID, outbox: TwoLaneQueue, machine: CoordinatorLinkMachine, now: Instant) {
     self.id = id

@@ -8,24 +8,48 @@ internal import Glibc
 /// The root can be a tree of fixtures.
 package struct LinuxOwnerSensor: OwnerSensor {
   private let root: String
-  private let apps: Set<String>
+  private var apps: Set<String>
+  private let display: X11Idle?
+  private let desktop: DesktopSessions?
+  private let graphics: NvidiaManagement?
+  private let time: any TimeSource
   private var processors: ProcessorTimes?
+  private var energy: EnergyReading?
 
   /// Creates a sensor.
   ///
   /// - Parameters:
   ///   - root: Prefix of `/sys`, `/proc` and `/dev`; empty for the machine's own.
   ///   - apps: Names of programs to look for, as in `/proc/PID/comm`.
-  package init(root: String = "", apps: Set<String> = []) {
+  ///   - environment: Names the owner's display and buses; `nil` to ask neither, nor graphics.
+  ///   - time: Clocks.
+  init(
+    root: String = "", apps: Set<String> = [], environment: [String: String]? = nil,
+    time: any TimeSource = SystemTime()
+  ) {
+    display = environment.flatMap { X11Idle(environment: $0) }
+    desktop = environment.map { DesktopSessions(environment: $0) }
+    graphics = environment == nil ? nil : NvidiaManagement()
     self.root = root
     self.apps = apps
+    self.time = time
+  }
+
+  /// Looks for these programs from now on.
+  package mutating func watch(apps: Set<String>) { self.apps = apps }
+
+  /// The last input to the owner's display, desktop or any terminal.
+  package func inputIdle() -> Duration? {
+    let wayland = desktop?.idle(now: time.unixTime())
+    // Under Wayland the X server sees only part of the input: the longer of the two is no proof.
+    let graphical = [display?.idle(now: time.now()), wayland].compactMap { $0 }.min()
+    return [graphical, terminalIdle()].compactMap { $0 }.min()
   }
 
   /// The youngest access of any terminal, as w(1) does it; the kernel keeps it to 8 s.
   ///
-  /// Reading terminals sees people at a console or over SSH. Graphical sessions answer over
-  /// their own protocols, which other sensors speak.
-  package func inputIdle() -> Duration? {
+  /// Sees people at a console or over SSH.
+  private func terminalIdle() -> Duration? {
     let now = SystemTime().unixTime().seconds
     var youngest: Int64?
     for folder in ["/dev/pts", "/dev"] {
@@ -48,6 +72,10 @@ package struct LinuxOwnerSensor: OwnerSensor {
     snapshot.memory = memory()
     snapshot.othersCPUPermille = othersProcessorTime()
     snapshot.runningApps = apps.isEmpty ? [] : runningApps()
+    snapshot.isLocked = desktop?.refresh()
+    snapshot.isMetered = desktop?.isMetered()
+    snapshot.othersGPUPermille = graphics?.othersPermille(own: Set(ownProcesses() + [getpid()]))
+    snapshot.watts = watts()
   }
 
   /// When a terminal was last used, and whether anybody ever used it.
@@ -162,14 +190,40 @@ package struct LinuxOwnerSensor: OwnerSensor {
 
   /// This process, its workers and those it waited for.
   private func ownTicks() -> UInt64 {
-    var sum = ticks("/proc/self/stat", withEnded: true)
-    for thread in SystemFolder.names("\(root)/proc/self/task") {
-      let children = text("/proc/self/task/\(thread)/children") ?? ""
-      for child in children.split(separator: " ") {
-        sum += ticks("/proc/\(child)/stat", withEnded: true)
-      }
+    ownProcesses().reduce(ticks("/proc/self/stat", withEnded: true)) {
+      $0 + ticks("/proc/\($1)/stat", withEnded: true)
     }
-    return sum
+  }
+
+  /// The children of this process: its workers.
+  private func ownProcesses() -> [Int32] {
+    SystemFolder.names("\(root)/proc/self/task").flatMap { thread in
+      (text("/proc/self/task/\(thread)/children") ?? "").split(separator: " ")
+        .compactMap { Int32($0) }
+    }
+  }
+
+  // MARK: Electric power
+
+  /// Mean power of processor packages and graphics since the last look; `nil` where nobody tells.
+  ///
+  /// docs.kernel.org/power/powercap: the counter wraps; its file belongs to root on most systems.
+  private mutating func watts() -> Int? {
+    let folder = "/sys/class/powercap"
+    var microjoules: UInt64?
+    // Packages are `intel-rapl:0`; their parts, with one more number, are in them already.
+    for name in SystemFolder.names(root + folder) where name.split(separator: ":").count == 2 {
+      guard let value = text("\(folder)/\(name)/energy_uj").flatMap({ UInt64($0) }) else {
+        continue
+      }
+      microjoules = (microjoules ?? 0) &+ value
+    }
+    let graphics = graphics?.read().compactMap(\.milliwatts).reduce(0, +)
+    let now = EnergyReading(at: time.now(), microjoules: microjoules)
+    defer { energy = now }
+    let processors = energy.flatMap { now.milliwatts(since: $0) }
+    if processors == nil, graphics == nil { return nil }
+    return ((processors ?? 0) + (graphics ?? 0)) / 1_000
   }
 
   private func ticks(_ path: String, withEnded: Bool) -> UInt64 {
@@ -188,6 +242,21 @@ package struct LinuxOwnerSensor: OwnerSensor {
       if let program = text("/proc/\(name)/comm"), apps.contains(program) { found.insert(program) }
     }
     return found
+  }
+}
+
+/// The processors' energy counter at one moment.
+struct EnergyReading: Sendable, Equatable {
+  var at: Instant
+  var microjoules: UInt64?
+
+  /// Mean power between two readings; `nil` when the counter wrapped or no time passed.
+  func milliwatts(since earlier: EnergyReading) -> Int? {
+    guard let now = microjoules, let before = earlier.microjoules, now >= before, at > earlier.at
+    else { return nil }
+    // Microjoules a microsecond are watts.
+    let microseconds = Double((at - earlier.at).wholeNanoseconds) / 1_000
+    return Int(clamping: Int64(Double(now - before) / microseconds * 1_000))
   }
 }
 

@@ -73,7 +73,7 @@ extension NodeAgent {
   func told(_ message: CoordinatorMessage) {
     switch message {
     case .standing(let standing): self.standing = standing
-    case .settlement(_, let amount): earned = Micros(earned.rawValue &+ amount.rawValue)
+    case .settlement(_, let amount): noteEarned(amount)
     case .challenge, .welcome, .requestBegin, .requestChunk, .cancel, .credit, .desiredModels,
       .receiptAck, .goodbye:
       break

@@ -45,8 +45,15 @@ extension NodeAgent {
     }
   }
 
+  /// Every day's figures.
+  func book() -> UsageBook {
+    accountWork()
+    return usage
+  }
+
   /// What the agent does now.
   package func status() -> NodeStatus {
+    accountWork()
     let link: NodeStatus.Link =
       if isStopping {
         .stopping
@@ -65,11 +72,12 @@ extension NodeAgent {
         active: jobs.count(of: worker.model.id),
         decodeMilliTokensPerSecond: worker.capacity?.decodeMilliTokensPerSecond ?? 0,
         prefillMilliTokensPerSecond: worker.capacity?.prefillMilliTokensPerSecond ?? 0,
-        protections: worker.offer?.ready.facts ?? [])
+        protections: worker.offer?.ready.facts ?? [], selfTest: worker.selfTest)
     }
     return NodeStatus(
       node: nodeID, order: order, link: link, isBound: machine.isOpen && exporter != nil,
       workers: list.sorted { $0.name < $1.name }, counts: jobs.counts, earned: earned,
-      unconfirmedReceipts: machine.unconfirmedCount, standing: standing)
+      unconfirmedReceipts: machine.unconfirmedCount, standing: standing,
+      today: usage.day(today), recent: recent)
   }
 }

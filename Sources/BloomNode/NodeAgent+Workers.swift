@@ -77,6 +77,7 @@ extension NodeAgent {
       log.error("worker failed", ["model": .id(model)])
     case .accept, .refuse, .chunk, .receipt, .done, .handback:
       perform(jobs.received(event))
+      accountWork()
       // A worker without requests owes no beats: an old one must not make the node suspect.
       if !jobs.isWorking(model) { machine.workerEnded(model) }
       if jobs.count == 0 { endGrace(now) }

@@ -39,6 +39,7 @@ package actor NodeAgent {
     var failure: String?
     var isCrashLooping = false
     var isRotating = false
+    var selfTest: SelfTestResult?
   }
 
   /// The machine.
@@ -71,6 +72,14 @@ package actor NodeAgent {
   var earned = Micros(0)
   /// What the owner does not serve; told to workers at their start and at changes.
   var refusals: OwnerPolicy
+  var usage = UsageBook()
+  var isUsageChanged = false
+  /// Since when requests ran without a look at the clock.
+  var workingSince: Instant?
+  var recent: [FinishedJob] = []
+  var local = LocalJobs()
+  /// Ends of this machine's own requests; a reason when they failed.
+  var localEnds: [StreamID: Reason?] = [:]
   private var waiters: [CheckedContinuation<Void, Never>] = []
   private var alarm: (at: Instant, task: Task<Void, Never>)?
   private var nextReport = Instant(nanoseconds: 0)
@@ -97,7 +106,8 @@ package actor NodeAgent {
   }
 
   /// Takes over the receipts of an earlier run; call once, before anything else.
-  func restore() async {
+  func restore(usage: UsageBook = UsageBook()) async {
+    self.usage = usage
     for (digest, receipt) in await shelf.restore() {
       machine.restore(receipt: receipt, digest: digest)
     }
@@ -128,7 +138,7 @@ package actor NodeAgent {
     alarm = nil
   }
 
-  private func pause() async {
+  func pause() async {
     // A cancelled sleep only makes the caller look earlier.
     try? await loop.sleep(for: .milliseconds(20))
   }
@@ -178,6 +188,7 @@ package actor NodeAgent {
     }
     perform(machine.tick(now: now))
     endGrace(now)
+    accountWork()
     guard now >= nextReport else { return }
     nextReport = now + Limits.report
     report()
@@ -207,6 +218,7 @@ package actor NodeAgent {
     case .welcomed: welcomed()
     case .request(let stream, let head, let body):
       perform(jobs.requested(stream, head: head, body: body))
+      accountWork()
       for model in workers.keys where jobs.isWorking(model) { noteBegin(model, now) }
     case .stop(let stream, let reason): perform(jobs.stop(stream, reason))
     case .pause(let stream): jobs.pause(stream)
@@ -228,14 +240,19 @@ package actor NodeAgent {
   }
 
   private func perform(_ effect: JobTable.Effect) {
+    if let stream = effect.stream, LocalJobs.isLocal(stream) { return performLocally(effect) }
     switch effect {
     case .command(let model, let command): tell(model, command)
     case .accept(let stream): perform(machine.accept(stream, now: time.now()))
     case .refuse(let stream, let reason, let retryAfter):
       perform(machine.refuse(stream, reason, retryAfterMilliseconds: retryAfter))
-    case .answer(let stream, let bytes): perform(machine.answer(stream, bytes))
+    case .answer(let stream, let bytes):
+      noteUpload(bytes.count)
+      perform(machine.answer(stream, bytes))
     case .receipt(let stream, let receipt): perform(machine.receipt(stream, receipt))
-    case .done(let stream, let receipt): store(receipt, of: stream)
+    case .done(let stream, let receipt):
+      noteDone(receipt, isSelfTest: false)
+      store(receipt, of: stream)
     case .handBack(let stream, let reason): perform(machine.handBack(stream, reason))
     }
   }

@@ -13,6 +13,12 @@ package struct NodeConsoleClient: Sendable {
     case pause
     /// Take work again.
     case resume
+    /// Read the owner's settings again.
+    case reload
+    /// End, drained.
+    case stop
+    /// What was earned, day by day.
+    case earnings
   }
 
   private let path: String
@@ -31,11 +37,16 @@ package struct NodeConsoleClient: Sendable {
     case .status: request = try .get("http://node/v1/status")
     case .pause: request = try .post("http://node/v1/pause", [])
     case .resume: request = try .post("http://node/v1/resume", [])
+    case .reload: request = try .post("http://node/v1/reload", [])
+    case .stop: request = try .post("http://node/v1/stop", [])
+    case .earnings: request = try .get("http://node/v1/earnings")
     }
     request.unixSocket = path
     do {
       let response = try await client.send(request, timeout: .seconds(5))
-      return try JSONValue(decoding: try await response.body.collect(upTo: 1 << 20))
+      let value = try JSONValue(decoding: try await response.body.collect(upTo: 1 << 20))
+      guard let error = value["error"]?.string else { return value }
+      throw NodeError(.badConfiguration, error)
     } catch let error as NetError where error.code == .connectFailed || error.code == .system {
       throw NodeError(.notRunning, "no node runs here; start one: darkbloom node run")
     }

@@ -52,6 +52,7 @@ package struct NodeDoctor: Sendable {
   package func examine() async -> [Finding] {
     var findings = [folder(), identity(), worker()]
     findings += models()
+    findings += owner()
     for url in configuration.coordinators { findings.append(await coordinator(url)) }
     findings.append(await node())
     return findings
@@ -126,10 +127,7 @@ package struct NodeDoctor: Sendable {
           fix: "add one: darkbloom models add FILE.gguf")
       ]
     }
-    let limit = configuration.workers.memoryBytes
-    let budget = limit > 0 ? UInt64(limit) : HardwareFacts.current().memoryBytes / 2
-    let advice = ModelAdvice.advise(
-      configuration.models.map(\.manifest), budgetBytes: budget)
+    let advice = MemoryPlan(configuration.models, settings: configuration.owner).advice
     return zip(configuration.models, advice).map { model, advice in
       for (file, path) in zip(model.manifest.files, model.paths) {
         var facts = stat()
@@ -147,6 +145,50 @@ package struct NodeDoctor: Sendable {
         name: "model \(advice.name)", state: .warning, text: reason,
         fix: "give more memory, or choose a smaller model")
     }
+  }
+
+  /// Whether the owner's signals can be seen, so that "serves while nobody is here" is true.
+  private func owner() -> [Finding] {
+    guard let settings = configuration.owner, !settings.isDedicated else {
+      return [
+        Finding(
+          name: "owner", state: .ok, text: "not looked at: the machine has no other use", fix: nil)
+      ]
+    }
+    var findings: [Finding] = []
+    var sensor = SystemSensor.make(settings: settings, environment: configuration.environment)
+    var snapshot = OwnerSnapshot(local: LocalClock.local(time.unixTime()))
+    sensor.read(into: &snapshot)
+    if settings.yieldsToInput {
+      let isSeen = sensor.inputIdle() != nil
+      findings.append(
+        Finding(
+          name: "owner's input", state: isSeen ? .ok : .warning,
+          text: isSeen
+            ? "seen" : "cannot be seen: no display, desktop or terminal of this session answers",
+          fix: isSeen
+            ? nil : "start the node inside the desktop session: darkbloom node start"))
+    }
+    if settings.limits.watts > 0, snapshot.watts == nil {
+      findings.append(
+        Finding(
+          name: "limits.watts", state: .warning,
+          text: "the system does not tell this user what power the machine takes",
+          fix: "remove the limit, or let this user read /sys/class/powercap"))
+    }
+    let free = ModelDownload.freeBytes(configuration.dataFolder) >> 20
+    if free < 256 {
+      findings.append(
+        Finding(
+          name: "disk", state: free < 16 ? .fault : .warning, text: "only \(free) MiB are free",
+          fix: "free some: receipts must be kept until the coordinator has them"))
+    }
+    return findings
+  }
+
+  /// The finding when not even the settings can be read.
+  package static func unusable(_ text: String) -> Finding {
+    Finding(name: "settings", state: .fault, text: text, fix: "correct it, then run this again")
   }
 
   private func coordinator(_ base: String) async -> Finding {
@@ -203,10 +245,34 @@ package struct NodeDoctor: Sendable {
         text: "no link to the coordinator (\(status["link"]?.string ?? "unknown"))",
         fix: "see the coordinator's line; a refused machine must be enrolled")
     }
+    let tests = (status["models"]?.items ?? []).compactMap { $0["self_test"]?["failure"]?.string }
+    if let failure = tests.first {
+      return Finding(
+        name: "node", state: .fault, text: "the self-test failed: \(failure)",
+        fix: "verify the model: darkbloom models verify NAME; then start the node again")
+    }
+    for name in [Reason.notProven, .lowStanding].map(\.name) {
+      guard let count = status["standing"]?["no_work"]?[name]?.integer, count > 0 else { continue }
+      return Finding(
+        name: "node", state: .fault,
+        text: "the coordinator gives it no work: \(NodeStatusPage.plain(name))",
+        fix: name == Reason.notProven.name
+          ? "enrol this machine again"
+          : "let it run undisturbed; standing comes back with kept work")
+    }
+    if status["models"]?.items?.contains(where: { $0["state"]?.string == "loaded" }) != true,
+      status["reason"]?.string == nil
+    {
+      return Finding(
+        name: "node", state: .warning, text: "loads its model still",
+        fix: "wait, then run this again")
+    }
     if let reason = status["reason"]?.string {
       return Finding(
         name: "node", state: .warning, text: "takes no work now: \(reason)",
-        fix: reason == "paused" ? "darkbloom node resume" : nil)
+        fix: reason == "paused"
+          ? "darkbloom node resume"
+          : "nothing to repair: see darkbloom node status for what it waits")
     }
     return Finding(name: "node", state: .ok, text: "serves", fix: nil)
   }

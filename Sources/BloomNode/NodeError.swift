@@ -18,6 +18,8 @@ package struct NodeError: PublicError, Equatable, CustomStringConvertible {
     case modelMissing
     /// A worker could not be started or broke its protocol.
     case worker
+    /// The program's files were replaced: it ends, drained, to be started anew.
+    case updated
     /// Nobody answers at the agent's local socket.
     case notRunning
   }

@@ -18,29 +18,19 @@ struct NodeLinkDriver: Sendable {
   let log: Log
 
   /// Runs until the agent stops or the task is cancelled.
-  ///
-  /// Coordinators are tried in order; after a link that was open the first is tried first again.
   func run() async {
-    var backoff = RetryBackoff(first: .milliseconds(500), longest: .seconds(60))
+    var choice = CoordinatorChoice(count: coordinators.count)
     var random = SecureRandom()
-    var index = 0
     while await agent.untilRecord() {
       var ending = LinkEnding(wasOpen: false, retryAfter: nil)
       do {
-        ending = try await connect(to: coordinators[index])
+        ending = try await connect(to: coordinators[choice.index])
       } catch {
         if Task.isCancelled { return }
-        log.warning("coordinator not reached", ["reason": .error(error), "number": .count(index)])
+        log.warning(
+          "coordinator not reached", ["reason": .error(error), "number": .count(choice.index)])
       }
-      if ending.wasOpen {
-        backoff.succeeded()
-        index = 0
-      } else {
-        index = (index + 1) % coordinators.count
-      }
-      var delay = backoff.failed(using: &random)
-      // The coordinator's wish counts from now; a tenth more keeps its nodes apart.
-      if let wish = ending.retryAfter { delay = wish + min(wish / 10, delay) }
+      let delay = choice.ended(ending, using: &random)
       await agent.linkWaits(delay)
       // Cancelled means that the agent stops, which the loop's condition sees.
       try? await loop.sleep(for: delay)

@@ -20,6 +20,14 @@ package struct NodeService: Sendable {
     package var workers = WorkerSettings()
     /// When and under which signals the machine serves; `nil` for always, without looking.
     package var owner: OwnerSettings?
+    /// Reads the owner's settings again when asked to; they stay as they are when `nil`.
+    package var loadOwner: (@Sendable () throws -> OwnerSettings)?
+    /// Asks each model once, so that the owner sees that all works; none when `nil`.
+    package var selfTest: (any NodeSelfTest)?
+    /// Files that an update replaces; the node drains and ends then, to be started anew.
+    package var programs: [String] = []
+    /// The process's environment: names display and buses of the owner's session.
+    package var environment: [String: String] = [:]
     /// What the owner does not serve.
     package var refusals = OwnerPolicy.open
     /// The digest over agent and worker as released.
@@ -46,6 +54,7 @@ package struct NodeService: Sendable {
   private let configuration: Configuration
   private let launcher: (any WorkerLauncher)?
   private let sensor: (any OwnerSensor)?
+  private let sleep: (any SleepInhibitor)?
   private let log: Log
   private let time: any TimeSource
   private let loops: EventLoopGroup
@@ -59,12 +68,14 @@ package struct NodeService: Sendable {
   ///   - loops: Where connections live.
   ///   - launcher: Starts workers; child processes when `nil`.
   ///   - sensor: Sees the owner; this system's when `nil`.
+  ///   - sleep: Keeps the machine awake while it works; this system's when `nil`.
   package init(
     configuration: Configuration, log: Log, time: any TimeSource = SystemTime(),
     loops: EventLoopGroup = .shared, launcher: (any WorkerLauncher)? = nil,
-    sensor: (any OwnerSensor)? = nil
+    sensor: (any OwnerSensor)? = nil, sleep: (any SleepInhibitor)? = nil
   ) {
     self.sensor = sensor
+    self.sleep = sleep
     self.configuration = configuration
     self.log = log
     self.time = time
@@ -82,24 +93,30 @@ package struct NodeService: Sendable {
       ?? ProcessLauncher(
         path: configuration.workerPath ?? ProcessLauncher.besideThisProgram(), group: loops)
     guard !configuration.models.isEmpty else {
-      throw NodeError(.badConfiguration, "no model to serve; add one: darkbloom models add FILE.gguf")
+      throw NodeError(
+        .badConfiguration, "no model to serve; add one: darkbloom models add FILE.gguf")
     }
     let identity = try NodeIdentity.software(folder: configuration.dataFolder)
     let folder = try StateFolder(creating: configuration.dataFolder)
     let lock = try FolderLock(folder)
     defer { withExtendedLifetime(lock) {} }
     let shelf = try ReceiptShelf(folder: configuration.dataFolder)
+    let plan = MemoryPlan(configuration.models, settings: configuration.owner)
+    guard !plan.models.isEmpty else {
+      throw NodeError(.badConfiguration, plan.nothingFits)
+    }
     let agent = NodeAgent(
       identity: identity, release: configuration.release, firstEpoch: try nextEpoch(folder),
-      models: configuration.models, refusals: configuration.refusals, shelf: shelf,
+      models: plan.models, refusals: configuration.refusals, shelf: shelf,
       bindsToTLS: configuration.bindsToTLS, time: time, loop: loops.next(), log: log)
-    await agent.restore()
+    let usage = UsageShelf(folder: folder)
+    await agent.restore(usage: await usage.restore())
     let owner = OwnerSwitch(agent: agent, folder: folder)
     await owner.begin()
     // Cancelling drains first: the children must go on meanwhile, so they are not the caller's.
     let stopped = BoundedChannel<Never>(capacity: 1)
     let serving = Task {
-      try await serve(agent, owner, coordinators, launcher, stopped)
+      try await serve(agent, owner, usage, plan, coordinators, launcher, stopped)
     }
     try await withTaskCancellationHandler {
       try await serving.value
@@ -109,8 +126,8 @@ package struct NodeService: Sendable {
   }
 
   private func serve(
-    _ agent: NodeAgent, _ owner: OwnerSwitch, _ coordinators: [HTTPURL],
-    _ launcher: any WorkerLauncher, _ stopped: BoundedChannel<Never>
+    _ agent: NodeAgent, _ owner: OwnerSwitch, _ usage: UsageShelf, _ plan: MemoryPlan,
+    _ coordinators: [HTTPURL], _ launcher: any WorkerLauncher, _ stopped: BoundedChannel<Never>
   ) async throws {
     let client = HTTPClient(configuration.client, group: loops)
     defer { client.close() }
@@ -126,32 +143,46 @@ package struct NodeService: Sendable {
         await link.run()
         return false
       }
-      for model in configuration.models {
+      for model in plan.models {
         let supervisor = WorkerSupervisor(
-          model: model, settings: configuration.workers, release: configuration.release,
+          model: model, settings: plan.settings(configuration.workers, for: model),
+          release: configuration.release,
           launcher: launcher, agent: agent, time: time, loop: loops.next(), log: log)
         group.addTask {
           await supervisor.run()
           return false
         }
       }
-      if let settings = configuration.owner {
-        let watch = OwnerWatch(
-          settings: settings, sensor: sensor ?? SystemSensor.make(settings: settings), time: time)
+      let watch = configuration.owner.map { settings in
+        OwnerWatch(
+          settings: settings,
+          sensor: sensor
+            ?? SystemSensor.make(settings: settings, environment: configuration.environment),
+          sleep: sleep ?? SystemSleepInhibitor(environment: configuration.environment),
+          time: time)
+      }
+      if let watch {
         let loop = loops.next()
         group.addTask {
-          while !Task.isCancelled {
-            let (order, next) = await watch.look()
-            await owner.sense(order)
-            try await loop.sleep(for: next)
-          }
+          try await OwnerRules.run(watch, agent: agent, owner: owner, loop: loop)
           return false
         }
+      }
+      let rules = OwnerRules(
+        settings: configuration.owner, watch: watch, load: configuration.loadOwner)
+      let chores = NodeChores(
+        agent: agent, usage: usage, selfTest: configuration.selfTest,
+        programs: configuration.programs, time: time, loop: loops.next(), log: log)
+      group.addTask {
+        try await chores.run()
+        return false
       }
       if let path = configuration.consoleSocket {
         let server = HTTPServer(
           HTTPServer.Configuration(.unix(path: path)), group: loops,
-          responder: NodeConsole(agent: agent, owner: owner).router())
+          responder: NodeConsole(
+            agent: agent, owner: owner, rules: rules, stop: { stopped.finish() }
+          ).router())
         group.addTask {
           try await server.run()
           return false
@@ -163,10 +194,26 @@ package struct NodeService: Sendable {
       } catch {
         failure = error
       }
-      await agent.stop(grace: failure == nil ? configuration.drainTime : .zero)
+      // An update is in no hurry: what runs may end.
+      let isPlanned = failure == nil || (failure as? NodeError)?.code == .updated
+      await agent.stop(grace: isPlanned ? configuration.drainTime : .zero)
+      if let book = await agent.takeChangedUsage() {
+        // What cannot be kept is lost with this process; it was money of the coordinator's books.
+        try? await usage.store(book)
+      }
       group.cancelAll()
       if let failure { throw failure }
     }
+  }
+
+  /// The book of a node that does not run.
+  ///
+  /// - Throws: ``NodeError`` when the data folder cannot be read.
+  package static func earnings(
+    dataFolder: String, costs: OwnerSettings.Costs
+  ) throws -> JSONValue {
+    let bytes = try StateFolder(existing: dataFolder).read(UsageShelf.fileName)
+    return try UsageBook(json: bytes.map { try JSONValue(decoding: $0) } ?? .null).json(costs)
   }
 
   private func urls() throws(NodeError) -> [HTTPURL] {

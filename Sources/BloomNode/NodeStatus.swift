@@ -41,6 +41,16 @@ package struct NodeStatus: Sendable, Equatable {
     package var prefillMilliTokensPerSecond: Int
     /// Names of the protections in force.
     package var protections: [String]
+    /// How the machine's own test of it went; `nil` before.
+    package var selfTest: SelfTestResult?
+  }
+
+  /// What the owner's signals say; `nil` where the system does not tell.
+  package struct Signals: Sendable, Equatable {
+    /// The last look.
+    package var snapshot: OwnerSnapshot
+    /// Everything that is in the way now, in the order of telling.
+    package var causes: [PresencePolicy.Cause]
   }
 
   /// The machine.
@@ -61,6 +71,14 @@ package struct NodeStatus: Sendable, Equatable {
   package var unconfirmedReceipts: Int
   /// How the network sees the node; `nil` before it said so.
   package var standing: Standing?
+  /// Today's figures, over restarts.
+  package var today: UsageBook.Day
+  /// The last requests, oldest first.
+  package var recent: [FinishedJob]
+  /// What the owner's signals say; `nil` when nobody looks.
+  package var signals: Signals?
+  /// What running costs the owner.
+  package var costs = OwnerSettings.Costs()
 
   /// The status as one JSON object.
   package var json: [UInt8] {
@@ -97,6 +115,14 @@ package struct NodeStatus: Sendable, Equatable {
       writer.integer(unconfirmedReceipts)
       writer.key("standing")
       if let standing { standing.write(to: &writer) } else { writer.null() }
+      writer.key("today")
+      writer.value(today.json(costs))
+      writer.key("last_jobs")
+      writer.array { writer in
+        for job in recent { writer.value(job.json) }
+      }
+      writer.key("signals")
+      if let signals { writer.value(signals.json) } else { writer.null() }
     }
     return writer.bytes
   }
@@ -129,6 +155,8 @@ extension NodeStatus.Worker {
       writer.array { writer in
         for name in protections { writer.string(name) }
       }
+      writer.key("self_test")
+      if let selfTest { writer.value(selfTest.json) } else { writer.null() }
     }
   }
 }

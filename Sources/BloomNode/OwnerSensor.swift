@@ -4,16 +4,30 @@ package protocol OwnerSensor: Sendable {
   func inputIdle() -> Duration?
   /// Fills in everything else that can be known.
   mutating func read(into snapshot: inout OwnerSnapshot)
+  /// Other programs that want the machine for themselves from now on, by name.
+  mutating func watch(apps: Set<String>)
+}
+
+extension OwnerSensor {
+  /// Nothing, for sensors that look at no programs.
+  package mutating func watch(apps: Set<String>) {}
 }
 
 /// The sensor of the system that this program was built for.
 package enum SystemSensor: Sendable {
   /// A sensor of this machine.
-  package static func make(settings: OwnerSettings) -> any OwnerSensor {
+  ///
+  /// - Parameters:
+  ///   - settings: Names the programs to look for.
+  ///   - environment: Names display and buses.
+  /// - Returns: A sensor that sees what this system tells.
+  package static func make(
+    settings: OwnerSettings, environment: [String: String]
+  ) -> any OwnerSensor {
     #if os(macOS)
     MacOwnerSensor()
     #else
-    LinuxOwnerSensor(apps: settings.exclusiveApps)
+    LinuxOwnerSensor(apps: settings.exclusiveApps, environment: environment)
     #endif
   }
 }

@@ -31,6 +31,8 @@ package struct OwnerSnapshot: Sendable, Equatable {
   package var local: LocalTime
   /// Time since the owner's last key, click or touch.
   package var inputIdle: Duration?
+  /// Whether the owner's screen is locked.
+  package var isLocked: Bool?
   /// Whether the machine lives on its battery.
   package var isOnBattery: Bool?
   /// Charge, 0…100.
@@ -47,6 +49,13 @@ package struct OwnerSnapshot: Sendable, Equatable {
   package var runningApps: Set<String>
   /// Whether the network costs by volume.
   package var isMetered: Bool?
+
+  /// Electric power of processor and graphics, in watts.
+  package var watts: Int?
+  /// How long requests ran today.
+  package var workedToday = Duration.zero
+  /// Answer bytes that left the machine today.
+  package var uploadedBytesToday = 0
 
   /// A quiet machine of which only the time is known.
   package init(local: LocalTime) {

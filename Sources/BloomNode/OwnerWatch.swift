@@ -20,7 +20,14 @@ actor OwnerWatch {
     unsafe executor.asUnownedSerialExecutor()
   }
 
-  init(settings: OwnerSettings, sensor: any OwnerSensor, time: any TimeSource) {
+  private let sleep: any SleepInhibitor
+  private var rule = SleepRule()
+
+  init(
+    settings: OwnerSettings, sensor: any OwnerSensor, sleep: any SleepInhibitor,
+    time: any TimeSource
+  ) {
+    self.sleep = sleep
     policy = PresencePolicy(settings: settings)
     self.sensor = sensor
     self.time = time
@@ -29,11 +36,29 @@ actor OwnerWatch {
 
   deinit { executor.stop() }
 
+  /// The owner changed the settings.
+  func set(_ settings: OwnerSettings) {
+    policy.settings = settings
+    sensor.watch(apps: settings.exclusiveApps)
+    readAt = nil
+  }
+
+  /// What is known of the machine; as of the last look.
+  func known() -> (snapshot: OwnerSnapshot, causes: [PresencePolicy.Cause]) {
+    (snapshot, policy.causes)
+  }
+
+  /// Lets the machine sleep again.
+  func end() { sleep.release() }
+
   /// One look.
   ///
+  /// - Parameter work: What the agent does and did today.
   /// - Returns: The order that holds now, and when to look again.
-  func look() -> (order: ServiceOrder, next: Duration) {
+  func look(_ work: WorkToday) -> (order: ServiceOrder, next: Duration) {
     let now = time.now()
+    snapshot.workedToday = work.worked
+    snapshot.uploadedBytesToday = work.uploadedBytes
     if readAt.map({ now - $0 >= Self.slow }) ?? true {
       readAt = now
       snapshot.local = LocalClock.local(time.unixTime())
@@ -41,6 +66,11 @@ actor OwnerWatch {
     }
     snapshot.inputIdle = sensor.inputIdle()
     order = policy.decide(snapshot, now: now)
+    switch rule.decide(isWorking: work.isWorking, isOnBattery: snapshot.isOnBattery) {
+    case .hold: sleep.hold()
+    case .release: sleep.release()
+    case nil: break
+    }
     return (order, min(policy.inputInterval(order), Self.slow))
   }
 }

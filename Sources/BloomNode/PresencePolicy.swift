@@ -9,7 +9,7 @@ package import BloomWire
 package struct PresencePolicy: Sendable {
   /// Why the machine is not all the network's; the order of the cases is the order of telling.
   package enum Cause: Int, Sendable, CaseIterable {
-    case schedule, app, battery, heat, memory, metered, input, cpu, gpu
+    case schedule, app, battery, heat, memory, metered, cap, input, cpu, gpu, power
 
     /// What others are told.
     package var reason: Reason {
@@ -20,6 +20,7 @@ package struct PresencePolicy: Sendable {
       case .heat: .tooHot
       case .memory: .lowMemory
       case .metered: .meteredNetwork
+      case .cap, .power: .ownerCap
       }
     }
   }
@@ -56,7 +57,9 @@ package struct PresencePolicy: Sendable {
   }
 
   /// The causes that hold now, in order.
-  package var causes: [Cause] { Cause.allCases.filter { latches[$0.rawValue].isOn } }
+  package var causes: [Cause] {
+    Cause.allCases.filter { latches[$0.rawValue].isOn && (!settings.isDedicated || $0 == .cap) }
+  }
 
   /// Takes a snapshot.
   ///
@@ -78,7 +81,7 @@ package struct PresencePolicy: Sendable {
   ///
   /// Often while the network has something that the owner could want back, rarely otherwise.
   package func inputInterval(_ order: ServiceOrder) -> Duration {
-    guard settings.yieldsToInput else { return .seconds(5) }
+    guard settings.yieldsToInput, !settings.isDedicated else { return .seconds(5) }
     return order.level < .drain ? .milliseconds(50) : .seconds(1)
   }
 
@@ -88,8 +91,9 @@ package struct PresencePolicy: Sendable {
     var after: (enter: Duration, leave: Duration) = (.zero, .zero)
     switch cause {
     case .schedule:
-      let isInside =
-        settings.windows.isEmpty || settings.windows.contains { $0.contains(now.local) }
+      let isInside = [settings.windows, settings.fleetWindows].allSatisfy { windows in
+        windows.isEmpty || windows.contains { $0.contains(now.local) }
+      }
       (enter, leave) = (!isInside, isInside)
     case .app:
       let runs = !settings.exclusiveApps.isDisjoint(with: now.runningApps)
@@ -103,7 +107,7 @@ package struct PresencePolicy: Sendable {
         || !isOn && (now.batteryPercent ?? 100) >= settings.batteryLeavePercent
       after.leave = settings.batteryLeaveAfter
     case .heat:
-      enter = (now.heat ?? .nominal) >= .serious
+      enter = (now.heat ?? .nominal) >= (settings.stopsWhenWarm ? .fair : .serious)
       leave = (now.heat ?? .nominal) <= .nominal
       after.leave = settings.recoverAfter
     case .memory:
@@ -113,8 +117,13 @@ package struct PresencePolicy: Sendable {
     case .metered:
       enter = now.isMetered == true && !settings.servesOnMetered
       leave = !enter
+    case .cap:
+      enter = isUsedUp(now)
+      leave = !enter
     case .input:
-      let isQuiet = now.inputIdle.map { $0 >= settings.inputLeaveAfter } ?? true
+      // Behind a locked screen nobody comes back to an open document.
+      let away = now.isLocked == true ? settings.lockedLeaveAfter : settings.inputLeaveAfter
+      let isQuiet = now.inputIdle.map { $0 >= away } ?? true
       // Between two looks somebody touched something: the first event counts.
       enter = settings.yieldsToInput && now.inputIdle.map { $0 < .seconds(2) } ?? false
       leave = !settings.yieldsToInput || isQuiet
@@ -126,8 +135,23 @@ package struct PresencePolicy: Sendable {
       enter = (now.othersGPUPermille ?? 0) > settings.gpuEnterPermille
       leave = (now.othersGPUPermille ?? 0) < settings.gpuLeavePermille
       after = (settings.busyEnterAfter, settings.busyLeaveAfter)
+    case .power:
+      let limit = settings.limits.watts
+      enter = limit > 0 && (now.watts ?? 0) > limit
+      leave = limit == 0 || (now.watts ?? 0) <= limit
+      // One request takes less power, so the way out is slow: otherwise the two would alternate.
+      after = (settings.busyEnterAfter, settings.powerLeaveAfter)
     }
     latches[cause.rawValue].update(enter: enter, leave: leave, after: after, now: time)
+  }
+
+  /// Whether a daily limit is reached.
+  private func isUsedUp(_ now: OwnerSnapshot) -> Bool {
+    let limits = settings.limits
+    let hours = limits.hoursPerDay
+    let upload = limits.uploadMebibytesPerDay
+    return hours > 0 && now.workedToday >= .seconds(hours * 3_600)
+      || upload > 0 && now.uploadedBytesToday >= upload << 20
   }
 
   private func order(_ cause: Cause, _ snapshot: OwnerSnapshot) -> ServiceOrder {
@@ -143,7 +167,8 @@ package struct PresencePolicy: Sendable {
     case .memory:
       return ServiceOrder(snapshot.memory == .critical ? .away : .polite, cause.reason)
     case .metered: return ServiceOrder(.drain, cause.reason)
-    case .cpu: return ServiceOrder(.polite, cause.reason)
+    case .cpu, .power: return ServiceOrder(.polite, cause.reason)
+    case .cap: return ServiceOrder(.away, cause.reason, grace: settings.unhurried)
     case .gpu: return ServiceOrder(.drain, cause.reason)
     }
   }

@@ -16,7 +16,7 @@ package struct LocalTime: Sendable, Equatable {
 ///
 /// A window that ends at or before its start goes over midnight; the day it starts on owns it. Wall
 /// time decides, so a night with a changed clock is an hour shorter or longer, as the owner's is.
-package struct ScheduleWindow: Sendable, Equatable {
+package struct ScheduleWindow: Sendable, Equatable, CustomStringConvertible {
   /// Days on which it starts, 0…6 from Sunday.
   package let weekdays: Set<Int>
   /// First minute, 0…1,439.
@@ -56,6 +56,19 @@ package struct ScheduleWindow: Sendable, Equatable {
     if start < end { return isToday && (start..<end).contains(time.minute) }
     let isFromYesterday = weekdays.contains((time.weekday + 6) % 7)
     return isToday && time.minute >= start || isFromYesterday && time.minute < end
+  }
+
+  /// The form that ``init(_:)`` reads.
+  package var description: String {
+    let days =
+      weekdays.count == 7
+      ? "daily" : weekdays.sorted().map { Self.names[$0] }.joined(separator: ",")
+    return "\(days) \(Self.clock(start))-\(Self.clock(end))"
+  }
+
+  private static func clock(_ minute: Int) -> String {
+    let (hours, minutes) = (minute / 60, minute % 60)
+    return "\(hours < 10 ? "0" : "")\(hours):\(minutes < 10 ? "0" : "")\(minutes)"
   }
 
   private static let names = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]

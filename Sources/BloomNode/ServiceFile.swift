@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
 /// The file that makes a node start with its owner's session: pure text.
 package enum ServiceFile: Sendable {
   /// The unit's and the agent's name.
@@ -54,11 +60,20 @@ package enum ServiceFile: Sendable {
   /// - Parameters:
   ///   - program: Path of `darkbloom`.
   ///   - arguments: What follows it.
+  ///   - log: Where both outputs go; nowhere when `nil`.
   /// - Returns: The file; `nil` when a path or argument cannot be written into one.
-  package static func launchAgent(program: String, arguments: [String]) -> String? {
-    let words = [program] + arguments
+  package static func launchAgent(
+    program: String, arguments: [String], log: String? = nil
+  ) -> String? {
+    let words = [program] + arguments + (log.map { [$0] } ?? [])
     guard words.allSatisfy(isPlain) else { return nil }
-    let list = words.map { "    <string>\(escaped($0))</string>" }.joined(separator: "\n")
+    let outputs = log.map { path in
+      ["StandardOutPath", "StandardErrorPath"].map {
+        "\n  <key>\($0)</key>\n  <string>\(escaped(path))</string>"
+      }.joined()
+    }
+    let list = ([program] + arguments).map { "    <string>\(escaped($0))</string>" }.joined(
+      separator: "\n")
     return """
       <?xml version="1.0" encoding="UTF-8"?>
       <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -80,12 +95,15 @@ package enum ServiceFile: Sendable {
         <key>ProcessType</key>
         <string>Standard</string>
         <key>ExitTimeOut</key>
-        <integer>40</integer>
+        <integer>40</integer>\(outputs ?? "")
       </dict>
       </plist>
 
       """
   }
+
+  /// Whether a path names a file that this user may run.
+  package static func isProgram(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
 
   private static func isPlain(_ word: String) -> Bool {
     word.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }

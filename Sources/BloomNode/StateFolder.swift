@@ -27,6 +27,9 @@ struct StateFolder: Sendable {
     guard unsafe access(path, R_OK | W_OK | X_OK) == 0 else { throw Self.failure("use", path) }
   }
 
+  /// Names a folder that somebody else made.
+  init(existing path: String) { self.path = path }
+
   /// A file's bytes; `nil` when there is none.
   func read(_ name: String) throws(NodeError) -> [UInt8]? {
     let file = unsafe open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)

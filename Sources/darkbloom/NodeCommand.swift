@@ -1,5 +1,4 @@
 internal import BloomBase
-internal import BloomModels
 internal import BloomNet
 internal import BloomNode
 internal import BloomPlatform
@@ -7,85 +6,102 @@ internal import BloomWire
 
 /// `darkbloom node`: serve this machine to the network, and ask it how it does.
 struct NodeCommand {
-  private static let socketOption = OptionSpec(
-    "socket", value: "PATH", "the node's local socket, DATA/node.sock unless given")
+  private static let asking = [CommandContext.data, NodeSetup.socket, OptionSpec.json]
 
   static let spec = CommandSpec(
     "node", "serve this machine to the network",
+    discussion: """
+      The node serves while nobody uses the machine: node.json5 in the settings folder says when and \
+      how much, and `darkbloom node start` writes one with every key explained. An administrator's \
+      policy in \(OwnerSettingsFile.fleetPath) can only make it stricter.
+      """,
     subcommands: [
+      NodeServiceCommand.startSpec, NodeServiceCommand.stopSpec,
       CommandSpec(
-        "run", "serve until stopped",
-        options: [
-          CommandContext.data, CommandContext.models, CommandContext.logLevel, socketOption,
-          OptionSpec(
-            "network", value: "FILE", "the network to serve, DATA/network.json unless given"),
-          OptionSpec("model", value: "NAME", "a model of the store to serve", repeats: true),
-          OptionSpec("threads", value: "N", "compute threads of each worker"),
-          OptionSpec("slots", value: "N", "requests at once for each model"),
-          RefusalOption.spec,
-        ],
+        "run", "serve in this terminal until stopped", options: NodeSetup.serving,
         examples: [
           .init("darkbloom node run --model qwen3-8b", "serve one model"),
+          .init("darkbloom node run --always", "serve whatever the owner does"),
           .init("darkbloom node run --refuse tools --refuse media", "serve plain text only"),
         ]),
       CommandSpec(
-        "status", "what the node does and why",
-        options: [CommandContext.data, socketOption, .json]),
-      CommandSpec(
-        "pause", "take no new work until resumed", options: [CommandContext.data, socketOption]),
-      CommandSpec("resume", "serve again", options: [CommandContext.data, socketOption]),
-      NodeEnrolment.enrollSpec, NodeEnrolment.leaveSpec,
+        "status", "what the node does and why; a live page on a terminal",
+        options: asking + [OptionSpec("once", "print once also on a terminal")]),
+      CommandSpec("pause", "take no new work until resumed", options: asking),
+      CommandSpec("resume", "serve again", options: asking),
+      NodeServiceCommand.logsSpec, NodeReports.earningsSpec, NodeReports.modelsSpec,
+      NodeScheduleCommand.spec, NodeReports.doctorSpec, NodeEnrolment.enrollSpec,
+      NodeEnrolment.leaveSpec,
     ])
 
   private let context: CommandContext
+  private let setup: NodeSetup
 
-  init(_ context: CommandContext) { self.context = context }
+  init(_ context: CommandContext) {
+    self.context = context
+    setup = NodeSetup(context)
+  }
 
   func run() async throws -> ExitCode {
     switch context.command.path.last {
     case "run": return try await serve()
-    case "status": return try await ask(.status)
-    case "pause": return try await ask(.pause)
-    case "resume": return try await ask(.resume)
+    case "status": return try await status()
+    case "pause": return try await say(.pause, "paused; serve again with: darkbloom node resume")
+    case "resume": return try await say(.resume, "resumed")
+    case "start": return try await NodeServiceCommand(setup).start()
+    case "stop": return try await NodeServiceCommand(setup).stop()
+    case "logs": return try await NodeServiceCommand(setup).logs()
+    case "earnings": return try await NodeReports(setup).earnings()
+    case "models": return try await NodeReports(setup).models()
+    case "schedule": return try await NodeScheduleCommand(setup).run()
+    case "doctor": return try await NodeReports(setup).doctor()
     case "enroll": return try await NodeEnrolment(context).enroll()
     case "leave": return try await NodeEnrolment(context).leave()
-    default: throw UsageError("choose one of run, status, pause, resume, enroll, leave")
+    default: throw UsageError("choose a command; `darkbloom node --help` lists them")
     }
-  }
-
-  private var socket: String {
-    context.command.value("socket") ?? "\(context.dataFolder)/node.sock"
   }
 
   private func serve() async throws -> ExitCode {
-    let data = context.dataFolder
-    try PrivateFile.makeFolder(data)
-    let network = try JoinedNetwork(
-      path: context.command.value("network") ?? "\(data)/network.json")
-    let store = try ModelStore(root: context.modelFolder)
-    let names = context.command.all("model")
-    let manifests =
-      names.isEmpty ? try store.list() : try names.map { try store.manifest(named: $0) }
-    let models = try manifests.map { manifest in
-      try NodeModel(manifest: manifest, paths: manifest.files.map { store.path(of: $0) })
+    var configuration = try setup.configuration()
+    configuration.selfTest = SelfTestBySealing()
+    configuration.programs = ["darkbloom", "darkbloom-worker"].map {
+      "\(ProcessEnvironment.programFolder)/\($0)"
     }
-    var configuration = NodeService.Configuration(
-      dataFolder: data, coordinators: [network.url], models: models)
-    configuration.consoleSocket = socket
-    configuration.apiKey = network.apiKey
-    configuration.workers.threads = try context.command.integer("threads", in: 1...256) ?? 0
-    configuration.workers.slots = try context.command.integer("slots", in: 1...64) ?? 0
-    configuration.refusals = try RefusalOption.policy(context.command.all("refuse"))
     let service = NodeService(configuration: configuration, log: context.log("node"))
     let shutdown = ShutdownSignal()
     ParentWatch.start(context.environment) { ParentWatch.terminate() }
-    try await shutdown.run { try await service.run() }
+    do {
+      try await shutdown.run { try await service.run() }
+    } catch let error as NodeError where error.code == .updated {
+      ProcessEnvironment.complain("darkbloom: \(error.publicDescription)")
+      return .tryAgain
+    }
     return .done
   }
 
-  private func ask(_ call: NodeConsoleClient.Call) async throws -> ExitCode {
-    let answer = try await NodeConsoleClient(socket: socket).ask(call)
-    print(String(decoding: answer.encoded, as: UTF8.self))
+  private func say(_ call: NodeConsoleClient.Call, _ text: String) async throws -> ExitCode {
+    let answer = try await setup.ask(call)
+    print(context.command.has("json") ? String(decoding: answer.encoded, as: UTF8.self) : text)
+    return .done
+  }
+
+  private func status() async throws -> ExitCode {
+    if context.command.has("json") {
+      print(String(decoding: try await setup.ask(.status).encoded, as: UTF8.self))
+      return .done
+    }
+    let first = NodeStatusPage(try await setup.ask(.status)).text
+    guard !context.command.has("once"), LivePage.isTerminal else {
+      print(first, terminator: "")
+      return .done
+    }
+    let shutdown = ShutdownSignal()
+    let setup = setup
+    try await shutdown.run {
+      try await LivePage.show(first, every: .seconds(1)) {
+        NodeStatusPage(try await setup.ask(.status)).text + "\nCtrl-C leaves; the node goes on.\n"
+      }
+    }
     return .done
   }
 }

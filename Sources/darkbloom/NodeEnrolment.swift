@@ -95,7 +95,7 @@ struct NodeEnrolment {
     let data = context.dataFolder
     let isRunning = (try? await NodeConsoleClient(socket: "\(data)/node.sock").ask(.status)) != nil
     guard !isRunning else {
-      throw UsageError("the node runs; stop it first, then leave")
+      throw UsageError("the node runs; end it first: darkbloom node stop")
     }
     let network = try JoinedNetwork(path: path)
     let identity = try NodeIdentity.software(folder: data)
@@ -133,7 +133,10 @@ struct NodeEnrolment {
   }
 
   private static func isNodes(_ name: String) -> Bool {
-    ["identity.p8", "starts", "owner.json", "paused", "lock", "node.sock"].contains(name)
+    [
+      "identity.p8", "starts", "owner.json", "paused", "lock", "node.sock", "usage.json",
+      "accepted",
+    ].contains(name)
       || name.hasSuffix(".draft")
   }
 }

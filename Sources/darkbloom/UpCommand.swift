@@ -62,7 +62,8 @@ struct UpCommand {
         ])
       let started = children
       try await Waiting.say("starting the coordinator") { try await waitForFile(network, started) }
-      var node = ["node", "run", "--data", "\(data)/node", "--network", network]
+      // Whoever starts a network on one machine sits in front of it.
+      var node = ["node", "run", "--always", "--data", "\(data)/node", "--network", network]
       node += ["--models", context.modelFolder] + models.flatMap { ["--model", $0.name] }
       if let threads = try context.command.integer("threads", in: 1...256) {
         node += ["--threads", "\(threads)"]

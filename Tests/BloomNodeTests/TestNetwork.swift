@@ -8,6 +8,7 @@ import BloomHTTP
 import BloomLedger
 import BloomModels
 import BloomNet
+import BloomPlatform
 import BloomRecords
 import BloomStore
 import BloomWire
@@ -21,6 +22,15 @@ import Glibc
 #else
 import Darwin
 #endif
+
+/// Engines that take their time.
+enum ScriptedScript {
+  static var slow: ScriptedEngine.Script {
+    var script = ScriptedEngine.Script()
+    script.timePerToken = .milliseconds(5)
+    return script
+  }
+}
 
 /// A folder that is gone with its owner.
 final class TemporaryFolder: Sendable {
@@ -66,12 +76,16 @@ final class InProcessLauncher: WorkerLauncher {
     var launches = 0
     var running: [Task<Void, Never>] = []
     var ends: [Int32] = []
+    var endedAt: Instant?
   }
 
   let state = Locked(State())
   private let script: Locked<ScriptedEngine.Script>
 
   init(_ script: ScriptedEngine.Script = ScriptedEngine.Script()) { self.script = Locked(script) }
+
+  /// When the last worker was gone, weights and all.
+  var endedAt: Instant? { state.withLock { $0.endedAt } }
 
   var launches: Int { state.withLock { $0.launches } }
 
@@ -105,14 +119,14 @@ final class InProcessLauncher: WorkerLauncher {
       $0.ends.append(theirs)
     }
     let channel = InProcessChannel(
-      channel: try await ParentChannel.open(descriptor: mine), descriptor: mine, task: task)
+      channel: try await ParentChannel.open(descriptor: mine), descriptor: mine, task: task,
+      ended: { [state] in state.withLock { $0.endedAt = SystemTime().now() } })
     return (channel, [4])
   }
 
   private static func work(_ descriptor: Int32, _ engine: ScriptedEngine) async {
     do {
-      // Blocks a thread of the pool for as long as the agent takes to write one message.
-      guard case .load(let order)? = try ChannelReader.first(descriptor: descriptor) else { return }
+      guard case .load(let order)? = try await FirstReader().first(descriptor) else { return }
       let model = ModelID(SHA256.digest(order.manifest))
       let keyring = SealedKeyring(
         SealedKeyring.Identity(
@@ -129,16 +143,34 @@ final class InProcessLauncher: WorkerLauncher {
   }
 }
 
+/// Reads the agent's first message on a thread of its own: two that wait on a pool of two threads
+/// would keep the agents from writing.
+private actor FirstReader {
+  private let executor = ThreadExecutor(name: "first-reader")
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  deinit { executor.stop() }
+
+  func first(_ descriptor: Int32) throws -> WorkerCommand? {
+    try ChannelReader.first(descriptor: descriptor)
+  }
+}
+
 private struct InProcessChannel: WorkerChannel {
   let channel: ParentChannel
   let descriptor: Int32
   let task: Task<Void, Never>
+  let ended: @Sendable () -> Void
 
   func send(_ bytes: [UInt8]) async throws { try await channel.send(bytes) }
   func receive() async throws -> [UInt8]? { try await channel.receive() }
   func close() async {
     shutdown(descriptor, Int32(SHUT_RDWR))
     await task.value
+    ended()
   }
 }
 
@@ -149,10 +181,11 @@ actor TestCoordinator {
 
   init(_ make: @escaping @Sendable () -> CoordinatorService) { self.make = make }
 
-  func start() async throws {
+  @discardableResult
+  func start() async throws -> [SocketAddress] {
     let service = make()
     running = Task { try await service.run() }
-    _ = try await service.server.boundAddresses()
+    return try await service.server.boundAddresses()
   }
 
   func stop() async {
@@ -208,7 +241,9 @@ struct TestNetwork: Sendable {
   }
 
   /// One answer's text and end.
-  func ask(_ text: String = "hello", maxTokens: Int = 24) async throws -> Answer {
+  func ask(
+    _ text: String = "hello", maxTokens: Int = 24, onToken: () -> Void = {}
+  ) async throws -> Answer {
     let body = """
       {"model":"\(model.manifest.name)","max_tokens":\(maxTokens),"temperature":0,"seed":7,
        "messages":[{"role":"user","content":"\(text)"}]}
@@ -218,6 +253,7 @@ struct TestNetwork: Sendable {
     while let output = await running.next() {
       switch output {
       case .tokens(let frame):
+        onToken()
         answer.tokens += frame.tokens.count
         for case .content(let piece) in frame.deltas { answer.text += piece }
       case .finished(let usage): answer.usage = usage
@@ -245,7 +281,9 @@ struct TestNetwork: Sendable {
 func withNetwork(
   script: ScriptedEngine.Script = ScriptedEngine.Script(),
   configure: (inout NodeService.Configuration) -> Void = { _ in },
-  sensor: (any OwnerSensor)? = nil,
+  sensor: (any OwnerSensor)? = nil, sleep: (any SleepInhibitor)? = nil,
+  time: any TimeSource = SystemTime(),
+  overTCP: ((inout NodeService.Configuration, Int) async throws -> Void)? = nil,
   _ body: @Sendable (TestNetwork) async throws -> Void
 ) async throws {
   let memory = MemoryNetwork()
@@ -261,15 +299,17 @@ func withNetwork(
   let logKey = try SigningKey.generate(.ed25519)
   let recent = RecentLog()
   let log = Log("test", sink: recent)
+  let listens: [HTTPServer.Listen] =
+    overTCP == nil ? [.memory(memory)] : [.memory(memory), .tcp(host: "127.0.0.1", port: 0)]
   let coordinator = TestCoordinator {
     CoordinatorService(
       configuration: CoordinatorService.Configuration(
-        listen: [.memory(memory)], origin: "test", defaultOwner: AccountID("owner"),
+        listen: listens, origin: "test", defaultOwner: AccountID("owner"),
         drain: .milliseconds(100)),
       store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [model.manifest.encoded]),
       log: log)
   }
-  try await coordinator.start()
+  let addresses = try await coordinator.start()
   let folder = try TemporaryFolder()
   var settings = NodeService.Configuration(
     dataFolder: "\(folder.path)/data", coordinators: ["http://coordinator"], models: [model])
@@ -277,9 +317,10 @@ func withNetwork(
   settings.client.memory = memory
   settings.drainTime = .seconds(2)
   configure(&settings)
+  try await overTCP?(&settings, addresses.compactMap { $0.port }.first ?? 0)
   let launcher = InProcessLauncher(script)
   let service = NodeService(
-    configuration: settings, log: log, launcher: launcher, sensor: sensor)
+    configuration: settings, log: log, time: time, launcher: launcher, sensor: sensor, sleep: sleep)
   let node = Task { try await service.run() }
   var web = HTTPClient.Configuration()
   web.memory = memory

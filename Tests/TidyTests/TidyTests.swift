@@ -18,7 +18,8 @@ import Foundation
   ]
   static let systemModules: Set<String> = [
     "Glibc", "Darwin", "Synchronization", "FoundationEssentials", "Foundation", "Testing",
-    "Dispatch", "os", "Security", "CryptoKit", "IOKit", "IOKit.ps", "CoreGraphics", "DeviceCheck",
+    "Dispatch", "os", "Security", "CryptoKit", "IOKit", "IOKit.ps", "IOKit.pwr_mgt", "CoreGraphics",
+    "DeviceCheck",
     "AppKit", "Musl",
   ]
 
