@@ -97,17 +97,22 @@ extension Hub {
     guard let record = session.record, let owner = record.profile.owner else { return nil }
     do {
       let receipt: Receipt
+      let key: VerifyingKey
       if let (relay, index) = find(stream, session) {
         receipt = try relay.attempts[index].chain.receive(bytes)
+        key = relay.attempts[index].chain.receiptKey
       } else {
         let claims = try Receipt(unverified: bytes).claims
         let statement = record.verified.record.statement
         guard claims.node == session.node,
           let keys = statement.workers.first(where: { $0.keyID == claims.key })
         else { return nil }
-        receipt = try Receipt(verifying: bytes, key: keys.receiptKey)
+        key = keys.receiptKey
+        receipt = try Receipt(verifying: bytes, key: key)
       }
-      return (facts(of: receipt, owner), Self.isComplete(receipt.claims.finish))
+      var facts = facts(of: receipt, owner)
+      facts.proof = ReceiptProof(receipt, key: key).encoded
+      return (facts, Self.isComplete(receipt.claims.finish))
     } catch {
       log.warning("receipt refused", ["reason": .error(error)])
       if let node = session.node { handle(.nodeDisputed(node)) }

@@ -14,6 +14,7 @@ import Testing
 struct TestCoordinator: Sendable {
   static let origin = "test"
   let service: CoordinatorService
+  let backend: MemoryBackend
   let store: LedgerStore
   let client: CoordinatorClient
   let http: HTTPClient
@@ -120,7 +121,8 @@ func withCoordinator(
   _ body: (TestCoordinator, [FakeNode]) async throws -> Void
 ) async throws {
   let memory = MemoryNetwork()
-  let store = try await LedgerStore.open(MemoryBackend(), clock: SystemTime())
+  let backend = MemoryBackend()
+  let store = try await LedgerStore.open(backend, clock: SystemTime())
   let price = try #require(Price(promptPerMillion: 1_000_000, completionPerMillion: 2_000_000))
   try await store.apply(.changePrice(.fallback(price)))
   let logKey = try SigningKey.generate(.ed25519)
@@ -141,7 +143,7 @@ func withCoordinator(
   try await accounts.ensure(user, name: "user", credit: Micros(credit), now: now)
   let key = try await accounts.addKey(for: user, name: "test", now: now)
   let test = TestCoordinator(
-    service: service, store: store,
+    service: service, backend: backend, store: store,
     client: CoordinatorClient(base: "http://coordinator", apiKey: key, http: http), http: http,
     logKey: logKey, log: recent, user: user, owner: owner)
   let serving = Task { try await service.run() }

@@ -26,7 +26,8 @@ struct ConformanceSuite {
     ReceiptFacts(
       digest: digest(number), node: NodeID(digest(2)), owner: owner, model: model,
       answer: answer(number), part: 0, basePromptTokens: 1000, replayedTokens: 0,
-      completionTokens: completion, isFinal: true, signedAt: clock.unixTime())
+      completionTokens: completion, isFinal: true, signedAt: clock.unixTime(),
+      proof: [UInt8](repeating: UInt8(truncatingIfNeeded: completion), count: 40))
   }
 
   func run() async throws {
@@ -110,7 +111,21 @@ struct ConformanceSuite {
       try await again.openDispute(sequence: sequence, part: 0, payer: owner)
     }
     await again.close()
-    #expect(try await backend().verify().findings == [])
+    try await receiptsAreVerified(sequence)
+  }
+
+  /// Two settlements of 500 and 5 tokens were made, the latter from a receipt noted before.
+  private func receiptsAreVerified(_ sequence: Int64) async throws {
+    let objection: ReceiptObjection = { line, answer, proof in
+      let isRight = proof.count == 40 && Int(proof[0]) == line.completionTokens % 256
+      return isRight && line.part == 0 ? nil : "\(answer) is wrong"
+    }
+    let audit = try await backend().verify(receipts: objection)
+    #expect(audit.findings == [] && audit.receiptCount == 2)
+    let refused = try await backend().verify { line, _, _ in
+      line.completionTokens == 500 ? "of 500 tokens" : nil
+    }
+    #expect(refused.findings == ["entry \(sequence) part 0: of 500 tokens"])
   }
 
   private func rowsAreWrittenUnderConditions() async throws {
@@ -143,6 +158,10 @@ struct ConformanceSuite {
     clock.advance(20)
     try await again.deleteExpired()
     #expect(try await again.fetch(ReceiptRecord.self, receipt.id) == nil)
+    #expect(try await backend().proofs(1...1000).count == 2)
+    clock.advance(LedgerLimits.proofSeconds + 1)
+    try await again.deleteExpired()
+    #expect(try await backend().proofs(1...1000).isEmpty)
     await again.close()
   }
 
