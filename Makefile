@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-AREA ?= net seal engine schedule ledger
+AREA ?= net seal engine schedule ledger relay
 SEEDS ?= 1000
 SECONDS_EACH ?= 60
 

@@ -74,7 +74,7 @@ let targets: [Target] = [
   // Layer 4: services.
   library("BloomClient", ["BloomBase", "BloomPlatform", "BloomModels", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomAPI", "BloomHTTP", "BloomNet"]),
   library("BloomGateway", ["BloomBase", "BloomPlatform", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
-  library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
+  library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomModels", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
   library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
   library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomOpen", "BloomModels", "BloomEngine", "BloomAPI"]),
 
@@ -89,9 +89,11 @@ let targets: [Target] = [
   program("bloom-sim", ["BloomBase", "BloomSim"]),
   program("bench-net", ["BloomBench", "BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
   program("bench-seal", ["BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "COpenSSL"]),
-  program("bench-engine", ["BloomBench", "BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
+  program("bench-engine", ["BloomBench", "BloomBase", "BloomPlatform", "BloomWire", "BloomHTTP", "BloomNet", "BloomEngine", "BloomEngineLlama"]),
   program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
   program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
+
+  program("bench-relay", ["BloomBench", "BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomHTTP", "BloomNet"]),
 
   // Victim and attacker of the hardening tests: protections are proven from outside.
   program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
@@ -100,7 +102,7 @@ let targets: [Target] = [
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
   tests("BloomBaseTests", ["BloomBase"]),
-  tests("BloomPlatformTests", ["BloomBase", "BloomPlatform"]),
+  tests("BloomPlatformTests", ["BloomBase", "BloomPlatform", "BloomTestSupport"]),
   tests("BloomWireTests", ["BloomBase", "BloomWire"]),
   tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomHPKE"]),
   tests("BloomSealTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
@@ -112,9 +114,9 @@ let targets: [Target] = [
   tests("BloomHTTPTests", ["BloomBase", "BloomHTTP"]),
   tests("BloomNetTests", ["BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
   tests("BloomAPITests", ["BloomBase", "BloomWire", "BloomAPI"]),
-  tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomEngine", "BloomEngineLlama"]),
+  tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomEngine", "BloomEngineLlama"]),
   tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
-  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
+  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomNet", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),

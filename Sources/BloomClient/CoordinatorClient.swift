@@ -22,18 +22,30 @@ package struct CoordinatorClient: Sendable {
   private let base: String
   private let http: HTTPClient
   private let apiKey: String?
+  /// The pool whose directory is asked for; `nil` for the network's.
+  package let pool: String?
 
   /// Creates a client.
   ///
   /// - Parameters:
   ///   - base: `http` or `https` URL without a path.
   ///   - apiKey: The account's key.
+  ///   - pool: Asks for this pool's directory in place of the network's. Its log is another one:
+  ///     verify it with the origin `PoolName.origin(of:in:)`.
   ///   - http: The connections.
-  package init(base: String, apiKey: String?, http: HTTPClient) {
+  package init(base: String, apiKey: String?, pool: String? = nil, http: HTTPClient) {
     self.base = base.hasSuffix("/") ? String(base.dropLast()) : base
     self.apiKey = apiKey
+    self.pool = pool
     self.http = http
   }
+
+  /// The same coordinator, seen by a member of a pool; `nil` for the network's own directory.
+  package func inPool(_ pool: String?) -> CoordinatorClient {
+    CoordinatorClient(base: base, apiKey: apiKey, pool: pool, http: http)
+  }
+
+  private var directoryPath: String { pool.map { "/v1/pools/\($0)/directory" } ?? "/v1/directory" }
 
   /// The newest directory answer.
   ///
@@ -41,13 +53,14 @@ package struct CoordinatorClient: Sendable {
   /// - Returns: Its bytes, unchecked.
   /// - Throws: When the coordinator is out of reach or refuses.
   package func directory(earlier: UInt64) async throws -> [UInt8] {
-    try await get("/v1/directory?from=\(earlier)", limit: 16 << 20)
+    try await get(directoryPath + "?from=\(earlier)", limit: 16 << 20)
   }
 
   /// Records of one tree of a snapshot.
   package func records(snapshot: UInt64, tree: Int, indexes: [Int]) async throws -> [UInt8] {
     let list = indexes.map { "\($0)" }.joined(separator: ",")
-    return try await get("/v1/directory/\(snapshot)/\(tree)?indexes=\(list)", limit: 16 << 20)
+    return try await get(
+      "\(directoryPath)/\(snapshot)/\(tree)?indexes=\(list)", limit: 16 << 20)
   }
 
   /// A model's manifest.
@@ -66,15 +79,42 @@ package struct CoordinatorClient: Sendable {
     }
     let response = try await http.send(request)
     if response.status == .ok { return response.body }
-    let text = try await response.body.collect(upTo: 65_536)
-    let name = (try? JSONValue(decoding: text))?["error"]?["reason"]?.string
-    throw Refusal(reason: name.flatMap { Reason(name: $0) } ?? .internalFault)
+    throw Refusal(reason: Self.reason(try await response.body.collect(upTo: 65_536)))
+  }
+
+  /// Tells what was received of a part, within eight seconds.
+  ///
+  /// - Throws: ``Refusal`` when the coordinator knows no such part of this account.
+  package func acknowledge(_ acknowledgement: ReceiptAcknowledgement) async throws {
+    var request = try ClientRequest.post(base + "/v1/receipts/ack", acknowledgement.json)
+    if let apiKey {
+      request.headers.add(.authorization, try HTTPFieldValue("Bearer " + apiKey))
+    }
+    let response = try await http.send(request, timeout: .seconds(8))
+    _ = try await response.body.collect(upTo: 65_536)
+    // Unknown is an answer too: asking again would not change it.
+    guard response.status == .ok || response.status == .notFound else {
+      throw Refusal(reason: .internalFault)
+    }
   }
 
   private func get(_ path: String, limit: Int) async throws -> [UInt8] {
-    let response = try await http.send(try ClientRequest.get(base + path), timeout: .seconds(10))
+    var request = try ClientRequest.get(base + path)
+    // A pool's directory is its members' alone; the network's is everybody's, and nobody is named.
+    if pool != nil, let apiKey {
+      request.headers.add(.authorization, try HTTPFieldValue("Bearer " + apiKey))
+    }
+    let response = try await http.send(request, timeout: .seconds(10))
     let bytes = try await response.body.collect(upTo: limit)
-    guard response.status == .ok else { throw Refusal(reason: .staleKey) }
+    guard response.status == .ok else {
+      throw Refusal(
+        reason: response.status == .notFound ? .staleKey : Self.reason(bytes))
+    }
     return bytes
+  }
+
+  private static func reason(_ body: [UInt8]) -> Reason {
+    let name = (try? JSONValue(decoding: body))?["error"]?["reason"]?.string
+    return name.flatMap { Reason(name: $0) } ?? .internalFault
   }
 }

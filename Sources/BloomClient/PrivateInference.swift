@@ -1,7 +1,7 @@
 package import BloomAPI
 package import BloomBase
 internal import BloomCrypto
-internal import BloomRecords
+package import BloomRecords
 internal import BloomSeal
 package import BloomNet
 package import BloomWire
@@ -20,18 +20,23 @@ package final class PrivateInference: InferenceService {
     package var defaultMaxTokens: Int
     /// Whether prompts and answers are kept beside their receipts.
     package var keepsContent: Bool
+    /// Conditions that every machine must meet, told to the coordinator in the routing header.
+    ///
+    /// With a pool, `network` must be made with ``CoordinatorClient/inPool(_:)`` and its origin.
+    package var constraints: Routing.Constraints
 
     /// Creates a configuration; the defaults are the protocol's.
     package init(
       candidates: Int = 2, padding: PaddingProfile = .padded,
       timeouts: AnswerTimeouts = AnswerTimeouts(), defaultMaxTokens: Int = 4096,
-      keepsContent: Bool = false
+      keepsContent: Bool = false, constraints: Routing.Constraints = Routing.Constraints()
     ) {
       self.candidates = candidates
       self.padding = padding
       self.timeouts = timeouts
       self.defaultMaxTokens = defaultMaxTokens
       self.keepsContent = keepsContent
+      self.constraints = constraints
     }
   }
 
@@ -44,6 +49,7 @@ package final class PrivateInference: InferenceService {
   private let salt: [UInt8]
   private let warm = Locked(WarmMachines())
   private let keep: @Sendable (SealedPartRunner.KeptReceipt) -> Void
+  private let acknowledger: ReceiptAcknowledger
 
   /// Creates the service; nothing is sent before the first call.
   package init(
@@ -57,6 +63,7 @@ package final class PrivateInference: InferenceService {
     self.time = time
     self.loops = loops
     self.keep = keep
+    acknowledger = ReceiptAcknowledger(coordinator, loop: loops.next())
     salt = SecureRandom.bytes(16)
   }
 
@@ -78,6 +85,12 @@ package final class PrivateInference: InferenceService {
       throw Self.unreachable(error)
     }
     guard let model else {
+      if let pool = configuration.constraints.pool, try await isEmptyNetwork() {
+        throw APIError(
+          status: 503, type: "server_error", code: "pool_empty",
+          message: "No machine of the pool \(pool) is connected; `darkbloom pool list` shows them. "
+            + "`darkbloom gateway --pool none` asks the whole network.", retryAfterSeconds: 5)
+      }
       throw APIError(
         status: 404, type: "invalid_request_error", code: "model_not_found", parameter: "model",
         message: "The model does not exist, or no verified machine serves it now.")
@@ -101,10 +114,11 @@ package final class PrivateInference: InferenceService {
       network: network, coordinator: coordinator, request: canonical, model: model.model,
       options: SealOptions(
         tokenClass: TokenClass(holding: limit) ?? .upTo65536, deadlineMilliseconds: 60_000,
-        padding: configuration.padding),
+        padding: configuration.padding, constraints: configuration.constraints),
       candidates: configuration.candidates,
       preferred: warm.withLock { $0[conversation] },
-      keepsContent: configuration.keepsContent, keep: keep)
+      keepsContent: configuration.keepsContent,
+      acknowledge: { [acknowledger] in acknowledger.tell($0) }, keep: keep)
     let loop = loops.next()
     let driver = AnswerDriver(
       choices: request.kind == .embeddings ? 1 : request.choices,
@@ -115,6 +129,14 @@ package final class PrivateInference: InferenceService {
       header: AnswerHeader(id: answer.description, created: now.seconds, model: request.model),
       driver: driver, network: network, model: model.model
     ) { [warm] node in warm.withLock { $0[conversation] = node } }
+  }
+
+  private func isEmptyNetwork() async throws -> Bool {
+    do {
+      return try await network.models().isEmpty
+    } catch {
+      throw Self.unreachable(error)
+    }
   }
 
   /// The body with a limit that the routing's class covers.

@@ -15,6 +15,7 @@ package struct SealedPartRunner: PartRunner {
   private let preferred: NodeID?
   private let keepsContent: Bool
   private let keep: @Sendable (KeptReceipt) -> Void
+  private let acknowledge: @Sendable (ReceiptAcknowledgement) -> Void
   /// The number of the next part on the wire: only parts that the coordinator took up count.
   private let wirePart = Locked(0)
 
@@ -49,11 +50,13 @@ package struct SealedPartRunner: PartRunner {
   ///   - candidates: Machines of each envelope, 1…4.
   ///   - preferred: The machine with this conversation's warm cache.
   ///   - keepsContent: Whether request and frames are kept with the receipt.
+  ///   - acknowledge: Takes what the coordinator is told of it; must not wait.
   ///   - keep: Takes each verified last receipt.
   package init(
     network: NetworkView, coordinator: CoordinatorClient, request: CanonicalRequest,
     model: ModelID, options: SealOptions, candidates: Int, preferred: NodeID?,
     keepsContent: Bool = false,
+    acknowledge: @escaping @Sendable (ReceiptAcknowledgement) -> Void = { _ in },
     keep: @escaping @Sendable (KeptReceipt) -> Void
   ) {
     self.network = network
@@ -65,6 +68,7 @@ package struct SealedPartRunner: PartRunner {
     self.preferred = preferred
     self.keepsContent = keepsContent
     self.keep = keep
+    self.acknowledge = acknowledge
   }
 
   /// Runs one part to its end.
@@ -94,6 +98,8 @@ package struct SealedPartRunner: PartRunner {
   private func failure(of reason: Reason) async -> PartFailure {
     var isRetriable = reason.isRetriable
     switch reason {
+    // Asking again at once would not help: the user hears it.
+    case .rateLimited, .poolEmpty: isRetriable = false
     case .staleKey: await network.invalidate()
     // This device and the coordinator count parts differently, after one of them lost a message.
     case .replay: wirePart.withLock { $0 += 1 }
@@ -137,6 +143,7 @@ package struct SealedPartRunner: PartRunner {
     var last: Receipt?
     var content = keepsContent ? sealed.content : nil
     var cost: Micros?
+    var settled: Digest?
     for try await bytes in body {
       decoder.append(bytes)
       while let item = try decoder.next() {
@@ -144,6 +151,7 @@ package struct SealedPartRunner: PartRunner {
         case .accepted(let node): await events.accepted(part, by: node)
         case .alive, .queued: await events.alive(part)
         case .settled(let digest, let micros):
+          settled = digest
           if digest == last?.digest { cost = micros }
         case .attemptFailed(let reason, let isRetriable, _):
           failure = PartFailure(isRetriable: isRetriable, code: reason.name)
@@ -188,6 +196,13 @@ package struct SealedPartRunner: PartRunner {
       keep(KeptReceipt(answer: request.answer.id, part: part, file: file, content: content))
     }
     let isWhole = (try? opener.end()) != nil && failure.sealed == nil
+    if let last {
+      // Of a part that was read to its end the last receipt is the one that settles.
+      acknowledge(
+        ReceiptAcknowledgement(
+          answer: last.claims.answer, part: last.claims.part, receipt: last.digest,
+          isRight: !isWhole || settled == nil || settled == last.digest))
+    }
     await events.ended(part, isWhole ? nil : failure)
   }
 

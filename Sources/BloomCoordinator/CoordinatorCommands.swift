@@ -16,6 +16,12 @@ extension CoordinatorProgram {
           OptionSpec(
             "origin", value: "NAME",
             "the log's name, usually the host name of the network; it cannot change later"),
+          OptionSpec("url", value: "URL", "how clients reach it, https://ORIGIN unless given"),
+          OptionSpec("tls-certificate", value: "FILE", "PEM chain, when it ends TLS itself"),
+          OptionSpec("tls-key", value: "FILE", "PEM key of the certificate"),
+          OptionSpec(
+            "signup", value: "WHO", "who may make an account, by invite unless given",
+            choices: ["closed", "invite", "open"]),
         ],
         examples: [
           .init(
@@ -50,13 +56,16 @@ extension CoordinatorProgram {
             "darkbloom-coordinator serve --data /var/lib/darkbloom --listen 127.0.0.1:8640",
             "serve behind a proxy that ends TLS")
         ]),
-    ])
+      AdminCommand.spec,
+    ] + OperatorCommands.specs(data))
 
   private static let data = OptionSpec(
     "data", value: "DIR", "the data folder", environment: "DARKBLOOM_DATA")
 
   /// The settings that flags, environment and `settings.json5` may give.
   static let settings: Set<String> = [
-    "origin", "listen", "tls.certificate", "tls.key", "catalog", "tier", "log",
+    "origin", "listen", "tls.certificate", "tls.key", "catalog", "tier", "log", "url", "signup",
+    "signup_credit", "limits.account", "limits.address", "limits.registrations",
+    "limits.connections", "limits.connections_per_address", "proxies", "metrics",
   ]
 }

@@ -15,6 +15,8 @@ package struct CoordinatorFolder: Sendable {
     case alreadyInitialised
     /// The log key's file is damaged.
     case badKey
+    /// Another coordinator serves it.
+    case inUse
 
     /// What is wrong and what to do.
     package var publicDescription: String {
@@ -23,6 +25,7 @@ package struct CoordinatorFolder: Sendable {
         "this folder is not a coordinator's; run: darkbloom-coordinator init --data DIR"
       case .alreadyInitialised:
         "this folder is a coordinator's already; its keys are kept as they are"
+      case .inUse: "another coordinator serves this folder; stop it first"
       case .badKey: "the log key cannot be read; restore log.key from your backup"
       }
     }
@@ -56,7 +59,9 @@ package struct CoordinatorFolder: Sendable {
   /// Makes the log key and the settings.
   ///
   /// - Throws: ``Problem/alreadyInitialised``, or what writing throws.
-  package func initialise(origin: String) throws -> SigningKey {
+  package func initialise(
+    origin: String, settings more: [(name: String, value: String)] = []
+  ) throws -> SigningKey {
     guard try folder.read(Self.keyName, limitBytes: 4096) == nil else {
       throw Problem.alreadyInitialised
     }
@@ -64,13 +69,18 @@ package struct CoordinatorFolder: Sendable {
     let settings =
       "// Settings of this coordinator; flags and DARKBLOOM_… variables win.\n{\n"
       + "  // The log's name, part of every checkpoint: it cannot change.\n"
-      + "  origin: \"\(origin)\",\n}\n"
+      + "  origin: \(Self.quoted(origin)),\n"
+      + more.map { "  \"\($0.name)\": \(Self.quoted($0.value)),\n" }.joined() + "}\n"
     try folder.replace(Self.settingsName, with: Array(settings.utf8))
     var bytes = try key.pkcs8().exposed()
     defer { wipe(&bytes) }
     // Last: a folder with a key is a whole one.
     try folder.replace(Self.keyName, with: bytes)
     return key
+  }
+
+  private static func quoted(_ text: String) -> String {
+    String(decoding: JSONValue.string(text).encoded, as: UTF8.self)
   }
 
   /// The log's Ed25519 key.

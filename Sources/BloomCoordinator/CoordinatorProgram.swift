@@ -1,5 +1,6 @@
 package import BloomBase
 internal import BloomCrypto
+internal import BloomHTTP
 internal import BloomNet
 internal import BloomPlatform
 internal import BloomRecords
@@ -24,7 +25,10 @@ package enum CoordinatorProgram: Sendable {
         arguments, environment: environment, spec, version: "\(spec.name) \(version)")
       {
       case .print(let text): print(text)
-      case .run(let command): try await run(command, environment)
+      case .run(let command):
+        let isWell = try await run(command, environment)
+        ProcessEnvironment.flush()
+        return isWell ? .done : .failed
       }
       return .done
     } catch {
@@ -37,58 +41,45 @@ package enum CoordinatorProgram: Sendable {
     switch error {
     case is UsageError: .badUsage
     case is ConfigurationError: .badConfiguration
+    case is AdminFailure: .unavailable
     case let error as NetError where error.code == .listenFailed: .unavailable
     case let error as NetError where error.code == .badCertificate: .badConfiguration
     case CoordinatorFolder.Problem.notInitialised: .badConfiguration
+    case CoordinatorFolder.Problem.inUse: .tryAgain
     case let error as StoreError where error.code == .unavailable: .tryAgain
     default: .failed
     }
   }
 
-  private static func run(_ command: ParsedCommand, _ environment: [String: String]) async throws {
+  private static func run(
+    _ command: ParsedCommand, _ environment: [String: String]
+  ) async throws -> Bool {
     guard let path = command.value("data") else {
       throw UsageError("--data is needed: the folder of this coordinator")
     }
     let folder = try CoordinatorFolder(path)
-    switch command.path {
-    case ["init"]: try await initialise(folder, origin: command.value("origin") ?? "darkbloom")
+    if let isWell = try await OperatorCommands.run(command, environment, folder) { return isWell }
+    switch command.path.first {
+    case "init": try await Initialisation(folder, command).run()
+    case "admin": try await AdminCommand.run(command, folder)
     default: try await serve(folder, command, environment)
     }
-  }
-
-  // MARK: init
-
-  private static func initialise(_ folder: CoordinatorFolder, origin: String) async throws {
-    try check(origin: origin)
-    let key = try folder.initialise(origin: origin)
-    let store = try await folder.openStore()
-    let accounts = Accounts(store: store)
-    let now = SystemTime().unixTime()
-    let apiKey: String
-    do {
-      try await accounts.ensure(admin, name: "admin", credit: .zero, now: now)
-      apiKey = try await accounts.addKey(for: admin, name: "first", now: now)
-    } catch {
-      await store.close()
-      throw error
-    }
-    await store.close()
-    let public_ = Hex.encode(key.verifyingKey.bytes)
-    print("log      \(origin)")
-    print("log key  \(public_)")
-    print("account  \(admin)")
-    print("API key  \(apiKey)")
-    print("The API key is shown only now. Keep a copy of log.key: clients trust no other.")
-    print("A device joins with this as network.json in its data folder, HOST being this server:")
-    print(
-      "{\"url\":\"https://HOST\",\"origin\":\"\(origin)\",\"log_key\":\"\(public_)\",\"api_key\":\"\(apiKey)\"}"
-    )
+    return true
   }
 
   static func check(origin: String) throws {
     guard ShortName(origin) != nil else {
       throw UsageError("--origin must be 1…48 characters of a-z A-Z 0-9 . _ : / -")
     }
+  }
+
+  /// A base URL without a slash at its end.
+  static func check(url: String) throws -> String {
+    let base = url.hasSuffix("/") ? String(url.dropLast()) : url
+    guard let parsed = try? HTTPURL(base), parsed.scheme == .http || parsed.scheme == .https,
+      parsed.target.text == "/"
+    else { throw UsageError("the URL must be https://HOST or http://HOST:PORT, without a path") }
+    return base
   }
 
   private static func account(_ name: String) -> AccountID {
@@ -114,6 +105,8 @@ package enum CoordinatorProgram: Sendable {
       key = try folder.initialise(origin: "local")
     }
     let settings = try ServeSettings(command, environment, folder)
+    let lock = try await lock(folder)
+    defer { withExtendedLifetime(lock) {} }
     if isLocal { try settings.checkLocal() }
     let log = Log("coordinator", minimum: settings.logLevel, sink: StandardErrorLog())
     let leafLog = LeafLog(folder.folder)
@@ -126,7 +119,17 @@ package enum CoordinatorProgram: Sendable {
     var configuration = CoordinatorService.Configuration(
       listen: settings.listen, tls: settings.tls, origin: settings.origin,
       minimumTier: settings.tier)
-    if isLocal { configuration.defaultOwner = local }
+    configuration.rates = settings.rates
+    configuration.maxConnections = settings.maxConnections
+    configuration.maxConnectionsPerAddress = settings.maxConnectionsPerAddress
+    configuration.hasPublicMetrics = settings.hasPublicMetrics
+    configuration.accounts = settings.accounts
+    configuration.url = settings.url
+    configuration.adminSocket = folder.folder.path(of: AdminCommand.socketName)
+    if isLocal {
+      configuration.defaultOwner = local
+      configuration.nodesNeedKey = true
+    }
     let service = CoordinatorService(
       configuration: configuration, store: store, logKey: key, leaves: leaves, leafLog: leafLog,
       catalog: catalog, log: log)
@@ -151,6 +154,15 @@ package enum CoordinatorProgram: Sendable {
     log.info("stopped")
   }
 
+  /// Takes the folder for this process; waits for one that is just ending.
+  private static func lock(_ folder: CoordinatorFolder) async throws -> FolderLock {
+    for _ in 0..<100 {
+      if let lock = try FolderLock(folder: folder.folder.path) { return lock }
+      try await EventLoopGroup.shared.next().sleep(for: .milliseconds(100))
+    }
+    throw CoordinatorFolder.Problem.inUse
+  }
+
   /// Runs a service and says where it listens.
   private static func serve(
     _ service: CoordinatorService, _ announce: @Sendable ([SocketAddress]) throws -> Void
@@ -173,10 +185,12 @@ package enum CoordinatorProgram: Sendable {
     let now = SystemTime().unixTime()
     try await accounts.ensure(local, name: "this machine", credit: localCredit, now: now)
     if let known = folder.notice()?.apiKey,
-      accounts.account(authorization: "Bearer \(known)") == local
+      accounts.account(authorization: "Bearer \(known)", now: now) == local
     {
       return known
     }
-    return try await accounts.addKey(for: local, name: "local", now: now)
+    return try await accounts.addKey(
+      for: local, name: "local", managesAccount: true, now: now
+    ).text
   }
 }

@@ -28,6 +28,26 @@ package struct CoordinatorService: Sendable {
     package var drain: Duration
     /// Bytes of envelopes held at once.
     package var envelopeBytes: Int
+    /// What one account and one address may ask.
+    package var rates = RequestLimits.Rates()
+    /// Connections at most, nodes and clients together.
+    package var maxConnections = 50_000
+    /// Connections of one address (IPv6: /64) at most.
+    ///
+    /// Not for loopback.
+    package var maxConnectionsPerAddress = 256
+    /// Whether `/metrics` answers other machines than this one.
+    package var hasPublicMetrics = false
+    /// Whether machines must show a key of ``defaultOwner`` when they connect.
+    package var nodesNeedKey = false
+    /// Who may make an account.
+    package var accounts = AccountPolicy()
+    /// How long codes of devices last and how many may wait.
+    package var enrolment = Enrolment.Limits()
+    /// The operator's local socket; none when `nil`.
+    package var adminSocket: String?
+    /// How clients reach the network, for links: `https://HOST`.
+    package var url = "https://localhost"
 
     /// Creates a configuration; the defaults are for a public network.
     package init(
@@ -51,10 +71,19 @@ package struct CoordinatorService: Sendable {
   private let log: Log
   private let time: any TimeSource
   private let loops: EventLoopGroup
+  /// What is counted.
+  package let metrics: CoordinatorMetrics
+  /// The routes, for the test that compares them with their description.
+  package let router: Router
   /// The live state, for admin commands and tests.
   package let hub: Hub
   /// The server, for its bound addresses.
   package let server: HTTPServer
+  /// Pools and their members.
+  package let pools: Pools
+  /// Devices and machines on their way into accounts.
+  package let enrolment: Enrolment
+  private let admin: HTTPServer?
 
   /// Builds the service; nothing is opened before ``run()``.
   ///
@@ -79,36 +108,81 @@ package struct CoordinatorService: Sendable {
     self.log = log
     self.time = time
     self.loops = loops
-    let fallback = configuration.defaultOwner
+    let fallback = configuration.defaultOwner.map { NodeMembership(owner: $0) }
+    let pools = Pools(store: store, time: time)
+    self.pools = pools
     let appraiser = RecordAppraiser(policy: TierPolicy(minimum: configuration.minimumTier)) {
-      [store] node in store.get(OwnedNodeRecord.self, node.digest.hex)?.owner ?? fallback
+      pools.membership(of: $0) ?? fallback
     }
+    enrolment = Enrolment(
+      store: store, pools: pools, logKey: logKey.verifyingKey.bytes, time: time,
+      limits: configuration.enrolment)
     var random = SecureRandom()
+    let metrics = CoordinatorMetrics()
+    self.metrics = metrics
     hub = Hub(
       loop: loops.loops[0], time: time, store: store, appraiser: appraiser,
       directory: Directory(origin: configuration.origin, signer: logKey, leaves: leaves),
-      leafLog: leafLog, log: log, seed: random.next())
+      leafLog: leafLog, pools: pools, log: log, metrics: metrics, seed: random.next())
+    let accountRoutes = AccountRoutes(
+      hub: hub, store: store, accounts: Accounts(store: store), pools: pools,
+      enrolment: enrolment, policy: configuration.accounts, time: time)
+    let place = (configuration.url, configuration.origin, logKey.verifyingKey.bytes)
+    admin = configuration.adminSocket.map { path in
+      let routes = AdminRoutes(account: accountRoutes) { code, isForMachine in
+        NetworkLink(
+          url: place.0, origin: place.1, logKey: place.2, invite: code, isForMachine: isForMachine
+        ).text
+      }
+      return HTTPServer(
+        HTTPServer.Configuration(.unix(path: path)), group: loops, responder: routes.router())
+    }
     var server = HTTPServer.Configuration()
     server.listen = configuration.listen
     server.tls = configuration.tls
-    self.server = HTTPServer(
-      server, group: loops,
-      responder: Self.router(hub, store, catalog, configuration, time))
+    server.maxConnections = configuration.maxConnections
+    server.maxConnectionsPerAddress = configuration.maxConnectionsPerAddress
+    server.timeouts.body = .seconds(10)
+    // The server is made with its router, and one of its routes tells of the server.
+    let counts = Locked<(@Sendable () -> (open: Int, refused: Int))?>(nil)
+    router = Self.router(
+      hub, store, catalog, configuration, accountRoutes, time, metrics
+    ) { counts.withLock { $0 }?() ?? (0, 0) }
+    let made = HTTPServer(server, group: loops, responder: router)
+    counts.withLock {
+      $0 = { [weak made] in (made?.connectionCount ?? 0, made?.refusedConnectionCount ?? 0) }
+    }
+    self.server = made
   }
 
   /// Serves until cancelled; then drains: running answers end, nodes are told to come back.
   ///
   /// - Throws: `NetError` when an address cannot be listened on.
   package func run() async throws {
+    try await hub.recoverSpending()
+    await hub.restoreAnswers()
     await hub.publishDirectory()
     // Tasks of their own: the caller's cancellation begins the drain, in which both go on.
     let serving = Task { try await server.run() }
     let keeping = Task { try await keepHouse() }
     defer { keeping.cancel() }
+    let administering = Task { try await administer(serving) }
+    defer { administering.cancel() }
     try await withTaskCancellationHandler {
       try await serving.value
     } onCancel: {
       Task { await drain(serving) }
+    }
+  }
+
+  /// Serves the operator's socket; without it the coordinator must not look healthy.
+  private func administer(_ serving: Task<Void, any Error>) async throws {
+    do {
+      try await admin?.run()
+    } catch {
+      log.error("the admin socket cannot be served", ["reason": .error(error)])
+      serving.cancel()
+      throw error
     }
   }
 
@@ -117,6 +191,11 @@ package struct CoordinatorService: Sendable {
     let start = time.now()
     while await hub.relayCount > 0, time.now() - start < configuration.drain {
       // Cancelled by nobody.
+      try? await loops.loops[0].sleep(for: .milliseconds(20))
+    }
+    // What still runs is continued elsewhere; its last records reach the gateways first.
+    await hub.handOver()
+    while await hub.relayCount > 0, time.now() - start < configuration.drain + .seconds(1) {
       try? await loops.loops[0].sleep(for: .milliseconds(20))
     }
     await hub.dismiss()
@@ -132,6 +211,7 @@ package struct CoordinatorService: Sendable {
         try await store.closeOverdue()
         try await store.deleteExpired()
       } catch {
+        metrics.housekeepingFailures.add()
         log.error("housekeeping failed", ["reason": .error(error)])
       }
     }
@@ -141,19 +221,35 @@ package struct CoordinatorService: Sendable {
 
   private static func router(
     _ hub: Hub, _ store: LedgerStore, _ catalog: ManifestCatalog,
-    _ configuration: Configuration, _ time: any TimeSource
+    _ configuration: Configuration, _ account: AccountRoutes, _ time: any TimeSource,
+    _ metrics: CoordinatorMetrics,
+    _ connections: @escaping @Sendable () -> (open: Int, refused: Int)
   ) -> Router {
-    let accounts = Accounts(store: store)
+    let limits = RequestLimits(configuration.rates, time: time, metrics: metrics)
+    let budget = ByteBudget(limit: configuration.envelopeBytes)
     let sealed = SealedRoute(
-      hub: hub, accounts: accounts, time: time,
-      budget: ByteBudget(limit: configuration.envelopeBytes))
-    let node = NodeRoute(hub: hub)
-    var router = Router()
-    router.get("/livez") { _ in .text("ok\n") }
-    router.get("/readyz") { _ in
-      await hub.isDraining ? .text("draining\n", status: .serviceUnavailable) : .text("ok\n")
+      hub: hub, accounts: account.accounts, pools: account.pools, time: time, budget: budget,
+      limits: limits, metrics: metrics)
+    var node = NodeRoute(hub: hub)
+    if configuration.nodesNeedKey {
+      node.admits = { request in
+        let authorization = request.headers[.authorization]
+        let caller = account.accounts.account(
+          authorization: authorization, now: time.unixTime())
+        return caller != nil && caller == configuration.defaultOwner
+      }
     }
-    router.get("/v1/node") { request in node.respond(to: request) }
+    let nodeRoute = node
+    var router = Router()
+    router.use(AddressLimit(limits: limits))
+    account.add(to: &router)
+    PublicRoutes(
+      hub: hub, accounts: account.accounts,
+      figures: PublicFigures(hub: hub, store: store, catalog: catalog, time: time),
+      metrics: metrics, budget: budget, connections: connections, startedAt: time.now(),
+      time: time, hasPublicMetrics: configuration.hasPublicMetrics
+    ).add(to: &router)
+    router.get("/v1/node") { request in nodeRoute.respond(to: request) }
     router.post("/v1/sealed") { request in try await sealed.respond(to: request) }
     router.get("/v1/directory") { request in
       let earlier = request.query("from").flatMap { Int($0) } ?? 0

@@ -50,8 +50,9 @@ package struct Directory: Sendable {
   /// A snapshot is published again when it gets this old, so that clients don't find it stale.
   private static let maximumAgeSeconds: Int64 = 1800
 
-  private let origin: String
-  private let signer: SigningKey
+  /// The log's name.
+  package let origin: String
+  let signer: SigningKey
   private var log = MerkleTree()
   private var nodes: [NodeID: AppraisedRecord] = [:]
   private var revision: UInt64 = 1

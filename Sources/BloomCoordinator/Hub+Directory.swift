@@ -55,6 +55,7 @@ extension Hub {
       guard let draft = try directory.draft(now: time.unixTime()) else { return }
       try await leafLog?.append(draft.leaf)
       directory.adopt(draft)
+      metrics.snapshots.add()
     } catch {
       log.error("directory not published", ["reason": .error(error)])
     }

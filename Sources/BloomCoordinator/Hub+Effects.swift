@@ -24,6 +24,7 @@ extension Hub {
     case .attemptFailed(let id, let node, let code, let willRetry):
       guard let attempt = attempt(id, node) else { return }
       failedParts.insert(id)
+      metrics.attemptFailed(code.wire)
       relays[id]?.sink.push(
         .attemptFailed(
           reason: code.wire, isRetriable: willRetry || code.wire.isRetriable,
@@ -50,6 +51,7 @@ extension Hub {
         now: time.now())
     else { return handle(.refused(dispatch.request, dispatch.node, isBusy: true)) }
     session.streams[stream] = relay
+    metrics.bytesToNodes.add(relay.request.body.count)
     session.heardAt = max(session.heardAt, time.now())
     relay.attempts.append(
       Relay.Attempt(
@@ -61,10 +63,15 @@ extension Hub {
   private func end(_ id: RequestID, _ ending: RequestEnding) {
     guard let relay = relays[id] else { return }
     relay.isEnded = true
+    relay.dropEnvelope()
+    metrics.requestTime.record(time.now() - relay.arrivedAt)
     switch ending {
-    case .done: break
-    case .cancelled: failedParts.insert(id)
+    case .done: metrics.ended(.done)
+    case .cancelled:
+      metrics.ended(.cancelled)
+      failedParts.insert(id)
     case .failed(let code, let retryAfter):
+      metrics.ended(.failed)
       failedParts.insert(id)
       relay.sink.push(
         .attemptFailed(
@@ -139,6 +146,7 @@ extension Hub {
       session.isSuspect = false
       if let node = session.node { handle(.nodeRecovered(node)) }
     case .close(let reason):
+      metrics.linkClosed(reason)
       log.info(
         "node link closed", ["reason": ShortName(reason.name).map { .name($0) } ?? "unknown"])
       drop(session)
@@ -179,12 +187,19 @@ extension Hub {
       return perform(session.machine.consumed(stream, byteCount: bytes.count), of: session)
     }
     relay.attempts[index].sealedByteCount += bytes.count
+    metrics.chunks.add()
+    metrics.bytesToGateways.add(bytes.count)
     relay.sink.push(sealed: bytes, attempt: relay.attempts[index].number)
-    relay.aliveAt = time.now()
+    let now = time.now()
+    relay.aliveAt = now
     // The response's own head is node, key and nonce: 72 bytes; what follows carries tokens.
-    if !relay.attempts[index].hasToken, relay.attempts[index].sealedByteCount > 72 {
-      relay.attempts[index].hasToken = true
-      handle(.firstToken(relay.id, relay.attempts[index].node))
+    if relay.attempts[index].firstTokenAt == nil, relay.attempts[index].sealedByteCount > 72 {
+      relay.attempts[index].firstTokenAt = now
+      let node = relay.attempts[index].node
+      metrics.firstToken.record(now - relay.arrivedAt)
+      figures.firstToken(
+        relay.request.work.model, node, after: now - relay.arrivedAt, now: now)
+      handle(.firstToken(relay.id, node))
     }
   }
 
@@ -198,12 +213,15 @@ extension Hub {
         session.machine.proven(
           appraised.profile.node, time: time.unixTime(), now: time.now()), of: session)
     } catch {
+      metrics.recordsRefused.add()
       log.warning("node record refused", ["reason": .error(error)])
-      perform(session.machine.disproven(), of: session)
+      let isNobodys = error as? AppraisalError == .notEnrolled
+      perform(session.machine.disproven(isNobodys ? .unauthorized : .notProven), of: session)
     }
   }
 
   private func opened(_ node: NodeID, _ session: NodeSession) {
+    metrics.linksOpened.add()
     session.node = node
     // A node that came back before its old connection was missed: the new one counts.
     if let old = sessionOfNode[node].flatMap({ sessions[$0] }) {
@@ -213,8 +231,7 @@ extension Hub {
     }
     sessionOfNode[node] = session.id
     guard let record = session.record else { return }
-    directory.insert(record)
-    directoryChanged()
+    show(record)
     handle(.nodeJoined(record.profile, []))
   }
 
@@ -226,10 +243,10 @@ extension Hub {
           session.machine.goodbye(.notProven, retryAfterMilliseconds: 1000), of: session)
       }
       session.record = record
-      directory.insert(record)
-      directoryChanged()
+      show(record)
       handle(.recordChanged(record.profile))
     } catch {
+      metrics.recordsRefused.add()
       log.warning("node record refused", ["reason": .error(error)])
       perform(session.machine.goodbye(.notProven, retryAfterMilliseconds: 60_000), of: session)
     }

@@ -23,6 +23,7 @@ extension Hub {
     guard let relay = session.streams[stream],
       let (facts, _) = appraise(receipt, of: stream, session)
     else { return }
+    metrics.receipt(.noted)
     handle(.progressed(relay.id, facts.node, tokens: facts.completionTokens))
     _ = try? store.submit(.receipt(facts))  // a stale one changes nothing
   }
@@ -37,6 +38,7 @@ extension Hub {
       // It will not get better: the agent may forget it.
       return perform(session.machine.stored(receipt: digest), of: session)
     }
+    measure(facts, relay)
     // Another part that still runs has its own receipt to come.
     let isAlone = books.living(facts.answer) <= (relay?.isEnded == false ? 1 : 0)
     let closes = isComplete && isAlone
@@ -59,21 +61,30 @@ extension Hub {
   ) async {
     var cost: Micros?
     var isDurable = true
+    let start = time.now()
     do {
       switch try await store.apply(closes ? .settle(facts) : .receipt(facts)) {
       case .settled(_, let paid, _), .alreadySettled(_, let paid):
         cost = paid
         books.closed(facts.answer)
-      case .noted(let paid): cost = paid
+        metrics.receipt(.settled)
+        metrics.settledMicros.add(Int(paid.rawValue))
+        settleHold(facts.answer, paid)
+        noteAnswered(facts, relay)
+      case .noted(let paid):
+        cost = paid
+        metrics.receipt(.noted)
       case .reserved, .partAdmitted, .unchanged, .posted, .version: break
       }
     } catch let error as LedgerError {
+      metrics.receipt(.unbooked)
       log.warning("receipt not booked", ["reason": .error(error)])
     } catch {
       // The store failed, not the receipt: without an acknowledgement the agent sends it again.
       isDurable = false
       log.error("ledger store failed", ["reason": .error(error)])
     }
+    metrics.settleTime.record(time.now() - start)
     if isDurable, let session = sessions[sessionID] {
       perform(session.machine.stored(receipt: digest), of: session)
     }
@@ -86,8 +97,37 @@ extension Hub {
     finishWhenSettled(relay)
   }
 
+  /// How fast the machine delivered, for public figures, and how many tokens.
+  private func measure(_ facts: ReceiptFacts, _ relay: Relay?) {
+    metrics.promptTokens.add(facts.basePromptTokens)
+    metrics.completionTokens.add(facts.completionTokens)
+    let attempt = relay?.attempts.last { $0.node == facts.node }
+    guard let firstTokenAt = attempt?.firstTokenAt else { return }
+    let now = time.now()
+    figures.answered(
+      facts.model, facts.node, tokens: facts.completionTokens, within: now - firstTokenAt, now: now)
+  }
+
+  /// What the ledger keeps of a receipt; who vouched for its key is kept once, beside it.
+  private func proof(of receipt: Receipt, _ record: NodeRecord) -> [UInt8] {
+    guard let proof = ReceiptProof(receipt, of: record, now: time.unixTime()) else { return [] }
+    if keptStatements.insert(proof.statement.digest) {
+      do {
+        try store.submit([.put(proof.statement)])
+      } catch {
+        // The settlement stands without it; verify tells which receipts cannot be proven.
+        log.warning("statement not kept", ["reason": .error(error)])
+      }
+    }
+    return proof.bytes
+  }
+
   func closeBooks(_ answer: AnswerID) {
-    _ = try? store.submit(.close(answer))  // its deadline closes it otherwise
+    let outcome = try? store.submit(.close(answer)).outcome  // its deadline closes it otherwise
+    switch outcome {
+    case .settled(_, let paid, _), .alreadySettled(_, let paid): settleHold(answer, paid)
+    default: settleHold(answer, .zero)
+    }
   }
 
   /// Checks a receipt against what was forwarded; one of an earlier link by its signature alone.
@@ -97,23 +137,21 @@ extension Hub {
     guard let record = session.record, let owner = record.profile.owner else { return nil }
     do {
       let receipt: Receipt
-      let key: VerifyingKey
       if let (relay, index) = find(stream, session) {
         receipt = try relay.attempts[index].chain.receive(bytes)
-        key = relay.attempts[index].chain.receiptKey
       } else {
         let claims = try Receipt(unverified: bytes).claims
         let statement = record.verified.record.statement
         guard claims.node == session.node,
           let keys = statement.workers.first(where: { $0.keyID == claims.key })
         else { return nil }
-        key = keys.receiptKey
-        receipt = try Receipt(verifying: bytes, key: key)
+        receipt = try Receipt(verifying: bytes, key: keys.receiptKey)
       }
       var facts = facts(of: receipt, owner)
-      facts.proof = ReceiptProof(receipt, key: key).encoded
+      facts.proof = proof(of: receipt, record.verified.record)
       return (facts, Self.isComplete(receipt.claims.finish))
     } catch {
+      metrics.receipt(.refused)
       log.warning("receipt refused", ["reason": .error(error)])
       if let node = session.node { handle(.nodeDisputed(node)) }
       return nil

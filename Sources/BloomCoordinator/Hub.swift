@@ -21,6 +21,7 @@ package actor Hub {
   let store: LedgerStore
   let appraiser: RecordAppraiser
   let log: Log
+  let metrics: CoordinatorMetrics
   var scheduler: Scheduler
   var sessions: [SessionID: NodeSession] = [:]
   var sessionOfNode: [NodeID: SessionID] = [:]
@@ -31,6 +32,15 @@ package actor Hub {
   var isPublishing = false
   var failedParts = FailedParts()
   var books = OpenBooks()
+  var figures = FleetFigures()
+  var keptStatements = KnownDigests()
+  var questioned = QuestionedNodes()
+  var unflushed: LedgerStore.Ticket?
+  var isFlushing = false
+  let pools: Pools
+  var boards: [String: PoolBoard] = [:]
+  var keyRates = KeyRates()
+  var keyHolds: [AnswerID: KeyHold] = [:]
   private var nextSession: UInt64 = 1
   private var isTicking = false
   /// Whether no new work is taken.
@@ -53,7 +63,8 @@ package actor Hub {
   /// Creates a hub without links.
   package init(
     loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
-    directory: Directory, leafLog: LeafLog? = nil, log: Log,
+    directory: Directory, leafLog: LeafLog? = nil, pools: Pools? = nil, log: Log,
+    metrics: CoordinatorMetrics = CoordinatorMetrics(),
     limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
     self.loop = loop
@@ -62,7 +73,9 @@ package actor Hub {
     self.appraiser = appraiser
     self.directory = directory
     self.leafLog = leafLog
+    self.pools = pools ?? Pools(store: store, time: time)
     self.log = log
+    self.metrics = metrics
     scheduler = Scheduler(limits: limits, seed: seed)
   }
 
@@ -108,9 +121,10 @@ package actor Hub {
   func lost(_ session: NodeSession) {
     guard let node = session.node, sessionOfNode[node] == session.id else { return }
     sessionOfNode[node] = nil
-    directory.remove(node)
-    directoryChanged()
-    for relay in session.streams.values { failedParts.insert(relay.id) }
+    hide(node)
+    for relay in session.streams.values {
+      failedParts.insert(relay.id)
+    }
     session.streams = [:]
     handle(.nodeLeft(node))
   }
@@ -126,19 +140,25 @@ package actor Hub {
     }
     let id = request.work.id
     guard relays[id] == nil else { throw RelayRefusal(reason: .replay, retryAfter: nil) }
-    let relay = Relay(request)
+    try checkPace(of: request)
+    try checkPrivacy(of: request)
+    let relay = Relay(request, arrivedAt: time.now())
     // In memory and durable with the next group: an answer need not wait for a disk, and a
     // reservation that a crash takes back was never paid.
-    _ = try store.submit(
+    let ticket = try store.submit(
       id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request)))
+    try hold(request, ticket.outcome)
+    flushLater(ticket)
+    metrics.requests.add()
     relays[id] = relay
     books.began(id.answer)
     handle(.requestArrived(request.work))
     if let refusal = relay.refusal {
       relays[id] = nil
       books.ended(id.answer, now: time.now())
-      throw refusal
+      throw explained(refusal, request)
     }
+    countPace(of: request)
     return relay.sink
   }
 

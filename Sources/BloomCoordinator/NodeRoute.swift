@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomWire
 internal import BloomCrypto
 internal import BloomHTTP
 internal import BloomNet
@@ -6,10 +7,13 @@ internal import BloomNet
 /// `GET /v1/node`: the WebSocket of a node's agent.
 struct NodeRoute: Sendable {
   let hub: Hub
+  /// Whether a connection may become a node's; on a public network the proof alone counts.
+  var admits: @Sendable (Request) -> Bool = { _ in true }
   /// Bytes that may wait for one node: a full request and control beside it.
   static let outboxBytes = (64 << 20) + (1 << 20)
 
   func respond(to request: Request) -> Response {
+    guard admits(request) else { return SealedRoute.refusal(.unauthorized) }
     let exporter = request.connection.tls?.exporter
     var options = WebSocketOptions()
     options.limits.maxMessageBytes = 128 << 10

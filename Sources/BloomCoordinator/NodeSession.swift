@@ -36,10 +36,12 @@ final class Relay {
     /// Recomputes the transcript of what is forwarded, so that receipts are checked unopened.
     var chain: ReceiptChain
     var sealedByteCount = 0
-    var hasToken = false
+    /// When its first sealed token came.
+    var firstTokenAt: Instant?
   }
 
-  let request: SealedRequest
+  private(set) var request: SealedRequest
+  let arrivedAt: Instant
   let sink = RelaySink()
   var attempts: [Attempt] = []
   var refusal: RelayRefusal?
@@ -48,7 +50,13 @@ final class Relay {
   var settling = 0
   var isEnded = false
 
-  init(_ request: SealedRequest) { self.request = request }
+  init(_ request: SealedRequest, arrivedAt: Instant) {
+    self.request = request
+    self.arrivedAt = arrivedAt
+  }
+
+  /// Lets go of the envelope: no further machine will be given it.
+  func dropEnvelope() { request.body = [] }
 
   var id: RequestID { request.work.id }
 }

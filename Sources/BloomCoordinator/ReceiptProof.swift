@@ -1,72 +1,50 @@
 package import BloomBase
-package import BloomCrypto
-package import BloomLedger
+internal import BloomCrypto
+internal import BloomLedger
 package import BloomRecords
+internal import BloomStore
 internal import BloomWire
 
-/// What the coordinator keeps of a settled line: the signed receipt and the key that verifies it.
+/// What is kept of a receipt that was booked: the receipt and the statement that vouches for its key.
 ///
-/// A CBOR array `[receipt, P-256 point]`. The key was stated by the machine when the receipt came.
-package struct ReceiptProof: Sendable, Hashable {
-  /// The signed receipt.
-  package let receipt: [UInt8]
-  /// The receipt key's point.
-  package let key: [UInt8]
+/// The ledger keeps `1 | statement digest | receipt` with the settled line; the statement, one for all
+/// receipts of an hour of a machine, is a row of its own. Counts and commitments only; nothing of what
+/// was said can be told from them.
+package struct ReceiptProof: Sendable {
+  private static let version: UInt8 = 1
 
-  /// Joins a verified receipt with its key.
-  package init(_ receipt: Receipt, key: VerifyingKey) {
-    self.receipt = receipt.encoded
-    self.key = key.bytes
-  }
+  /// What the ledger keeps, ``BloomLedger/ReceiptFacts/proof``.
+  let bytes: [UInt8]
+  /// The statement's row, kept a day longer than any receipt it vouches for.
+  let statement: KeyStatementRecord
 
-  /// The stored form.
-  package var encoded: [UInt8] {
-    var encoder = CBOREncoder(capacity: receipt.count + 80)
-    encoder.array(2)
-    encoder.byteString(receipt)
-    encoder.byteString(key)
-    return encoder.bytes
-  }
-
-  /// Verifies a kept receipt again and compares it with the line that it settled.
+  /// Joins a verified receipt with its machine's record.
   ///
-  /// - Parameters:
-  ///   - line: From the settlement.
-  ///   - answer: The settlement's.
-  ///   - proof: ``encoded``.
-  /// - Returns: What is wrong; `nil` when the receipt bears the line out.
-  package static func objection(
-    _ line: SettlementLine, _ answer: AnswerID, _ proof: [UInt8]
-  ) -> String? {
-    do {
-      var reader = try CBORReader(proof)
-      try reader.array("proof", count: 2)
-      let bytes = try reader.byteString("receipt", 1...Limits.receipt)
-      let point = try reader.byteString("key", count: 65)
-      try reader.finish()
-      let receipt = try Receipt(verifying: bytes, key: VerifyingKey(.p256, point))
-      return objection(line, answer, receipt)
-    } catch {
-      return "its receipt cannot be verified: \(error.safeDescription)"
-    }
+  /// `nil` when the record holds no statement, which no checked record does.
+  init?(_ receipt: Receipt, of record: NodeRecord, now: UnixTime) {
+    guard let signed = Self.signedStatement(of: record) else { return nil }
+    let digest = SHA256.digest(signed)
+    bytes = [Self.version] + digest.bytes + receipt.encoded
+    statement = KeyStatementRecord(
+      digest: digest, bytes: signed, expires: now + (LedgerLimits.proofSeconds + 86400))
   }
 
-  private static func objection(
-    _ line: SettlementLine, _ answer: AnswerID, _ receipt: Receipt
-  ) -> String? {
-    let claims = receipt.claims
-    if receipt.digest != line.receipt { return "another receipt is kept" }
-    if claims.node != line.node { return "its receipt is another machine's" }
-    if claims.answer != answer || claims.part != line.part {
-      return "its receipt is of another part"
+  /// The parts of a kept receipt; `nil` when its bytes are of another version or damaged.
+  package static func read(_ bytes: [UInt8]) -> (statement: Digest, receipt: [UInt8])? {
+    guard bytes.first == version, bytes.count > 1 + Digest.byteCount,
+      let digest = Digest(bytes[1..<1 + Digest.byteCount])
+    else { return nil }
+    return (digest, Array(bytes[(1 + Digest.byteCount)...]))
+  }
+
+  /// The signed statement within a record.
+  package static func signedStatement(of record: NodeRecord) -> [UInt8]? {
+    do {
+      var reader = try CBORReader(record.encoded)
+      try reader.array("node record", count: 2)
+      return try reader.byteString("statement", 1...Limits.record)
+    } catch {
+      return nil  // the record was read before: this does not happen
     }
-    if line.promptTokens > claims.promptTokens { return "more prompt tokens than its receipt has" }
-    if line.completionTokens + line.duplicateTokens > claims.completionTokens {
-      return "more tokens than its receipt has"
-    }
-    if line.replayedTokens > claims.replayedTokens + claims.promptTokens {
-      return "more replayed tokens than its receipt has"
-    }
-    return nil
   }
 }

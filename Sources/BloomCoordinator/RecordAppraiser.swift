@@ -10,6 +10,8 @@ package struct AppraisedRecord: Sendable {
   package var verified: VerifiedNode
   /// For the scheduler.
   package var profile: NodeProfile
+  /// Whose it is and whom it serves.
+  package var membership: NodeMembership
 }
 
 /// A node's claim that it holds the identity of its record.
@@ -33,7 +35,8 @@ package enum AppraisalError: PublicError, Equatable {
   package var publicDescription: String {
     switch self {
     case .proofInvalid: "the node could not prove the identity of its record"
-    case .notEnrolled: "the node belongs to no account of this network"
+    case .notEnrolled:
+      "the node belongs to no account of this network; run on its machine: darkbloom node enroll"
     }
   }
 }
@@ -41,16 +44,29 @@ package enum AppraisalError: PublicError, Equatable {
 /// Checks what nodes claim; pure but for looking up who owns a machine.
 package struct RecordAppraiser: Sendable {
   private let policy: TierPolicy
-  private let owner: @Sendable (NodeID) -> AccountID?
+  private let membership: @Sendable (NodeID) -> NodeMembership?
 
   /// Creates an appraiser.
   ///
   /// - Parameters:
   ///   - policy: The weakest evidence the network takes.
-  ///   - owner: The account of an enrolled machine; `nil` for any other.
-  package init(policy: TierPolicy, owner: @escaping @Sendable (NodeID) -> AccountID?) {
+  ///   - membership: Whose an enrolled machine is; `nil` for any other.
+  package init(
+    policy: TierPolicy, membership: @escaping @Sendable (NodeID) -> NodeMembership?
+  ) {
     self.policy = policy
-    self.owner = owner
+    self.membership = membership
+  }
+
+  /// What was taken from a record, with whose the machine is now; `nil` when it is nobody's.
+  func renewed(_ record: AppraisedRecord) -> AppraisedRecord? {
+    guard let membership = membership(record.profile.node) else { return nil }
+    var record = record
+    record.membership = membership
+    record.profile.owner = membership.owner
+    record.profile.region = membership.region
+    record.profile.pools = membership.pools
+    return record
   }
 
   /// Checks a record and, at the start of a link, the proof that comes with it.
@@ -69,12 +85,12 @@ package struct RecordAppraiser: Sendable {
       }
     }
     let verified = try policy.admit(record, at: now)
-    guard let owner = owner(verified.nodeID) else { throw AppraisalError.notEnrolled }
+    guard let membership = membership(verified.nodeID) else { throw AppraisalError.notEnrolled }
     let profile = NodeProfile(
       node: verified.nodeID,
       tier: BloomSchedule.Tier(rawValue: verified.tier.rawValue) ?? .software,
-      owner: owner,
+      region: membership.region, pools: membership.pools, owner: membership.owner,
       keys: record.statement.workers.map { OfferedKey(key: $0.keyID, model: $0.model) })
-    return AppraisedRecord(verified: verified, profile: profile)
+    return AppraisedRecord(verified: verified, profile: profile, membership: membership)
   }
 }

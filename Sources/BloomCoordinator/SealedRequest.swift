@@ -2,7 +2,8 @@ internal import BloomBase
 package import BloomLedger
 package import BloomRecords
 package import BloomSchedule
-internal import BloomWire
+package import BloomStore
+package import BloomWire
 
 /// An envelope as the coordinator may read it: its clear header, and bytes for each candidate.
 package struct SealedRequest: Sendable {
@@ -14,24 +15,28 @@ package struct SealedRequest: Sendable {
   package var prefix: EnvelopePrefix
   /// The sealed body.
   package var body: [UInt8]
+  /// The key that it came with; its bounds on money and pace count.
+  package var key: APIKeyRecord?
 
   /// Joins the parts.
   package init(
-    work: WorkRequest, reservation: Reservation, prefix: EnvelopePrefix, body: [UInt8]
+    work: WorkRequest, reservation: Reservation, prefix: EnvelopePrefix, body: [UInt8],
+    key: APIKeyRecord? = nil
   ) {
     self.work = work
     self.reservation = reservation
     self.prefix = prefix
     self.body = body
+    self.key = key
   }
 }
 
 /// A refusal before anything was relayed.
 package struct RelayRefusal: PublicError, Equatable {
   /// The wire's reason.
-  let reason: Reason
+  package let reason: Reason
   /// When trying again makes sense.
-  let retryAfter: Duration?
+  package let retryAfter: Duration?
 
   /// The reason's name.
   package var publicDescription: String { reason.name }

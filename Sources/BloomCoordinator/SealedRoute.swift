@@ -11,36 +11,49 @@ internal import BloomWire
 struct SealedRoute: Sendable {
   let hub: Hub
   let accounts: Accounts
+  let pools: Pools
   let time: any TimeSource
   /// Bytes of envelopes that may be held at once over all requests.
   let budget: ByteBudget
+  let limits: RequestLimits
+  let metrics: CoordinatorMetrics
 
   func respond(to request: Request) async throws -> Response {
-    guard let account = accounts.account(authorization: request.headers[.authorization]) else {
-      return Self.refusal(.unauthorized)
-    }
-    let declared = request.headers[.contentLength].flatMap { Int($0) } ?? Limits.envelope
-    guard declared <= Limits.envelope else { return Self.refusal(.tooLarge) }
-    guard let held = budget.take(declared) else {
-      return Self.refusal(.queueFull, retryAfter: .seconds(1))
-    }
-    // Held until the response body ends: the closure below keeps it alive.
-    let bytes = try await request.body.collect(upTo: min(declared, Limits.envelope))
-    let sealed: SealedRequest
     do {
-      sealed = try read(bytes, account)
-    } catch {
-      return Self.refusal(.malformed)
-    }
-    let id = sealed.work.id
-    let sink: RelaySink
-    do {
-      sink = try await hub.submit(sealed)
+      return try await relay(request)
     } catch let refusal as RelayRefusal {
+      metrics.refused(refusal.reason)
       return Self.refusal(refusal.reason, retryAfter: refusal.retryAfter)
     } catch let error as LedgerError {
-      return Self.refusal(Self.reason(error))
+      let reason = Self.reason(error)
+      metrics.refused(reason)
+      return Self.refusal(reason)
     }
+  }
+
+  private func relay(_ request: Request) async throws -> Response {
+    let caller = try accounts.caller(
+      authorization: request.headers[.authorization], now: time.unixTime()
+    ).get()
+    if let wait = limits.account(caller.account) {
+      throw RelayRefusal(reason: .rateLimited, retryAfter: wait)
+    }
+    // Held until the response body ends: the closure below keeps it alive.
+    let held = budget.share(of: caller.account)
+    let bytes = try await body(of: request, held)
+    var sealed: SealedRequest
+    do {
+      sealed = try read(bytes, caller)
+    } catch {
+      throw RelayRefusal(reason: .malformed, retryAfter: nil)
+    }
+    if let reason = RequestTerms.narrow(
+      &sealed.work, by: caller.key.limits, pool: { pools.pool($0) })
+    {
+      throw RelayRefusal(reason: reason, retryAfter: nil)
+    }
+    let id = sealed.work.id
+    let sink = try await hub.submit(sealed)
     return .stream("application/darkbloom-res") { [hub] writer in
       defer { _ = held }
       do {
@@ -56,7 +69,37 @@ struct SealedRoute: Sendable {
     }
   }
 
-  private func read(_ bytes: [UInt8], _ account: AccountID) throws -> SealedRequest {
+  /// The envelope, counted as it comes; who sends slower than a bad line is turned away.
+  private func body(of request: Request, _ held: ByteBudget.Share) async throws -> [UInt8] {
+    let declared = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+    guard declared <= Limits.envelope else {
+      throw RelayRefusal(reason: .tooLarge, retryAfter: nil)
+    }
+    let start = time.now()
+    var bytes: [UInt8] = []
+    for try await chunk in request.body {
+      guard bytes.count + chunk.count <= Limits.envelope else {
+        throw RelayRefusal(reason: .tooLarge, retryAfter: nil)
+      }
+      guard held.grow(by: chunk.count) else {
+        metrics.limited(.memory)
+        throw RelayRefusal(reason: .queueFull, retryAfter: .seconds(1))
+      }
+      if bytes.isEmpty { bytes = chunk } else { bytes += chunk }
+      let allowed = 10 + Double(bytes.count) / Self.slowestBytesPerSecond
+      guard time.now() - start <= .milliseconds(Int64(allowed * 1000)) else {
+        metrics.limited(.slowBody)
+        throw RelayRefusal(reason: .deadline, retryAfter: nil)
+      }
+    }
+    return bytes
+  }
+
+  /// After ten seconds' grace an envelope must come at least this fast.
+  private static let slowestBytesPerSecond = 16_384.0
+
+  private func read(_ bytes: [UInt8], _ caller: Caller) throws -> SealedRequest {
+    let account = caller.account
     guard let prefix = try EnvelopePrefix.read(bytes),
       bytes.count - prefix.byteCount == prefix.bodyByteCount
     else { throw RecordError.invalid("the envelope's size") }
@@ -82,7 +125,7 @@ struct SealedRoute: Sendable {
       maxCompletionTokens: routing.tokenClass.tokens, deadline: time.unixTime() + 7200)
     return SealedRequest(
       work: work, reservation: reservation, prefix: prefix,
-      body: Array(bytes[prefix.byteCount...]))
+      body: Array(bytes[prefix.byteCount...]), key: caller.key)
   }
 
   static func refusal(_ reason: Reason, retryAfter: Duration? = nil) -> Response {
@@ -116,36 +159,5 @@ extension BloomLedger.JobKind {
     case .transcription: self = .transcription
     case .rerank: self = .rerank
     }
-  }
-}
-
-/// A bound on bytes held at once; what is taken comes back when its holder is released.
-final class ByteBudget: Sendable {
-  /// Gives its bytes back when released.
-  final class Share: Sendable {
-    private let budget: ByteBudget
-    private let count: Int
-
-    fileprivate init(_ budget: ByteBudget, _ count: Int) {
-      self.budget = budget
-      self.count = count
-    }
-
-    deinit { budget.used.withLock { $0 -= count } }
-  }
-
-  private let used = Locked(0)
-  private let limit: Int
-
-  init(limit: Int) { self.limit = limit }
-
-  /// Takes bytes; `nil` when the bound would be passed.
-  func take(_ count: Int) -> Share? {
-    let isTaken = used.withLock { used in
-      guard used + count <= limit else { return false }
-      used += count
-      return true
-    }
-    return isTaken ? Share(self, count) : nil
   }
 }

@@ -10,6 +10,15 @@ struct ServeSettings: Sendable {
   let catalog: String?
   let tier: BloomRecords.Tier
   let logLevel: LogLevel
+  /// The PEM chain, when TLS is ended here.
+  let certificatePath: String?
+  let rates: RequestLimits.Rates
+  let maxConnections: Int
+  let maxConnectionsPerAddress: Int
+  let hasPublicMetrics: Bool
+  /// How clients reach the network.
+  let url: String
+  let accounts: AccountPolicy
 
   /// Reads and checks.
   ///
@@ -32,7 +41,8 @@ struct ServeSettings: Sendable {
     origin = try values.string("origin") ?? "darkbloom"
     try CoordinatorProgram.check(origin: origin)
     listen = try (values.strings("listen") ?? ["127.0.0.1:8640"]).map { try Self.listen($0) }
-    switch (try values.string("tls.certificate"), try values.string("tls.key")) {
+    certificatePath = try values.string("tls.certificate")
+    switch (certificatePath, try values.string("tls.key")) {
     case (nil, nil): tls = nil
     case (let certificate?, let key?):
       tls = TLSServerConfiguration(identity: .files(certificate: certificate, key: key))
@@ -48,6 +58,39 @@ struct ServeSettings: Sendable {
       throw ConfigurationError("log must be debug, info, warning or error")
     }
     logLevel = level
+    var rates = RequestLimits.Rates()
+    if let value = try values.integer("limits.account", in: 1...100_000) {
+      rates.account = Double(value)
+    }
+    if let value = try values.integer("limits.address", in: 1...100_000) {
+      rates.address = Double(value)
+    }
+    if let value = try values.integer("limits.registrations", in: 1...100_000) {
+      rates.registrations = Double(value)
+    }
+    for text in try values.strings("proxies") ?? [] {
+      guard let address = IPAddress(text) else {
+        throw ConfigurationError("proxies must be IP addresses")
+      }
+      rates.proxies.insert(address)
+    }
+    self.rates = rates
+    maxConnections = try values.integer("limits.connections", in: 16...1_000_000) ?? 50_000
+    maxConnectionsPerAddress =
+      try values.integer("limits.connections_per_address", in: 1...1_000_000) ?? 256
+    switch try values.string("metrics") ?? "local" {
+    case "local": hasPublicMetrics = false
+    case "public": hasPublicMetrics = true
+    default: throw ConfigurationError("metrics must be local or public")
+    }
+    url = try CoordinatorProgram.check(url: try values.string("url") ?? "https://\(origin)")
+    guard let signUp = Accounts.SignUp(rawValue: try values.string("signup") ?? "invite") else {
+      throw ConfigurationError("signup must be closed, invite or open")
+    }
+    accounts = AccountPolicy(
+      signUp: signUp,
+      openCredit: Micros(
+        Int64(try values.integer("signup_credit", in: 0...1_000_000_000_000) ?? 0)))
   }
 
   private static let tiers: [String: BloomRecords.Tier] = [
@@ -74,6 +117,15 @@ struct ServeSettings: Sendable {
           "--local takes any machine that connects as your own: listen on 127.0.0.1 only")
       }
     }
+  }
+
+  /// Where this machine reaches the first place that is listened on.
+  var ownURL: String {
+    let scheme = tls == nil ? "http" : "https"
+    guard case .tcp(let host, let port)? = listen.first else { return "http://localhost" }
+    let isAny = IPAddress(host).map { $0.bytes.allSatisfy { $0 == 0 } } ?? false
+    let name = isAny ? "localhost" : host.contains(":") ? "[\(host)]" : host
+    return "\(scheme)://\(name):\(port)"
   }
 
   /// What clients of this machine connect to.

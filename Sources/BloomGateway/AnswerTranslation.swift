@@ -59,10 +59,25 @@ enum AnswerTranslation {
       return APIError(
         status: 402, type: "insufficient_quota", code: "insufficient_quota",
         message: "The account cannot cover this request; lower max_tokens or add credit.")
-    case .unauthorized:
+    case .spendLimit:
       return APIError(
-        status: 401, type: "invalid_request_error", code: "invalid_api_key",
-        message: "The network's API key is missing or revoked; put a valid one into the network file.")
+        status: 429, type: "insufficient_quota", code: "spend_limit",
+        message: "This key's limit on spending is used up; `darkbloom keys list` shows it.")
+    case .unauthorized, .keyExpired:
+      return APIError(
+        status: 401, type: "invalid_request_error",
+        code: reason == .keyExpired ? "key_expired" : "invalid_api_key",
+        message: "The network's API key is missing, revoked or expired; run: darkbloom login")
+    case .notAllowed:
+      return APIError(
+        status: 403, type: "invalid_request_error", code: "not_allowed",
+        message: "This key may not ask that model, pool, region or tier, or its account is "
+          + "blocked; `darkbloom keys list` shows its limits.")
+    case .poolEmpty:
+      return APIError(
+        status: 503, type: "server_error", code: "pool_empty",
+        message: "No machine of the pool is connected; `darkbloom pool list` shows them. "
+          + "`darkbloom gateway --pool none` asks the whole network.", retryAfterSeconds: 5)
     case .rateLimited:
       return APIError(
         status: 429, type: "rate_limit_error", code: "rate_limit_exceeded",

@@ -95,6 +95,9 @@ package struct Ledger: Sendable {
   /// What an account has; empty for one never seen.
   package func balance(of account: AccountID) -> Balance { balances[account] ?? Balance() }
 
+  /// The number of the entry that closed an answer; `nil` while it is open or long after.
+  package func closing(of answer: AnswerID) -> Int64? { closed[answer]?.sequence }
+
   /// Open answers whose deadline has passed; the driver closes them.
   ///
   /// Linear in open answers.

@@ -10,8 +10,6 @@ package struct LedgerAudit: Sendable {
   package private(set) var findings: [String] = []
   /// Entries checked.
   package private(set) var entryCount: Int64 = 0
-  /// Settled lines whose receipt was kept and checked.
-  package private(set) var receiptCount: Int64 = 0
   /// Every balance, recomputed.
   package private(set) var balances: [AccountID: Balance] = [:]
 
@@ -57,26 +55,6 @@ package struct LedgerAudit: Sendable {
     }
     if entry.kind == .reserve { checkReservation(entry) }
     if entry.kind == .settle { checkSettlement(entry) }
-  }
-
-  /// Compares a settlement's lines with the receipts that are kept of them.
-  ///
-  /// - Parameters:
-  ///   - proofs: ``ReceiptFacts/proof`` by part; lines without one are passed over.
-  ///   - entry: The settlement.
-  ///   - objection: What is wrong with a line's receipt; `nil` when it bears the line out.
-  package mutating func check(
-    _ proofs: [Int: [UInt8]], of entry: Entry,
-    _ objection: (_ line: SettlementLine, _ answer: AnswerID, _ proof: [UInt8]) -> String?
-  ) {
-    guard let record = entry.settlement, let answer = entry.answer else { return }
-    for line in record.lines {
-      guard let proof = proofs[line.part] else { continue }
-      receiptCount += 1
-      if let text = objection(line, answer, proof) {
-        add("entry \(entry.sequence) part \(line.part): \(text)")
-      }
-    }
   }
 
   /// Compares with a store's own balances and open answers.

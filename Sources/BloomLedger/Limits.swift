@@ -22,7 +22,7 @@ package enum LedgerLimits {
   /// Bytes of a receipt with what verifies it.
   package static let proof = 8192
   /// Seconds a settlement's receipts are kept: well beyond ``disputeSeconds``.
-  package static let proofSeconds: Int64 = 90 * 86400
+  package static let proofSeconds: Int64 = 400 * 86400
   /// Characters of an idempotency key, a payout's destination or reference.
   package static let text = 128
 }

@@ -11,7 +11,16 @@ struct ByteWindow: Equatable, Sendable {
   /// Bytes that wait.
   var waiting: Int { bytes.count - start }
 
-  mutating func append(_ more: [UInt8]) { bytes.append(contentsOf: more) }
+  mutating func append(_ more: [UInt8]) {
+    // A whole body is shared with its holder instead of copied.
+    if bytes.isEmpty { bytes = more } else { bytes.append(contentsOf: more) }
+  }
+
+  /// Lets go of what waits; nobody will read it.
+  mutating func drop() {
+    bytes = []
+    start = 0
+  }
 
   /// More may leave; `false` when the sum makes no sense.
   mutating func grant(_ byteCount: Int) -> Bool {

@@ -64,6 +64,8 @@ package struct CoordinatorLinkMachine: Sendable {
     var body: ByteWindow
     /// Answer bytes that the node may still send.
     var credit: Int
+    /// Bytes that have left and for which no credit was given back yet.
+    var owed = 0
     var isCancelled = false
   }
 
@@ -142,10 +144,10 @@ package struct CoordinatorLinkMachine: Sendable {
     return flush()
   }
 
-  /// The driver found the proof bad.
-  package mutating func disproven() -> [CoordinatorLinkEffect] {
+  /// The driver found the proof bad, or refuses the machine for another reason.
+  package mutating func disproven(_ reason: Reason = .notProven) -> [CoordinatorLinkEffect] {
     guard case .proving = state else { return [] }
-    close(.notProven)
+    close(reason)
     return flush()
   }
 
@@ -178,6 +180,8 @@ package struct CoordinatorLinkMachine: Sendable {
   package mutating func cancel(_ stream: StreamID, _ reason: Reason) -> [CoordinatorLinkEffect] {
     guard streams[stream] != nil, streams[stream]?.isCancelled == false else { return [] }
     streams[stream]?.isCancelled = true
+    // A node that never confirms holds no envelope.
+    streams[stream]?.body.drop()
     send(.cancel(stream, reason))
     return flush()
   }
@@ -186,9 +190,16 @@ package struct CoordinatorLinkMachine: Sendable {
   package mutating func consumed(
     _ stream: StreamID, byteCount: Int
   ) -> [CoordinatorLinkEffect] {
-    guard streams[stream] != nil, byteCount > 0 else { return [] }
-    streams[stream]?.credit += byteCount
-    send(.credit(stream, byteCount: byteCount))
+    guard byteCount > 0, var open = streams[stream] else { return [] }
+    open.owed += byteCount
+    // Given back by the quarter: the node has the rest to go on with, and a message for each chunk
+    // would cost as much as the chunk.
+    if open.owed >= limits.initialCredit / 4 {
+      send(.credit(stream, byteCount: open.owed))
+      open.credit += open.owed
+      open.owed = 0
+    }
+    streams[stream] = open
     return flush()
   }
 

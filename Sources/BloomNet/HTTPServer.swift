@@ -10,6 +10,7 @@ public final class HTTPServer: Sendable {
     var isCancelled = false
     var cancelWaiter: CheckedContinuation<Void, Never>?
     var open = 0
+    var refused = 0
     var openBySubscriber: [[UInt8]: Int] = [:]
     var emptyWaiter: CheckedContinuation<Void, Never>?
     var tls: TLSContext?
@@ -79,6 +80,9 @@ public final class HTTPServer: Sendable {
 
   /// Connections that are open now.
   public var connectionCount: Int { state.withLock { $0.open } }
+
+  /// Connections that were closed at once since the start, because of a limit.
+  public var refusedConnectionCount: Int { state.withLock { $0.refused } }
 
   /// Reads the certificate and key again; new connections use them.
   ///
@@ -259,12 +263,18 @@ public final class HTTPServer: Sendable {
   /// Whether one more connection may come; counts it then.
   func admit(_ peer: SocketAddress) -> Bool {
     state.withLock { state in
-      guard state.open < configuration.maxConnections, !state.isCancelled else { return false }
+      guard state.open < configuration.maxConnections, !state.isCancelled else {
+        state.refused += 1
+        return false
+      }
       if case .ip(let ip, _) = peer, !ip.isLoopback,
         let limit = configuration.maxConnectionsPerAddress
       {
         let count = state.openBySubscriber[ip.subscriber, default: 0]
-        guard count < limit else { return false }
+        guard count < limit else {
+          state.refused += 1
+          return false
+        }
         state.openBySubscriber[ip.subscriber] = count + 1
       }
       state.open += 1

@@ -22,6 +22,8 @@ public struct Router: HTTPResponder {
   private var root = Node()
   private var exact: [String: [HTTPMethod: Route]] = [:]
   private var layers: [any Middleware] = []
+  /// Every route that was added, in order, with its pattern as written.
+  public private(set) var routes: [(method: HTTPMethod, pattern: String)] = []
   private let notFound: @Sendable (Request) -> Response
 
   /// An empty router.
@@ -57,6 +59,7 @@ public struct Router: HTTPResponder {
       invariant(
         !segment.hasPrefix("*") || index == segments.count - 1, "* is the last segment of a route")
     }
+    routes.append((method, pattern))
     let route = Route(names: names, responder: responder.behind(layers))
     Self.insert(route, method, segments[...], into: &root)
     if names.isEmpty { exact[pattern, default: [:]][method] = route }

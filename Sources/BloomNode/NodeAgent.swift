@@ -215,6 +215,9 @@ package actor NodeAgent {
     case .told(let message): told(message)
     case .close(let reason, let retryAfter):
       log.info("link closed", ["reason": ShortName(reason.name).map { .name($0) } ?? "unknown"])
+      if reason == .unauthorized {
+        log.error("this machine is in no account; run: darkbloom node enroll")
+      }
       ending.retryAfter = retryAfter
       closeLink()
     }

@@ -10,6 +10,8 @@ struct NodeLinkDriver: Sendable {
   static let outboxBytes = 160 << 20
 
   let coordinators: [HTTPURL]
+  /// Shown when the link is opened; `nil` for none.
+  var apiKey: String?
   let client: HTTPClient
   let agent: NodeAgent
   let loop: EventLoop
@@ -52,7 +54,9 @@ struct NodeLinkDriver: Sendable {
     // The link's own machine asks for signs of life.
     options.pingInterval = nil
     options.idleTimeout = nil
-    let socket = try await client.webSocket(url, options: options)
+    var headers = HTTPFields()
+    if let apiKey { headers.add(.authorization, try HTTPFieldValue("Bearer " + apiKey)) }
+    let socket = try await client.webSocket(url, headers: headers, options: options)
     let outbox = TwoLaneQueue(byteLimit: Self.outboxBytes)
     let pings = TwoLaneQueue(byteLimit: 1_024)
     await agent.connected(outbox: outbox, pings: pings, exporter: socket.tls?.exporter)

@@ -28,6 +28,8 @@ package struct NodeService: Sendable {
     package var consoleSocket: String?
     /// Whether proofs are bound to TLS; off only behind a proxy that ends it.
     package var bindsToTLS = true
+    /// Shown to the coordinator when the link is opened; `darkbloom up` asks its own nodes for it.
+    package var apiKey: String?
     /// How long running answers may take when the service is cancelled.
     package var drainTime = Duration.seconds(20)
     /// How connections are made: proxy, trust, or a test's network.
@@ -118,7 +120,8 @@ package struct NodeService: Sendable {
         return true
       }
       let link = NodeLinkDriver(
-        coordinators: coordinators, client: client, agent: agent, loop: loops.next(), log: log)
+        coordinators: coordinators, apiKey: configuration.apiKey, client: client, agent: agent,
+        loop: loops.next(), log: log)
       group.addTask {
         await link.run()
         return false

@@ -29,10 +29,12 @@ actor ReceiptShelf {
   func restore() -> [(digest: Digest, receipt: [UInt8])] {
     var found: [(Digest, [UInt8])] = []
     for name in folder.names() {
-      // A file that cannot be read now is left for the next start.
-      guard let bytes = try? folder.read(name) else { continue }
-      guard let digest = Hex.decode(name).flatMap({ Digest($0) }), SHA256.digest(bytes) == digest
-      else {
+      // What is not named like ours is a gateway's that shares the folder; a file that cannot be
+      // read now is left for the next start.
+      guard let digest = Hex.decode(name).flatMap({ Digest($0) }),
+        let bytes = try? folder.read(name)
+      else { continue }
+      guard SHA256.digest(bytes) == digest else {
         folder.remove(name)
         continue
       }

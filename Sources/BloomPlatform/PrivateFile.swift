@@ -90,6 +90,19 @@ package enum PrivateFile: Sendable {
     return found.sorted { $0 < $1 }.map(\.name)
   }
 
+  /// Takes everybody's rights but the owner's from a file; makes an empty one if there is none.
+  ///
+  /// For files that a library will write: it must find them with mode 0600.
+  package static func claim(_ path: String) throws(Failure) {
+    let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw failure(path) }
+    defer { close(file) }
+    guard fchmod(file, 0o600) == 0 else { throw failure(path) }
+  }
+
+  /// Takes everybody's rights but the owner's from a file; one that is missing stays so.
+  package static func restrict(_ path: String) { unsafe chmod(path, 0o600) }
+
   /// Removes a file; one that is gone already is as well.
   package static func remove(_ path: String) { unsafe unlink(path) }
 

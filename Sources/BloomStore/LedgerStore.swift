@@ -115,6 +115,14 @@ package final class LedgerStore: Sendable {
     _ = try await wait(for: number)
   }
 
+  /// Queues rows without waiting: they are written with the next group that anybody waits for.
+  ///
+  /// - Parameter changes: As of ``write(_:)``.
+  /// - Throws: ``StoreError`` with `conflict` when a condition does not hold, or when too much waits.
+  package func submit(_ changes: [RecordChange]) throws {
+    _ = try core.withLock { try $0.submit(changes) }
+  }
+
   /// A row of a cached kind.
   ///
   /// Never waits.
@@ -138,6 +146,15 @@ package final class LedgerStore: Sendable {
   /// - Throws: ``StoreError`` when the backend cannot be read.
   package func fetch<Value: StoredRecord>(_ type: Value.Type, _ id: String) async throws -> Value? {
     try await backend.record(Record.Key(Value.kind, id)).flatMap { value(type, $0) }
+  }
+
+  /// All rows of one group of a kind that is not cached, in order of their ids.
+  ///
+  /// - Throws: ``StoreError`` when the backend cannot be read.
+  package func fetch<Value: StoredRecord>(_ type: Value.Type, group: String) async throws -> [Value]
+  {
+    try await backend.records(Value.kind, group: group)
+      .sorted { $0.key.id < $1.key.id }.compactMap { value(type, $0) }
   }
 
   /// Deletes what expired before now, in memory and on disk.

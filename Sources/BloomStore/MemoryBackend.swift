@@ -109,6 +109,15 @@ package final class MemoryBackend: StoreBackend {
     state.withLock { $0.usage.filter { $0.key.account == account && days.contains($0.key.day) } }
   }
 
+  package func demand(days: ClosedRange<Int32>) async throws -> [DemandKey: Usage] {
+    state.withLock { state in
+      state.usage.reduce(into: [:]) { sums, row in
+        guard row.key.role == .owner, days.contains(row.key.day) else { return }
+        sums[DemandKey(day: row.key.day, model: row.key.model), default: Usage()].add(row.value)
+      }
+    }
+  }
+
   package func payouts(of account: AccountID?, limit: Int) async throws -> [Payout] {
     state.withLock { state in
       let matching = state.payouts.values.filter { account == nil || $0.account == account }

@@ -17,13 +17,17 @@ package enum RecordKind: UInt8, CaseIterable, Sendable {
   case deviceCode = 5
   /// ``InviteRecord``
   case invite = 6
-  /// ``ReceiptRecord``
+  /// ``KeyStatementRecord``
   case receipt = 7
+  /// ``PoolEventRecord``
+  case poolEvent = 8
+  /// ``KeySpendRecord``
+  case keySpend = 9
 
   /// Whether all rows are held in memory, so that a read takes no I/O.
   ///
-  /// Receipts are too many.
-  package var isCached: Bool { self != .receipt }
+  /// Receipts and the events of pools are too many.
+  package var isCached: Bool { self != .receipt && self != .poolEvent }
 }
 
 /// One stored row of any table.

@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomPlatform
 internal import CSQLite
 
 /// One connection and its prepared statements.
@@ -13,6 +14,7 @@ final class SQLiteConnection {
 
   /// Opens or creates a file; sqlite.org/c3ref/open.html.
   init(path: String, readOnly: Bool = false) throws {
+    if !readOnly { try Self.keepPrivate(path) }
     var handle: OpaquePointer?
     let flags =
       SQLITE_OPEN_NOMUTEX
@@ -24,6 +26,16 @@ final class SQLiteConnection {
     unsafe walPageCount.initialize(to: 0)
     if code != SQLITE_OK { throw Self.error(code, "sqlite3_open_v2") }
     unsafe sqlite3_busy_timeout(opened, 5000)
+  }
+
+  /// Mode 0600 before SQLite sees the file: its log and shared memory take the file's mode.
+  private static func keepPrivate(_ path: String) throws {
+    do {
+      try PrivateFile.claim(path)
+    } catch {
+      throw StoreError(.unavailable, "open")
+    }
+    for suffix in ["-wal", "-shm"] { PrivateFile.restrict(path + suffix) }
   }
 
   deinit {

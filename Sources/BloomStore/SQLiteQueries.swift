@@ -323,6 +323,34 @@ struct SQLiteQueries {
       .run([.integer(DisputeID(sequence: first, part: 0).number)])
   }
 
+  func demand(days: ClosedRange<Int32>) throws -> [DemandKey: Usage] {
+    var result: [DemandKey: Usage] = [:]
+    try connection.prepare(
+      """
+      SELECT day, model, sum(answers), sum(prompt), sum(completion), sum(replayed), sum(gross),
+        sum(fee), sum(replay_paid)
+      FROM usage WHERE day BETWEEN ?1 AND ?2 AND role = ?3 GROUP BY day, model
+      """
+    ).rows([
+      .integer(Int64(days.lowerBound)), .integer(Int64(days.upperBound)),
+      .integer(Int64(UsageKey.Role.owner.rawValue)),
+    ]) { row in
+      guard let model = Digest(row.blob(1)) else { throw PackedError() }
+      let key = DemandKey(
+        day: Int32(truncatingIfNeeded: row.integer(0)), model: ModelID(model))
+      var usage = Usage()
+      usage.answers = row.integer(2)
+      usage.promptTokens = row.integer(3)
+      usage.completionTokens = row.integer(4)
+      usage.replayedTokens = row.integer(5)
+      usage.gross = Micros(row.integer(6))
+      usage.fee = Micros(row.integer(7))
+      usage.replayPaid = Micros(row.integer(8))
+      result[key] = usage
+    }
+    return result
+  }
+
   func usage(of account: AccountID, days: ClosedRange<Int32>) throws -> [UsageKey: Usage] {
     var result: [UsageKey: Usage] = [:]
     // Steps from one day that has rows to the next: the key begins with the day.

@@ -26,6 +26,20 @@ package struct StoreSnapshot: Hashable, Sendable {
   package init() {}
 }
 
+/// Names a day's answers of one model, whoever served them.
+package struct DemandKey: Hashable, Sendable {
+  /// Days since 1970-01-01, UTC.
+  package let day: Int32
+  /// The model.
+  package let model: ModelID
+
+  /// Creates a key.
+  package init(day: Int32, model: ModelID) {
+    self.day = day
+    self.model = model
+  }
+}
+
 /// Where a ``LedgerStore`` keeps its changes: memory, SQLite or PostgreSQL.
 ///
 /// The rules are the ``Ledger``'s; a backend only writes and reads. One store writes to a backend
@@ -53,6 +67,8 @@ package protocol StoreBackend: Sendable {
   func proofs(_ entries: ClosedRange<Int64>) async throws -> [DisputeID: [UInt8]]
   /// An account's usage of some days.
   func usage(of account: AccountID, days: ClosedRange<Int32>) async throws -> [UsageKey: Usage]
+  /// What all owners together served on some days, by day and model.
+  func demand(days: ClosedRange<Int32>) async throws -> [DemandKey: Usage]
   /// An account's payouts, newest first; of every account when `nil`.
   func payouts(of account: AccountID?, limit: Int) async throws -> [Payout]
   /// One row of a kind that is not cached.

@@ -74,6 +74,12 @@ package actor PostgresBackend: StoreBackend {
     try await reader.read { try $0.usage(of: account, days: days) }
   }
 
+  package nonisolated func demand(
+    days: ClosedRange<Int32>
+  ) async throws -> [DemandKey: Usage] {
+    try await reader.read { try $0.demand(days: days) }
+  }
+
   package nonisolated func payouts(of account: AccountID?, limit: Int) async throws -> [Payout] {
     try await reader.read { try $0.payouts(of: account, limit: limit) }
   }

@@ -148,6 +148,36 @@ struct PostgresQueries {
     _ = try query("DELETE FROM proofs WHERE line < $1::bigint", [.integer(end)])
   }
 
+  func demand(days: ClosedRange<Int32>) throws -> [DemandKey: Usage] {
+    let rows = try query(
+      """
+      SELECT day, model, sum(answers)::bigint, sum(prompt)::bigint, sum(completion)::bigint,
+        sum(replayed)::bigint, sum(gross)::bigint, sum(fee)::bigint, sum(replay_paid)::bigint
+      FROM usage WHERE day BETWEEN $1::bigint AND $2::bigint AND role = $3::bigint
+      GROUP BY day, model
+      """,
+      [
+        .integer(Int64(days.lowerBound)), .integer(Int64(days.upperBound)),
+        .integer(Int64(UsageKey.Role.owner.rawValue)),
+      ])
+    var result: [DemandKey: Usage] = [:]
+    for row in 0..<rows.count {
+      guard let model = Digest(rows.blob(row, 1)) else { throw PackedError() }
+      let key = DemandKey(
+        day: Int32(truncatingIfNeeded: rows.integer(row, 0)), model: ModelID(model))
+      var usage = Usage()
+      usage.answers = rows.integer(row, 2)
+      usage.promptTokens = rows.integer(row, 3)
+      usage.completionTokens = rows.integer(row, 4)
+      usage.replayedTokens = rows.integer(row, 5)
+      usage.gross = Micros(rows.integer(row, 6))
+      usage.fee = Micros(rows.integer(row, 7))
+      usage.replayPaid = Micros(rows.integer(row, 8))
+      result[key] = usage
+    }
+    return result
+  }
+
   func usage(of account: AccountID, days: ClosedRange<Int32>) throws -> [UsageKey: Usage] {
     let rows = try query(
       """

@@ -70,17 +70,26 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   case receiptMismatch = 33
   /// The part is not allowed now: the part before it neither failed nor went silent.
   case partNotAllowed = 34
+  /// The API key's own limit on spending is used up.
+  case spendLimit = 36
+  /// The API key or its account may not do this: another model, pool, region or tier, or blocked.
+  case notAllowed = 37
+  /// The API key has expired.
+  case keyExpired = 38
+  /// No machine of the named pool is connected.
+  case poolEmpty = 39
 
   /// Whether the same request may succeed elsewhere or later, in a new envelope.
   package var isRetriable: Bool {
     switch self {
     case .malformed, .tooLarge, .noCredit, .unauthorized, .cancelled, .constraintUnmet,
-      .versionUnsupported, .receiptMismatch, .partNotAllowed:
+      .versionUnsupported, .receiptMismatch, .partNotAllowed, .spendLimit, .notAllowed,
+      .keyExpired:
       false
     case .replay, .staleKey, .rateLimited, .busy, .queueFull, .modelUnavailable, .deadline,
       .nodeLost, .nodeSilent, .ownerActive, .draining, .onBattery, .tooHot, .outsideHours,
       .meteredNetwork, .lowMemory, .lowDisk, .paused, .engineFailed, .notProven, .lowStanding,
-      .noDemand, .superseded, .internalFault, .ownerCap:
+      .noDemand, .superseded, .internalFault, .ownerCap, .poolEmpty:
       true
     }
   }
@@ -89,8 +98,9 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   package var httpStatus: Int {
     switch self {
     case .malformed: 400
-    case .unauthorized: 401
-    case .noCredit: 402
+    case .unauthorized, .keyExpired: 401
+    case .noCredit, .spendLimit: 402
+    case .notAllowed: 403
     case .replay, .partNotAllowed, .superseded, .receiptMismatch: 409
     case .tooLarge: 413
     case .staleKey, .notProven: 421
@@ -102,7 +112,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .nodeLost, .nodeSilent: 502
     case .busy, .queueFull, .modelUnavailable, .ownerActive, .draining, .onBattery, .tooHot,
       .outsideHours, .meteredNetwork, .lowMemory, .lowDisk, .paused, .lowStanding, .noDemand,
-      .ownerCap:
+      .ownerCap, .poolEmpty:
       503
     case .deadline: 504
     }

@@ -17,7 +17,8 @@ enum DarkbloomCommand {
     ],
     subcommands: [
       UpCommand.spec, GatewayCommand.spec, NodeCommand.spec, AskCommand.spec, EnvCommand.spec,
-      ModelsCommand.spec, ReceiptsCommand.spec, VerifyCommand.spec,
+      ModelsCommand.spec, ReceiptsCommand.spec, VerifyCommand.spec, JoinCommand.spec,
+      LoginCommand.spec, KeysCommand.spec, PoolCommand.spec,
     ])
 
   static func run(_ command: ParsedCommand, environment: [String: String]) async -> ExitCode {
@@ -33,6 +34,10 @@ enum DarkbloomCommand {
       case "node": return try await NodeCommand(context).run()
       case "ask": return try await AskCommand(context).run()
       case "env": return try EnvCommand(context).run()
+      case "join": return try await JoinCommand(context).run()
+      case "login": return try await LoginCommand(context).run()
+      case "keys": return try await KeysCommand(context).run()
+      case "pool": return try await PoolCommand(context).run()
       case "models": return try await ModelsCommand(context).run()
       case "verify": return try VerifyCommand(context).run()
       case "receipts": return try ReceiptsCommand(context).run()

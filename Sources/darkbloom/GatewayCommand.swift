@@ -5,6 +5,7 @@ internal import BloomGateway
 internal import BloomNet
 internal import BloomPlatform
 internal import BloomRecords
+internal import BloomWire
 
 /// `darkbloom gateway`: the local OpenAI endpoint.
 struct GatewayCommand {
@@ -24,6 +25,8 @@ struct GatewayCommand {
       OptionSpec(
         "tier", value: "TIER", "the weakest evidence a machine must have",
         choices: ["software", "paired", "measured", "hardware"]),
+      OptionSpec(
+        "pool", value: "POOL", "only machines of this pool of yours, or none for the whole network"),
       OptionSpec("candidates", value: "N", "machines of each sealed request, 1 to 4"),
       keepContent,
     ],
@@ -55,16 +58,21 @@ struct GatewayCommand {
       "software": .software, "paired": .paired, "measured": .measured, "hardware": .hardware,
     ]
     let http = HTTPClient()
-    let coordinator = CoordinatorClient(base: network.url, apiKey: network.apiKey, http: http)
+    let asked = context.command.value("pool") ?? network.pool
+    let pool = asked == "none" ? nil : asked
+    let coordinator = CoordinatorClient(
+      base: network.url, apiKey: try network.requireKey(), pool: pool, http: http)
+    let origin = pool.map { PoolName.origin(of: $0, in: network.origin) } ?? network.origin
     let view = NetworkView(
       coordinator: coordinator,
-      verifier: try DirectoryVerifier(origin: network.origin, key: network.logKey),
+      verifier: try DirectoryVerifier(origin: origin, key: network.logKey),
       policy: TierPolicy(minimum: tiers[context.command.value("tier") ?? "software"] ?? .hardware),
       time: SystemTime(), log: context.log("gateway"))
     let shelf = try ReceiptShelf(folder: "\(data)/receipts")
     var configuration = PrivateInference.Configuration()
     configuration.candidates = try context.command.integer("candidates", in: 1...4) ?? 2
     configuration.keepsContent = context.command.has("keep-content")
+    configuration.constraints.pool = pool
     return PrivateInference(
       configuration: configuration, network: view, coordinator: coordinator, time: SystemTime(),
       keep: { shelf.keep($0) })

@@ -22,14 +22,19 @@ struct NodeCommand {
           OptionSpec("model", value: "NAME", "a model of the store to serve", repeats: true),
           OptionSpec("threads", value: "N", "compute threads of each worker"),
           OptionSpec("slots", value: "N", "requests at once for each model"),
+          RefusalOption.spec,
         ],
-        examples: [.init("darkbloom node run --model qwen3-8b", "serve one model")]),
+        examples: [
+          .init("darkbloom node run --model qwen3-8b", "serve one model"),
+          .init("darkbloom node run --refuse tools --refuse media", "serve plain text only"),
+        ]),
       CommandSpec(
         "status", "what the node does and why",
         options: [CommandContext.data, socketOption, .json]),
       CommandSpec(
         "pause", "take no new work until resumed", options: [CommandContext.data, socketOption]),
       CommandSpec("resume", "serve again", options: [CommandContext.data, socketOption]),
+      NodeEnrolment.enrollSpec, NodeEnrolment.leaveSpec,
     ])
 
   private let context: CommandContext
@@ -42,7 +47,9 @@ struct NodeCommand {
     case "status": return try await ask(.status)
     case "pause": return try await ask(.pause)
     case "resume": return try await ask(.resume)
-    default: throw UsageError("choose one of run, status, pause, resume")
+    case "enroll": return try await NodeEnrolment(context).enroll()
+    case "leave": return try await NodeEnrolment(context).leave()
+    default: throw UsageError("choose one of run, status, pause, resume, enroll, leave")
     }
   }
 
@@ -65,8 +72,10 @@ struct NodeCommand {
     var configuration = NodeService.Configuration(
       dataFolder: data, coordinators: [network.url], models: models)
     configuration.consoleSocket = socket
+    configuration.apiKey = network.apiKey
     configuration.workers.threads = try context.command.integer("threads", in: 1...256) ?? 0
     configuration.workers.slots = try context.command.integer("slots", in: 1...64) ?? 0
+    configuration.refusals = try RefusalOption.policy(context.command.all("refuse"))
     let service = NodeService(configuration: configuration, log: context.log("node"))
     let shutdown = ShutdownSignal()
     ParentWatch.start(context.environment) { ParentWatch.terminate() }

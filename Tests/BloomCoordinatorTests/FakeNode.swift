@@ -24,6 +24,10 @@ actor FakeNode {
     case garbage
     /// Answers, and signs a last receipt for more tokens than it sent, with another key.
     case forged
+    /// Opens nothing: sends a mark where sealed bytes and a receipt are.
+    case echoes(mark: String)
+    /// Takes requests and never lets more than their beginning come.
+    case hoards
     /// Answers with this many bytes as fast as credit allows.
     case floods(bytes: Int)
   }
@@ -50,8 +54,12 @@ actor FakeNode {
   }
 
   /// One connection from beginning to end.
-  func run(_ client: HTTPClient) async throws {
-    let socket = try await client.webSocket(try HTTPURL("http://coordinator/v1/node"))
+  func run(
+    _ client: HTTPClient, _ base: String = "http://coordinator", key: String? = nil
+  ) async throws {
+    var headers = HTTPFields()
+    if let key { headers.add(.authorization, try HTTPFieldValue("Bearer " + key)) }
+    let socket = try await client.webSocket(try HTTPURL(base + "/v1/node"), headers: headers)
     perform(link.connected(now: time.now()))
     let outbox = outbox
     await withTaskGroup(of: Void.self) { group in
@@ -88,6 +96,7 @@ actor FakeNode {
     for effect in effects {
       switch effect {
       case .send(let message):
+        if behaviour == .hoards, case .credit? = try? AgentMessage(decoding: message) { continue }
         if !isMute { outbox.push(message, isControl: LinkLane.isControl(message)) }
       case .prove(let nonce): prove(nonce)
       case .welcomed:
@@ -122,11 +131,22 @@ actor FakeNode {
   private func work(_ stream: StreamID, _ envelope: [UInt8]) async {
     perform(link.accept(stream, now: time.now()))
     if behaviour == .silent { return isMute = true }
+    if case .echoes(let mark) = behaviour { return echo(mark, stream) }
     do {
       try await answer(stream, envelope)
     } catch {
       perform(link.refuse(stream, .malformed, retryAfterMilliseconds: 0))
     }
+  }
+
+  private func echo(_ mark: String, _ stream: StreamID) {
+    let pattern = Array(mark.utf8)
+    let bytes = (0..<600).map { pattern[$0 % pattern.count] }
+    let key = machine.record.statement.workers.first?.keyID.bytes ?? []
+    // The preamble: node, key, nonce; then a chunk of 600 bytes, its length as a varint.
+    give(stream, machine.node.digest.bytes + key + bytes.prefix(32) + [0x42, 0x58] + bytes)
+    perform(link.receipt(stream, bytes))
+    perform(link.done(stream, receipt: bytes, digest: SHA256.digest(bytes), now: time.now()))
   }
 
   private func answer(_ stream: StreamID, _ envelope: [UInt8]) async throws {
@@ -139,7 +159,7 @@ actor FakeNode {
     case .answer(let count), .breaks(let count), .waits(let count): tokens = count
     case .floods(let bytes): tokens = bytes / 512
     case .garbage: return give(stream, [UInt8](repeating: 0xee, count: 4_096))
-    case .silent, .forged: break
+    case .silent, .forged, .hoards, .echoes: break
     }
     func counts(_ finish: FinishReason?) -> ReceiptCounts {
       ReceiptCounts(

@@ -50,12 +50,14 @@ struct Machine: Sendable {
 }
 
 /// A request as the gateway would send it.
-func request(_ answer: AnswerID, part: Int = 0) -> CanonicalRequest {
+func request(
+  _ answer: AnswerID, part: Int = 0, content: String = "secret words"
+) -> CanonicalRequest {
   let now = SystemTime().unixTime()
   return CanonicalRequest(
     kind: .chat,
     body: .members([
-      "messages": .array([.members(["role": .string("user"), "content": .string("secret words")])]),
+      "messages": .array([.members(["role": .string("user"), "content": .string(content)])]),
       "max_tokens": .integer(200),
     ]),
     answer: .init(id: answer, created: now, now: now, seed: 5),

@@ -14,7 +14,6 @@ import Testing
 struct TestCoordinator: Sendable {
   static let origin = "test"
   let service: CoordinatorService
-  let backend: MemoryBackend
   let store: LedgerStore
   let client: CoordinatorClient
   let http: HTTPClient
@@ -22,6 +21,8 @@ struct TestCoordinator: Sendable {
   let log: RecentLog
   let user: AccountID
   let owner: AccountID
+  /// Begins the drain, as SIGTERM does.
+  let stop: @Sendable () -> Void
 
   /// Waits until a condition holds; fails the test after 10 s.
   func until(_ what: String, _ holds: () async throws -> Bool) async throws {
@@ -43,16 +44,16 @@ struct TestCoordinator: Sendable {
     let accounts = Accounts(store: store)
     let now = SystemTime().unixTime()
     try await accounts.ensure(account, name: name, credit: Micros(credit), now: now)
-    return (account, try await accounts.addKey(for: account, name: "test", now: now))
+    return (account, try await accounts.addKey(for: account, name: "test", now: now).text)
   }
 
   /// Seals a request to machines.
   func seal(
     _ answer: AnswerID, to machines: [Machine], part: Int = 0,
-    tokenClass: TokenClass = .upTo256, deadline: Int = 20_000
+    tokenClass: TokenClass = .upTo256, deadline: Int = 20_000, content: String = "secret words"
   ) throws -> BloomSeal.SealedRequest {
     try RequestSealer.seal(
-      request(answer, part: part),
+      request(answer, part: part, content: content),
       options: SealOptions(
         tokenClass: tokenClass, deadlineMilliseconds: deadline, padding: .padded),
       contexts: ReadyContexts(machines.map(\.target)))
@@ -118,20 +119,27 @@ struct Outcome {
 /// Runs a body against a fresh coordinator with nodes of these behaviours.
 func withCoordinator(
   _ behaviours: [FakeNode.Behaviour], credit: Int64 = 1_000_000_000,
+  backend: MemoryBackend = MemoryBackend(),
+  configure: (inout CoordinatorService.Configuration) -> Void = { _ in },
+  records: [RecordChange] = [], nodeOwner: AccountID? = AccountID("owner"),
+  nodesNeedKey: Bool = false,
   _ body: (TestCoordinator, [FakeNode]) async throws -> Void
 ) async throws {
   let memory = MemoryNetwork()
-  let backend = MemoryBackend()
   let store = try await LedgerStore.open(backend, clock: SystemTime())
   let price = try #require(Price(promptPerMillion: 1_000_000, completionPerMillion: 2_000_000))
   try await store.apply(.changePrice(.fallback(price)))
   let logKey = try SigningKey.generate(.ed25519)
   let recent = RecentLog()
   let owner = try #require(AccountID("owner"))
+  var configuration = CoordinatorService.Configuration(
+    listen: [.memory(memory)], origin: TestCoordinator.origin, defaultOwner: nodeOwner,
+    drain: .seconds(5))
+  configuration.nodesNeedKey = nodesNeedKey
+  if !records.isEmpty { try await store.write(records) }
+  configure(&configuration)
   let service = CoordinatorService(
-    configuration: CoordinatorService.Configuration(
-      listen: [.memory(memory)], origin: TestCoordinator.origin, defaultOwner: owner,
-      drain: .seconds(5)),
+    configuration: configuration,
     store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [[1, 2, 3]]),
     log: Log("test", sink: recent))
   var web = HTTPClient.Configuration()
@@ -141,12 +149,13 @@ func withCoordinator(
   let user = try #require(AccountID("user"))
   let now = SystemTime().unixTime()
   try await accounts.ensure(user, name: "user", credit: Micros(credit), now: now)
-  let key = try await accounts.addKey(for: user, name: "test", now: now)
-  let test = TestCoordinator(
-    service: service, backend: backend, store: store,
-    client: CoordinatorClient(base: "http://coordinator", apiKey: key, http: http), http: http,
-    logKey: logKey, log: recent, user: user, owner: owner)
+  try await accounts.ensure(owner, name: "owner", credit: .zero, now: now)
+  let key = try await accounts.addKey(for: user, name: "test", now: now).text
   let serving = Task { try await service.run() }
+  let test = TestCoordinator(
+    service: service, store: store,
+    client: CoordinatorClient(base: "http://coordinator", apiKey: key, http: http), http: http,
+    logKey: logKey, log: recent, user: user, owner: owner, stop: { serving.cancel() })
   _ = try await service.server.boundAddresses()
   do {
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -167,4 +176,5 @@ func withCoordinator(
   }
   serving.cancel()
   _ = await serving.result
+  await store.close()
 }

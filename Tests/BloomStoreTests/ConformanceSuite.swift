@@ -111,21 +111,20 @@ struct ConformanceSuite {
       try await again.openDispute(sequence: sequence, part: 0, payer: owner)
     }
     await again.close()
-    try await receiptsAreVerified(sequence)
+    #expect(try await backend().verify().findings == [])
+    try await receiptsAreKept(sequence)
   }
 
   /// Two settlements of 500 and 5 tokens were made, the latter from a receipt noted before.
-  private func receiptsAreVerified(_ sequence: Int64) async throws {
-    let objection: ReceiptObjection = { line, answer, proof in
-      let isRight = proof.count == 40 && Int(proof[0]) == line.completionTokens % 256
-      return isRight && line.part == 0 ? nil : "\(answer) is wrong"
-    }
-    let audit = try await backend().verify(receipts: objection)
-    #expect(audit.findings == [] && audit.receiptCount == 2)
-    let refused = try await backend().verify { line, _, _ in
-      line.completionTokens == 500 ? "of 500 tokens" : nil
-    }
-    #expect(refused.findings == ["entry \(sequence) part 0: of 500 tokens"])
+  private func receiptsAreKept(_ sequence: Int64) async throws {
+    let backend = try await backend()
+    let proofs = try await backend.proofs(1...1000)
+    #expect(proofs.count == 2)
+    #expect(Set(proofs.values.map { $0.first }) == [500 % 256, 5])
+    let first = try await backend.proofs(sequence...sequence)
+    #expect(first.keys.map(\.sequence) == [sequence])
+    let before = try await backend.proofs(1...(sequence - 1))
+    #expect(before.isEmpty)
   }
 
   private func rowsAreWrittenUnderConditions() async throws {
@@ -146,10 +145,10 @@ struct ConformanceSuite {
     await #expect(throws: StoreError(.conflict, "record")) {
       try await store.write([.delete(code), .put(second)])
     }
-    let receipt = ReceiptRecord(
-      digest: digest(8), answer: answer(8), bytes: [1, 2, 3], expires: clock.unixTime() + 10)
-    try await store.write([.put(receipt)])
-    #expect(try await store.fetch(ReceiptRecord.self, receipt.id) == receipt)
+    let statement = KeyStatementRecord(
+      digest: digest(8), bytes: [1, 2, 3], expires: clock.unixTime() + 10)
+    try await store.write([.put(statement)])
+    #expect(try await store.fetch(KeyStatementRecord.self, statement.id) == statement)
     await store.close()
 
     let again = try await open()
@@ -157,7 +156,7 @@ struct ConformanceSuite {
     #expect(Set(again.list(APIKeyRecord.self)) == [key, second])
     clock.advance(20)
     try await again.deleteExpired()
-    #expect(try await again.fetch(ReceiptRecord.self, receipt.id) == nil)
+    #expect(try await again.fetch(KeyStatementRecord.self, statement.id) == nil)
     #expect(try await backend().proofs(1...1000).count == 2)
     clock.advance(LedgerLimits.proofSeconds + 1)
     try await again.deleteExpired()

@@ -1,0 +1,102 @@
+package import BloomBase
+package import BloomNet
+internal import BloomWire
+
+/// What this device says of a part's last receipt.
+package struct ReceiptAcknowledgement: Equatable, Sendable {
+  /// The answer.
+  package var answer: AnswerID
+  /// The part, as the receipt names it.
+  package var part: Int
+  /// The last receipt that was verified.
+  package var receipt: Digest
+  /// Whether what was settled is this receipt.
+  package var isRight: Bool
+
+  /// Joins the parts.
+  package init(answer: AnswerID, part: Int, receipt: Digest, isRight: Bool) {
+    self.answer = answer
+    self.part = part
+    self.receipt = receipt
+    self.isRight = isRight
+  }
+
+  /// The body of `POST /v1/receipts/ack`.
+  var json: [UInt8] {
+    JSONValue.members([
+      "answer": .string(answer.description), "part": .integer(part),
+      "receipt": .string(receipt.hex), "verdict": .string(isRight ? "ok" : "mismatch"),
+    ]).encoded
+  }
+}
+
+/// Tells the coordinator what was received, beside the answers and never in their way.
+///
+/// At most 256 wait; beyond, the oldest is dropped, since an acknowledgement only helps the books.
+/// Each is tried three times within half a minute. Safe from any thread.
+package final class ReceiptAcknowledger: Sendable {
+  private struct State: Sendable {
+    var waiting: [ReceiptAcknowledgement] = []
+    var isSending = false
+  }
+
+  private static let limit = 256
+  private let send: @Sendable (ReceiptAcknowledgement) async throws -> Void
+  private let pause: Duration
+  private let loop: EventLoop
+  private let state = Locked(State())
+
+  /// Creates one that has nothing to tell.
+  ///
+  /// - Parameters:
+  ///   - coordinator: Whom to tell.
+  ///   - loop: For pauses between tries.
+  package convenience init(_ coordinator: CoordinatorClient, loop: EventLoop) {
+    self.init(loop: loop, pause: .seconds(2)) { try await coordinator.acknowledge($0) }
+  }
+
+  /// As above, over any way to send.
+  package init(
+    loop: EventLoop, pause: Duration,
+    send: @escaping @Sendable (ReceiptAcknowledgement) async throws -> Void
+  ) {
+    self.send = send
+    self.pause = pause
+    self.loop = loop
+  }
+
+  /// How many wait.
+  package var waitingCount: Int { state.withLock { $0.waiting.count } }
+
+  /// Takes an acknowledgement and returns at once.
+  package func tell(_ acknowledgement: ReceiptAcknowledgement) {
+    let starts = state.withLock { state in
+      if state.waiting.count >= Self.limit { state.waiting.removeFirst() }
+      state.waiting.append(acknowledgement)
+      defer { state.isSending = true }
+      return !state.isSending
+    }
+    // Ends by itself: every try has a deadline, and what waits is bounded.
+    if starts { Task { await self.run() } }
+  }
+
+  private func run() async {
+    while let next = next() {
+      for attempt in 1...3 {
+        if (try? await send(next)) != nil { break }
+        // After the third try the books close without it.
+        if attempt < 3 { try? await loop.sleep(for: pause) }
+      }
+    }
+  }
+
+  private func next() -> ReceiptAcknowledgement? {
+    state.withLock { state in
+      guard !state.waiting.isEmpty else {
+        state.isSending = false
+        return nil
+      }
+      return state.waiting.removeFirst()
+    }
+  }
+}

@@ -1,0 +1,257 @@
+internal import BloomBase
+internal import BloomCrypto
+internal import BloomHTTP
+internal import BloomNet
+internal import BloomPlatform
+internal import BloomStore
+internal import BloomWire
+
+/// Looks a coordinator over: what is wrong, and what puts it right.
+///
+/// Reads only, and may be run while the coordinator serves.
+package struct CoordinatorDoctor: Sendable {
+  /// How one check went.
+  package enum Status: String, Sendable {
+    /// Nothing to do.
+    case good = "ok"
+    /// Works, and will not for ever.
+    case warning
+    /// Must be put right.
+    case fault
+  }
+
+  /// One line of the report.
+  package struct Finding: Equatable, Sendable {
+    /// What was looked at.
+    package let name: String
+    /// How it is.
+    package let status: Status
+    /// What was seen.
+    package let detail: String
+    /// What to do; empty when nothing is.
+    package let fix: String
+  }
+
+  private let folder: CoordinatorFolder
+  private let settings: ServeSettings?
+  private let settingsProblem: String
+  private let time: any TimeSource
+
+  /// Prepares a look at a folder with the settings that `serve` would have.
+  init(
+    _ folder: CoordinatorFolder, settings: Result<ServeSettings, any Error>,
+    time: any TimeSource
+  ) {
+    self.folder = folder
+    self.time = time
+    switch settings {
+    case .success(let value):
+      self.settings = value
+      settingsProblem = ""
+    case .failure(let error):
+      self.settings = nil
+      settingsProblem = error.safeDescription
+    }
+  }
+
+  /// All checks, in order; takes some seconds at most.
+  package func run() async -> [Finding] {
+    var findings = [key(), modes(), configuration(), database(), disk(), clock()]
+    if let settings {
+      if let tls = settings.certificatePath { findings.append(certificate(tls)) }
+      findings += await service(settings)
+    }
+    return findings
+  }
+
+  // MARK: Files
+
+  private func key() -> Finding {
+    do {
+      let key = try folder.logKey()
+      return good("log key", "ed25519 \(Hex.encode(key.verifyingKey.bytes).prefix(16))…")
+    } catch {
+      return fault("log key", error.safeDescription, "restore log.key from your backup")
+    }
+  }
+
+  private func modes() -> Finding {
+    let path = folder.folder.path
+    if let mode = ByteFile.mode(of: path), mode & 0o077 != 0 {
+      return fault("modes", "other users may enter the data folder", "chmod 700 DATA")
+    }
+    let open = PrivateFile.names(in: path).filter {
+      ByteFile.mode(of: "\(path)/\($0)").map { $0 & 0o077 != 0 } ?? false
+    }
+    guard open.isEmpty else {
+      return fault(
+        "modes", "other users may read \(open.sorted().joined(separator: ", "))",
+        "chmod 600 the files of the data folder")
+    }
+    return good("modes", "for this user only")
+  }
+
+  private func configuration() -> Finding {
+    settings == nil
+      ? fault("settings", settingsProblem, "edit settings.json5 of the data folder")
+      : good("settings", "can be used")
+  }
+
+  private func database() -> Finding {
+    do {
+      let version = try SQLiteBackend.storedSchemaVersion(folder.databasePath)
+      guard version <= SQLiteBackend.schemaVersion else {
+        return fault(
+          "database", "made by a newer version (schema \(version))", "install the newer version")
+      }
+      return good("database", "schema \(version)")
+    } catch {
+      return fault(
+        "database", error.safeDescription,
+        "darkbloom-coordinator restore BACKUP --data DIR --force, then verify")
+    }
+  }
+
+  private func disk() -> Finding {
+    guard let free = ByteFile.freeBytes(at: folder.folder.path) else {
+      return fault("disk", "the data folder's disk cannot be examined", "check that it is mounted")
+    }
+    let text = "\(free >> 20) MiB free"
+    if free < 200 << 20 {
+      return fault("disk", text, "free some space: without it nothing is paid")
+    }
+    if free < 2 << 30 { return warning("disk", text, "free some space soon") }
+    return good("disk", text)
+  }
+
+  private func clock() -> Finding {
+    let now = time.unixTime()
+    do {
+      if let last = try SQLiteBackend.lastEntrySeconds(folder.databasePath), last > now.seconds + 60
+      {
+        return fault(
+          "clock", "\(last - now.seconds) s behind the last entry of the ledger",
+          "set the clock: timedatectl set-ntp true")
+      }
+    } catch {
+      return warning("clock", "not compared: the database cannot be read", "see database")
+    }
+    return good("clock", "not behind the ledger")
+  }
+
+  private func certificate(_ path: String) -> Finding {
+    let fix = "renew it, then restart the coordinator"
+    do {
+      guard let pem = try PrivateFile.read(path),
+        let first = try Certificate.certificates(pem: pem).first
+      else { return fault("certificate", "there is none in the file", fix) }
+      let days = (first.notAfter.seconds - time.unixTime().seconds) / 86400
+      if first.notAfter < time.unixTime() { return fault("certificate", "expired", fix) }
+      if time.unixTime() < first.notBefore { return fault("certificate", "not valid yet", fix) }
+      if days < 14 { return warning("certificate", "expires in \(days) days", fix) }
+      return good("certificate", "valid for \(days) days")
+    } catch {
+      return fault("certificate", "cannot be read", "check tls.certificate in settings.json5")
+    }
+  }
+
+  // MARK: The running service
+
+  private func service(_ settings: ServeSettings) async -> [Finding] {
+    guard let place = settings.listen.first else { return [] }
+    var configuration = HTTPClient.Configuration()
+    // This machine's own port: the certificate is for the name that others use.
+    if let path = settings.certificatePath { configuration.tls.roots = .custom(.file(path)) }
+    let client = HTTPClient(configuration)
+    defer { client.close() }
+    let base = settings.ownURL
+    do {
+      let ready = try await get(base + "/readyz", place, client)
+      guard ready.text == "ok\n" || ready.text == "draining\n" else {
+        return [
+          fault(
+            "port", "another program answers at \(base)",
+            "stop it, or set listen in settings.json5")
+        ]
+      }
+      var findings = [good("port", "the coordinator answers at \(base)")]
+      if ready.text != "ok\n" {
+        findings.append(warning("ready", "draining: takes no new work", "start it again"))
+      }
+      findings.append(try await directory(base, place, client))
+      return findings
+    } catch {
+      return [
+        warning(
+          "port", "nothing answers at \(base)", "start it: darkbloom-coordinator serve --data DIR")
+      ]
+    }
+  }
+
+  private func directory(
+    _ base: String, _ place: HTTPServer.Listen, _ client: HTTPClient
+  ) async throws -> Finding {
+    let fix = "look at the log for: directory not published"
+    let answer = try await get(base + "/v1/directory?from=0", place, client)
+    guard answer.status == 200 else { return fault("directory", "not published", fix) }
+    do {
+      var reader = try CBORReader(answer.bytes)
+      try reader.array("directory", count: 4)
+      var snapshot = try CBORReader(try reader.byteString("snapshot", 1...(64 << 20)))
+      try snapshot.array("snapshot", count: 4)
+      _ = try snapshot.unsigned("version")
+      let number = try snapshot.unsigned("number")
+      let age = time.unixTime().seconds - (try snapshot.integer("time"))
+      return age > 3600
+        ? fault("directory", "snapshot \(number) is \(age / 60) minutes old", fix)
+        : good("directory", "snapshot \(number), \(age) s old")
+    } catch {
+      return fault("directory", "cannot be read", fix)
+    }
+  }
+
+  private func get(
+    _ url: String, _ place: HTTPServer.Listen, _ client: HTTPClient
+  ) async throws -> (status: Int, bytes: [UInt8], text: String) {
+    var request = try ClientRequest.get(url)
+    if case .unix(let path) = place { request.unixSocket = path }
+    let response = try await client.send(request, timeout: .seconds(5))
+    let bytes = try await response.body.collect(upTo: 64 << 20)
+    return (response.status.code, bytes, String(decoding: bytes.prefix(64), as: UTF8.self))
+  }
+
+  // MARK: Reports
+
+  private func good(_ name: String, _ detail: String) -> Finding {
+    Finding(name: name, status: .good, detail: detail, fix: "")
+  }
+  private func warning(_ name: String, _ detail: String, _ fix: String) -> Finding {
+    Finding(name: name, status: .warning, detail: detail, fix: fix)
+  }
+  private func fault(_ name: String, _ detail: String, _ fix: String) -> Finding {
+    Finding(name: name, status: .fault, detail: detail, fix: fix)
+  }
+
+  /// For people.
+  package static func text(_ findings: [Finding]) -> String {
+    findings.map { finding in
+      let line =
+        finding.status.rawValue.padded(to: 9) + finding.name.padded(to: 13) + finding.detail
+      return finding.fix.isEmpty ? line : line + "\n" + "".padded(to: 22) + "→ \(finding.fix)"
+    }.joined(separator: "\n")
+  }
+
+  /// For programs.
+  package static func json(_ findings: [Finding]) -> [UInt8] {
+    JSONValue.members([
+      "ok": .bool(!findings.contains { $0.status == .fault }),
+      "checks": .array(
+        findings.map {
+          .members([
+            "name": .string($0.name), "status": .string($0.status.rawValue),
+            "detail": .string($0.detail), "fix": $0.fix.isEmpty ? .null : .string($0.fix),
+          ])
+        }),
+    ]).encoded
+  }
+}

@@ -1,0 +1,61 @@
+internal import BloomBase
+internal import BloomLedger
+internal import BloomSchedule
+internal import BloomStore
+internal import BloomWire
+
+extension Hub {
+  /// Takes up the answers that were open when the coordinator stopped: their next part may come.
+  ///
+  /// The part that ran is over with the links, so the gateway need not prove that it failed. What
+  /// nobody goes on with is closed by its receipts as any other.
+  package func restoreAnswers() {
+    let open = store.read { Array($0.answers.values) }
+    for answer in open where !answer.parts.isEmpty {
+      let part = RequestID(answer: answer.id, part: UInt16(answer.parts.count - 1))
+      let output = OutputClass.allCases.first { $0.maximumTokens >= answer.maxCompletionTokens }
+      handle(
+        .answerRestored(
+          part, answer.payer, answer.model, output ?? .tokens64k, dispatches: answer.parts.count))
+      failedParts.insert(part)
+      books.began(answer.id)
+      books.ended(answer.id, now: time.now())
+    }
+    if !open.isEmpty { log.info("answers taken up again", ["count": .count(open.count)]) }
+  }
+
+  /// Has what was submitted written soon, without anybody waiting: one group after the other.
+  ///
+  /// A machine whose coordinator was killed is paid only for an answer that the books remember.
+  func flushLater(_ ticket: LedgerStore.Ticket) {
+    unflushed = ticket
+    guard !isFlushing else { return }
+    isFlushing = true
+    Task { await flush() }
+  }
+
+  private func flush() async {
+    while let ticket = unflushed {
+      unflushed = nil
+      do {
+        try await store.durable(ticket)
+      } catch {
+        log.error("ledger store failed", ["reason": .error(error)])
+      }
+    }
+    isFlushing = false
+  }
+
+  /// Tells the gateways of what still runs to go on elsewhere; their receipts so far count.
+  ///
+  /// For the end of a drain that took too long.
+  package func handOver() {
+    for relay in Array(relays.values) where !relay.isEnded {
+      failedParts.insert(relay.id)
+      relay.sink.push(
+        .attemptFailed(reason: .draining, isRetriable: true, retryAfterMilliseconds: 1000),
+        attempt: relay.attempts.count)
+      handle(.requestCancelled(relay.id))
+    }
+  }
+}

@@ -1,0 +1,150 @@
+internal import BloomBase
+internal import BloomStore
+internal import BloomCrypto
+internal import BloomPlatform
+internal import BloomWire
+
+/// `darkbloom-coordinator init`: keys, database, first admin, links, and what is needed in front.
+struct Initialisation {
+  private let folder: CoordinatorFolder
+  private let origin: String
+  private let url: String
+  private let tls: (certificate: String, key: String)?
+  private let signUp: String?
+
+  /// Reads and checks the command line; nothing is written.
+  init(_ folder: CoordinatorFolder, _ command: ParsedCommand) throws {
+    self.folder = folder
+    origin = command.value("origin") ?? "darkbloom"
+    try CoordinatorProgram.check(origin: origin)
+    url = try CoordinatorProgram.check(url: command.value("url") ?? "https://\(origin)")
+    signUp = command.value("signup")
+    switch (command.value("tls-certificate"), command.value("tls-key")) {
+    case (nil, nil): tls = nil
+    case (let certificate?, let key?):
+      for path in [certificate, key] {
+        guard let bytes = try PrivateFile.read(path), PEM.isPresent(bytes) else {
+          throw UsageError("\(path) is not a PEM file")
+        }
+      }
+      tls = (certificate, key)
+    default: throw UsageError("--tls-certificate and --tls-key must be given together")
+    }
+  }
+
+  func run() async throws {
+    var settings = [(name: "url", value: url)]
+    if let signUp { settings.append((name: "signup", value: signUp)) }
+    if let tls {
+      settings += [
+        (name: "tls.certificate", value: tls.certificate), (name: "tls.key", value: tls.key),
+      ]
+    }
+    let key = try folder.initialise(origin: origin, settings: settings)
+    let store = try await folder.openStore()
+    do {
+      try await fill(Accounts(store: store), key.verifyingKey.bytes)
+    } catch {
+      await store.close()
+      throw error
+    }
+    await store.close()
+  }
+
+  private func fill(_ accounts: Accounts, _ logKey: [UInt8]) async throws {
+    let now = SystemTime().unixTime()
+    let admin = CoordinatorProgram.admin
+    try await accounts.ensure(admin, name: "admin", credit: .zero, now: now)
+    let apiKey = try await accounts.addKey(
+      for: admin, name: "first", managesAccount: true, now: now
+    ).text
+    let week = now + 604_800
+    let node = try await accounts.invite(.node, by: admin, expires: week)
+    let user = try await accounts.invite(.user, by: admin, expires: week)
+    let link = { (code: String, isForMachine: Bool) in
+      NetworkLink(
+        url: url, origin: origin, logKey: logKey, invite: code, isForMachine: isForMachine
+      ).text
+    }
+    print("log      \(origin)")
+    print("log key  \(Hex.encode(logKey))")
+    print("account  \(admin)")
+    print("API key  \(apiKey)")
+    print("The API key is shown only now. Keep a copy of log.key: clients trust no other.")
+    print("")
+    print("Links, good once and for a week; on the device, in quotes:")
+    print("  a user:    darkbloom join '\(link(user.code, false))'")
+    print("  a machine: darkbloom join '\(link(node.code, true))' && darkbloom node enroll")
+    print("More: darkbloom-coordinator admin invites create --data \(folder.folder.path)")
+    print("")
+    if tls == nil {
+      try writeSnippets()
+    } else {
+      print("Start it, on port 443 or behind a forwarded one:")
+      print(
+        "  darkbloom-coordinator serve --data \(folder.folder.path) --listen :8640")
+    }
+  }
+
+  /// The coordinator listens on loopback then, and a proxy ends TLS in front of it.
+  private func writeSnippets() throws {
+    let host = url.split(separator: "/").last.map(String.init) ?? origin
+    try folder.folder.replace("Caddyfile", with: Array(ProxySnippet.caddy(host: host).utf8))
+    try folder.folder.replace("nginx.conf", with: Array(ProxySnippet.nginx(host: host).utf8))
+    print("No TLS files were given: put a proxy in front. Caddy gets certificates by itself:")
+    print("")
+    print(ProxySnippet.caddy(host: host), terminator: "")
+    print("")
+    print("Both are in \(folder.folder.path): Caddyfile and nginx.conf. Then start it:")
+    print("  darkbloom-coordinator serve --data \(folder.folder.path)")
+  }
+}
+
+/// Configurations of proxies that end TLS for the coordinator on this machine.
+///
+/// Answers are streams and node links are WebSockets that live for days: nothing may be buffered
+/// or cut by the proxy.
+enum ProxySnippet {
+  static func caddy(host: String) -> String {
+    """
+    \(host) {
+      reverse_proxy 127.0.0.1:8640 {
+        flush_interval -1
+      }
+    }
+
+    """
+  }
+
+  static func nginx(host: String) -> String {
+    """
+    server {
+      listen 443 ssl;
+      server_name \(host);
+      ssl_certificate /etc/letsencrypt/live/\(host)/fullchain.pem;
+      ssl_certificate_key /etc/letsencrypt/live/\(host)/privkey.pem;
+      client_max_body_size 64m;
+      location / {
+        proxy_pass http://127.0.0.1:8640;
+        proxy_http_version 1.1;
+        proxy_set_header Host $host;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $http_connection;
+        proxy_buffering off;
+        proxy_request_buffering off;
+        proxy_read_timeout 1h;
+        proxy_send_timeout 1h;
+      }
+    }
+
+    """
+  }
+}
+
+extension PEM {
+  /// Whether a file looks like PEM; the server checks the rest when it starts.
+  fileprivate static func isPresent(_ bytes: [UInt8]) -> Bool {
+    String(decoding: bytes.prefix(4_096), as: UTF8.self).contains("-----BEGIN ")
+  }
+}

@@ -1,0 +1,380 @@
+internal import BloomBase
+internal import BloomBench
+internal import BloomHTTP
+internal import BloomNet
+internal import BloomPlatform
+internal import BloomRecords
+internal import BloomWire
+
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
+/// The coordinator's figures: the real program between real clients and real node links.
+struct RelayBench {
+  private let group = EventLoopGroup(count: 1)
+  private let folder = "/tmp/bench-relay-\(getpid())"
+  private static let tokens = 256
+  private static let streams = 32
+  private static let nodeCount = 10_000
+
+  func run() async throws -> [BenchRow] {
+    ProcessCost.raiseDescriptorLimit()
+    try PrivateFile.makeFolder(folder)
+    defer { removeFolder() }
+    let identity = try TLSIdentity.selfSigned(names: ["127.0.0.1"])
+    try write(identity.certificate, to: folder + "/bench.crt")
+    try write(identity.key, to: folder + "/bench.key")
+    var rows = try await plain()
+    rows += try await secure(identity)
+    return rows
+  }
+
+  /// As the node agent's: the link's own machine asks for signs of life.
+  private static let options: WebSocketOptions = {
+    var options = WebSocketOptions()
+    options.pingInterval = nil
+    options.idleTimeout = nil
+    return options
+  }()
+
+  private var port: Int { 20_000 + Int(getpid()) % 20_000 }
+
+  private func client(_ identity: TLSIdentity? = nil) -> HTTPClient {
+    var configuration = HTTPClient.Configuration()
+    configuration.maxConnectionsPerHost = 64
+    configuration.maxIdleConnections = 64
+    if let identity { configuration.tls.roots = .custom(identity.certificate) }
+    return HTTPClient(configuration, group: group)
+  }
+
+  // MARK: Without TLS, beside nginx
+
+  private func plain() async throws -> [BenchRow] {
+    let machine = try BenchMachine(1, evidenceBytes: 0)
+    let direct = DirectMachine(try BenchMachine(1, evidenceBytes: 0), loop: group.next())
+      .server(group)
+    let serving = Task { try await direct.run() }
+    defer { serving.cancel() }
+    let directPort = try await direct.boundAddresses()[0].port ?? 0
+    let nginx = try await startNginx(to: directPort)
+    let coordinator = try await BenchCoordinator.start(
+      folder: folder + "/plain", port: port, certificate: nil, group: group)
+    let empty = ProcessCost.residentKiB(coordinator.process.processID) / 1024
+    let client = client()
+    defer { client.close() }
+    let one = try await join(coordinator, machine, tokens: 1, client)
+    let times = try await latencies(coordinator, machine, directPort, nginx, client)
+    one.cancel()
+    try await until("the node left") {
+      await coordinator.metric("darkbloom_nodes{state=\"connected\"}", client) == 0
+    }
+    var rows = [
+      BenchRow(
+        "empty process", value: empty, unit: "MiB", target: "<= 30", holds: empty <= 30)
+    ]
+    rows += times
+    let many = try await join(coordinator, machine, tokens: Self.tokens, client)
+    var own: [Double] = []
+    var peer: [Double] = []
+    for _ in 0..<3 {
+      own.append(try await chunkCost(coordinator, machine, client))
+      if let nginx { peer.append(try await nginxCost(nginx, machine, client)) }
+    }
+    many.cancel()
+    let each = median(own)
+    let ratio = peer.isEmpty ? nil : median(peer) / each
+    rows.append(
+      BenchRow(
+        "answers of \(Self.tokens) chunks for each CPU second", value: 1e6 / each, unit: "chunks/s",
+        peer: "nginx", ratio: ratio, target: ">= 0.5 x nginx",
+        holds: ratio.map { $0 >= 0.5 } ?? false))
+    rows.append(
+      BenchRow(
+        "512 B chunks on one core without TLS", value: 1e6 / each, unit: "chunks/s",
+        target: ">= 60000", holds: 1e6 / each >= 60_000))
+    try await coordinator.stop()
+    if let nginx {
+      nginx.process.signal(15)
+      _ = try await nginx.process.exit()
+    }
+    return rows
+  }
+
+  /// What the way through the coordinator, and through nginx, adds to the first chunk.
+  private func latencies(
+    _ coordinator: BenchCoordinator, _ machine: BenchMachine, _ directPort: Int, _ nginx: Nginx?,
+    _ client: HTTPClient
+  ) async throws -> [BenchRow] {
+    var through: [Double] = []
+    var direct: [Double] = []
+    var proxied: [Double] = []
+    for round in 0..<600 {
+      let first = try await firstByte(
+        coordinator.base + "/v1/sealed", try machine.seal(tokens: .upTo64), coordinator.key, client,
+        past: 1)
+      let second = try await firstByte(
+        "http://127.0.0.1:\(directPort)/v1/sealed/1", try machine.seal(tokens: .upTo64), nil, client
+      )
+      var third = 0.0
+      if let nginx {
+        third = try await firstByte(
+          "http://127.0.0.1:\(nginx.port)/v1/sealed/1", try machine.seal(tokens: .upTo64), nil,
+          client)
+      }
+      guard round >= 100 else { continue }
+      through.append(first)
+      direct.append(second)
+      proxied.append(third)
+    }
+    let added = median(through) - median(direct)
+    let nginxAdded = nginx == nil ? nil : median(proxied) - median(direct)
+    return [
+      BenchRow(
+        "added to the first chunk, p50", value: added / 1000, unit: "ms", peer: "nginx",
+        ratio: nginxAdded.map { added / max(1, $0) }, target: "<= 0.35 ms", holds: added <= 350)
+    ]
+  }
+
+  /// Microseconds until the first sealed byte of an answer; the rest is read before it returns.
+  ///
+  /// - Parameter past: Outer records before sealed bytes, which need not come in one piece.
+  private func firstByte(
+    _ url: String, _ envelope: [UInt8], _ key: String?, _ client: HTTPClient, past: Int = 0
+  ) async throws -> Double {
+    var request = try ClientRequest.post(url, envelope, type: "application/darkbloom-req")
+    if let key { request.headers.add(.authorization, try HTTPFieldValue("Bearer " + key)) }
+    let start = ContinuousClock.now
+    let response = try await client.send(request)
+    guard response.status == .ok else { throw UsageError("refused: \(response.status)") }
+    var first: Double?
+    var decoder = OuterRecordDecoder()
+    for try await bytes in response.body {
+      guard first == nil else { continue }
+      if past == 0 {
+        first = microseconds(since: start)
+        continue
+      }
+      decoder.append(bytes)
+      while let item = try decoder.next() {
+        if case .sealed = item.record, first == nil { first = microseconds(since: start) }
+      }
+    }
+    guard let first else { throw UsageError("an answer had no sealed bytes") }
+    return first
+  }
+
+  /// CPU microseconds of the coordinator for each chunk of many streams at once.
+  private func chunkCost(
+    _ coordinator: BenchCoordinator, _ machine: BenchMachine, _ client: HTTPClient
+  ) async throws -> Double {
+    try await cost(coordinator.process.processID, machine) {
+      try await ask(coordinator.base + "/v1/sealed", $0, coordinator.key, client)
+    }
+  }
+
+  private func nginxCost(
+    _ nginx: Nginx, _ machine: BenchMachine, _ client: HTTPClient
+  ) async throws -> Double {
+    try await cost(nginx.worker, machine) {
+      try await ask(
+        "http://127.0.0.1:\(nginx.port)/v1/sealed/\(Self.tokens)", $0, nil, client)
+    }
+  }
+
+  private func cost(
+    _ process: Int32, _ machine: BenchMachine,
+    _ ask: @escaping @Sendable ([UInt8]) async throws -> Void
+  ) async throws -> Double {
+    let rounds = 6
+    let envelopes = try (0..<Self.streams * rounds).map { _ in try machine.seal(tokens: .upTo256) }
+    let before = ProcessCost.cpuMicroseconds(process)
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      for stream in 0..<Self.streams {
+        tasks.addTask(executorPreference: group.next()) {
+          for round in 0..<rounds { try await ask(envelopes[stream * rounds + round]) }
+        }
+      }
+      try await tasks.waitForAll()
+    }
+    return (ProcessCost.cpuMicroseconds(process) - before)
+      / Double(Self.streams * rounds * Self.tokens)
+  }
+
+  private func ask(
+    _ url: String, _ envelope: [UInt8], _ key: String?, _ client: HTTPClient
+  ) async throws {
+    var request = try ClientRequest.post(url, envelope, type: "application/darkbloom-req")
+    if let key { request.headers.add(.authorization, try HTTPFieldValue("Bearer " + key)) }
+    let response = try await client.send(request)
+    var count = 0
+    for try await bytes in response.body { count += bytes.count }
+    guard response.status == .ok, count > Self.tokens * 512 else {
+      throw UsageError("an answer was \(count) bytes, status \(response.status)")
+    }
+  }
+
+  // MARK: With TLS
+
+  private func secure(_ identity: TLSIdentity) async throws -> [BenchRow] {
+    let data = folder + "/secure"
+    var coordinator = try await BenchCoordinator.start(
+      folder: data, port: port + 1, certificate: folder + "/bench", group: group)
+    let client = client(identity)
+    defer { client.close() }
+    let machine = try BenchMachine(1, evidenceBytes: 0)
+    let node = try await join(coordinator, machine, tokens: Self.tokens, client)
+    var costs: [Double] = []
+    for _ in 0..<3 { costs.append(try await chunkCost(coordinator, machine, client)) }
+    node.cancel()
+    let each = median(costs)
+    var rows = [
+      BenchRow(
+        "512 B chunk relayed over TLS, CPU", value: each, unit: "us", target: "<= 8",
+        holds: each <= 8)
+    ]
+    try await until("the node left") {
+      await coordinator.metric("darkbloom_nodes{state=\"connected\"}", client) == 0
+    }
+    let fleet = try (1...Self.nodeCount).map { try BenchMachine($0, evidenceBytes: 4_096) }
+    let before = ProcessCost.residentKiB(coordinator.process.processID)
+    var nodes = try await gather(fleet, coordinator, client)
+    try await group.next().sleep(for: .seconds(3))
+    let count = await coordinator.metric("darkbloom_nodes{state=\"routable\"}", client) ?? 0
+    let memory =
+      (ProcessCost.residentKiB(coordinator.process.processID) - before) * 1.024 / Double(count)
+    rows.append(
+      BenchRow(
+        "connected at once over TLS", value: Double(count), unit: "nodes",
+        target: ">= \(Self.nodeCount)", holds: count >= Self.nodeCount))
+    rows.append(
+      BenchRow(
+        "connected node over TLS with 4 KiB of evidence", value: memory, unit: "kB",
+        target: "<= 30", holds: memory <= 30))
+    try await coordinator.stop()
+    for node in nodes { node.cancel() }
+    let start = ContinuousClock.now
+    coordinator = try await BenchCoordinator.start(
+      folder: data, port: port + 1, certificate: folder + "/bench", group: group)
+    nodes = try await gather(fleet, coordinator, client)
+    let seconds = microseconds(since: start) / 1e6
+    rows.append(
+      BenchRow(
+        "restart until \(Self.nodeCount) nodes are routable again", value: seconds, unit: "s",
+        target: "<= 10", holds: seconds <= 10))
+    for node in nodes { node.cancel() }
+    try await coordinator.stop()
+    return rows
+  }
+
+  /// Connects all, at most 64 at once, and returns when the coordinator can route to all.
+  private func gather(
+    _ fleet: [BenchMachine], _ coordinator: BenchCoordinator, _ client: HTTPClient
+  ) async throws -> [Task<Void, Never>] {
+    let url = try HTTPURL(coordinator.base + "/v1/node")
+    let loop = group.next()
+    let running = Locked<[Task<Void, Never>]>([])
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      for lane in 0..<64 {
+        tasks.addTask(executorPreference: loop) {
+          for index in stride(from: lane, to: fleet.count, by: 64) {
+            let socket = try await client.webSocket(
+              url, headers: try coordinator.nodeHeaders, options: Self.options)
+            let node = BenchNode(fleet[index], tokens: 1, loop: loop) {}
+            let task = Task(executorPreference: loop) { await node.run(socket) }
+            running.withLock { $0.append(task) }
+          }
+        }
+      }
+      try await tasks.waitForAll()
+    }
+    try await until("all are routable") {
+      await coordinator.metric("darkbloom_nodes{state=\"routable\"}", client) ?? 0 >= fleet.count
+    }
+    return running.withLock { $0 }
+  }
+
+  /// Connects one node; cancel the task to let it go.
+  private func join(
+    _ coordinator: BenchCoordinator, _ machine: BenchMachine, tokens: Int, _ client: HTTPClient
+  ) async throws -> Task<Void, Never> {
+    let socket = try await client.webSocket(
+      try HTTPURL(coordinator.base + "/v1/node"), headers: try coordinator.nodeHeaders,
+      options: Self.options)
+    let loop = group.next()
+    let node = BenchNode(machine, tokens: tokens, loop: loop) {}
+    let task = Task(executorPreference: loop) {
+      let pulses = Task(executorPreference: loop) {
+        while (try? await loop.sleep(for: .milliseconds(50))) != nil { await node.tick() }
+      }
+      await node.run(socket)
+      pulses.cancel()
+    }
+    try await until("the node is routable") {
+      await coordinator.metric("darkbloom_nodes{state=\"routable\"}", client) ?? 0 > 0
+    }
+    return task
+  }
+
+  private func until(_ what: String, _ holds: () async throws -> Bool) async throws {
+    for _ in 0..<1_200 {
+      if try await holds() { return }
+      try await group.next().sleep(for: .milliseconds(50))
+    }
+    throw UsageError("never: \(what)")
+  }
+
+  // MARK: nginx
+
+  private struct Nginx {
+    let process: Subprocess
+    let worker: Int32
+    let port: Int
+  }
+
+  private func startNginx(to upstream: Int) async throws -> Nginx? {
+    let port = port + 2
+    let text = """
+      daemon off; worker_processes 1; pid \(folder)/nginx.pid; error_log \(folder)/error.log;
+      events { worker_connections 1024; }
+      http { access_log off; keepalive_requests 1000000; client_body_temp_path \(folder);
+        proxy_temp_path \(folder); fastcgi_temp_path \(folder); uwsgi_temp_path \(folder);
+        scgi_temp_path \(folder); client_max_body_size 64m;
+        upstream machine { server 127.0.0.1:\(upstream); keepalive 64; }
+        server { listen 127.0.0.1:\(port); location / { proxy_pass http://machine;
+          proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+          proxy_request_buffering off; } } }
+      """
+    try PrivateFile.write(Array(text.utf8), to: folder + "/nginx.conf")
+    // Without nginx its rows say so by not holding.
+    guard
+      let process = try? await Subprocess.start(
+        .init("/usr/sbin/nginx", ["-c", folder + "/nginx.conf"]), group: group)
+    else { return nil }
+    try await group.next().sleep(for: .milliseconds(500))
+    guard let worker = ProcessCost.child(of: process.processID) else { return nil }
+    return Nginx(process: process, worker: worker, port: port)
+  }
+
+  // MARK: Helpers
+
+  private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+
+  private func microseconds(since start: ContinuousClock.Instant) -> Double {
+    let parts = (ContinuousClock.now - start).components
+    return Double(parts.seconds) * 1e6 + Double(parts.attoseconds) / 1e12
+  }
+
+  private func write(_ source: PEMSource, to path: String) throws {
+    if case .text(let bytes) = source { try PrivateFile.write(bytes, to: path) }
+  }
+
+  private func removeFolder() {
+    for path in [folder + "/plain", folder + "/secure", folder] {
+      for name in PrivateFile.names(in: path) { PrivateFile.remove("\(path)/\(name)") }
+      _ = unsafe rmdir(path)
+    }
+  }
+}
