@@ -16,3 +16,13 @@ func pieces(_ input: [UInt8]) -> [[UInt8]] {
   let place = 1 + Int(first) % (input.count - 1)
   return [Array(input[..<place]), Array(input[place...])]
 }
+
+/// Traps unless bytes that were read are written the same again.
+///
+/// Extensions, which a reader skips, are not written: then the shorter form must be stable.
+func requireOneEncoding(
+  _ input: [UInt8], _ message: String, _ again: ([UInt8]) -> [UInt8]?
+) {
+  guard let written = again(input), written != input else { return }
+  require(written.count < input.count && again(written) == written, message)
+}

@@ -29,6 +29,14 @@ package struct SealedPartRunner: PartRunner {
     package let file: ReceiptFile
     /// Request and frames, when the user keeps them.
     package let content: ReceiptContent?
+
+    /// Joins the parts.
+    package init(answer: AnswerID, part: Int, file: ReceiptFile, content: ReceiptContent?) {
+      self.answer = answer
+      self.part = part
+      self.file = file
+      self.content = content
+    }
   }
 
   /// Creates a runner of one answer.

@@ -136,7 +136,6 @@ extension Hub {
         return
       }
       failedParts.insert(relay.id)
-      keepLastProof(of: relay, session)
       handle(.handedBack(relay.id, node))
     case .suspected:
       session.isSuspect = true

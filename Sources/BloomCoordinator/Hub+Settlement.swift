@@ -21,7 +21,7 @@ extension Hub {
   /// A running receipt: the ledger keeps the last valid one of each part.
   func note(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
     guard let relay = session.streams[stream],
-      let (_, facts, _) = appraise(receipt, of: stream, session)
+      let (facts, _) = appraise(receipt, of: stream, session)
     else { return }
     metrics.receipt(.noted)
     handle(.progressed(relay.id, facts.node, tokens: facts.completionTokens))
@@ -33,7 +33,7 @@ extension Hub {
     let digest = SHA256.digest(receipt)
     let appraised = appraise(receipt, of: stream, session)
     let relay = session.streams.removeValue(forKey: stream)
-    guard let (signed, facts, isComplete) = appraised else {
+    guard let (facts, isComplete) = appraised else {
       if let relay, let node = session.node { handle(.finished(relay.id, node, nil)) }
       // It will not get better: the agent may forget it.
       return perform(session.machine.stored(receipt: digest), of: session)
@@ -52,7 +52,6 @@ extension Hub {
           WorkSummary(
             promptTokens: facts.basePromptTokens, completionTokens: facts.completionTokens)))
     }
-    keepProof(of: signed, session)
     Task { await self.book(facts, closes, digest, relay, session.id) }
   }
 
@@ -109,24 +108,22 @@ extension Hub {
       facts.model, facts.node, tokens: facts.completionTokens, within: now - firstTokenAt, now: now)
   }
 
-  /// Keeps the proof of a part that ended without a last receipt: the newest one that came.
-  func keepLastProof(of relay: Relay, _ session: NodeSession) {
-    let attempt = relay.attempts.last { $0.session == session.id }
-    if let receipt = attempt?.chain.last { keepProof(of: receipt, session) }
+  /// What the ledger keeps of a receipt; who vouched for its key is kept once, beside it.
+  private func proof(of receipt: Receipt, _ record: AppraisedRecord) -> [UInt8] {
+    keepStatement(of: record)
+    return ReceiptProof.bytes(receipt, statement: record.statementDigest)
   }
 
-  /// Keeps the receipt and who vouched for its key, in the group that settles it.
-  private func keepProof(of receipt: Receipt, _ session: NodeSession) {
-    guard let bytes = session.record?.place.bytes,
-      let rows = ReceiptProof.rows(receipt, of: bytes, now: time.unixTime())
+  private func keepStatement(of record: AppraisedRecord) {
+    guard keptStatements.insert(record.statementDigest),
+      let bytes = record.place.bytes,
+      let row = ReceiptProof.statementRow(of: bytes, now: time.unixTime())
     else { return }
-    var changes: [RecordChange] = [.put(rows.receipt)]
-    if keptStatements.insert(rows.statement.digest) { changes.append(.put(rows.statement)) }
     do {
-      try store.submit(changes)
+      try store.submit([.put(row)])
     } catch {
-      // The settlement stands without it; verify tells which receipts are missing.
-      log.warning("receipt not kept", ["reason": .error(error)])
+      // The settlement stands without it; verify tells which receipts cannot be proven.
+      log.warning("statement not kept", ["reason": .error(error)])
     }
   }
 
@@ -141,7 +138,7 @@ extension Hub {
   /// Checks a receipt against what was forwarded; one of an earlier link by its signature alone.
   private func appraise(
     _ bytes: [UInt8], of stream: StreamID, _ session: NodeSession
-  ) -> (receipt: Receipt, facts: ReceiptFacts, isComplete: Bool)? {
+  ) -> (facts: ReceiptFacts, isComplete: Bool)? {
     guard let record = session.record, let owner = record.profile.owner else { return nil }
     do {
       let receipt: Receipt
@@ -155,7 +152,9 @@ extension Hub {
         else { return nil }
         receipt = try Receipt(verifying: bytes, key: keys.receiptKey)
       }
-      return (receipt, facts(of: receipt, owner), Self.isComplete(receipt.claims.finish))
+      var facts = facts(of: receipt, owner)
+      facts.proof = proof(of: receipt, record)
+      return (facts, Self.isComplete(receipt.claims.finish))
     } catch {
       metrics.receipt(.refused)
       log.warning("receipt refused", ["reason": .error(error)])

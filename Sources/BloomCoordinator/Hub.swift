@@ -124,7 +124,6 @@ package actor Hub {
     hide(node)
     for relay in session.streams.values {
       failedParts.insert(relay.id)
-      keepLastProof(of: relay, session)
     }
     session.streams = [:]
     handle(.nodeLeft(node))

@@ -45,20 +45,21 @@ package struct OfflineVerification: Equatable, Sendable {
     var last: Int64 = 0
     while true {
       let page = try await backend.entries(after: last, limit: 5_000)
-      guard let newest = page.last?.sequence, newest > last else { return }
+      guard let oldest = page.first?.sequence, let newest = page.last?.sequence, newest > last
+      else { return }
       last = newest
+      let proofs = try await backend.proofs(oldest...newest)
       for entry in page {
         guard let answer = entry.answer, let record = entry.settlement else { continue }
         settlements += 1
         for line in record.lines {
-          let key = Record.Key(.receipt, line.receipt.hex)
-          guard let row = try await backend.record(key) else {
+          let id = DisputeID(sequence: entry.sequence, part: line.part)
+          guard let proof = proofs[id] else {
             receiptsMissing += 1
             continue
           }
           do {
-            let proof = try ReceiptRecord(packed: row.body, expires: row.expires)
-            guard let kept = ReceiptProof.read(proof.bytes) else { throw Fault("is damaged") }
+            guard let kept = ReceiptProof.read(proof) else { throw Fault("is damaged") }
             if statements[kept.statement] == nil {
               if statements.count > 10_000 { statements = [:] }
               statements[kept.statement] = try await Self.statement(kept.statement, backend)

@@ -7,27 +7,25 @@ internal import BloomWire
 
 /// What is kept of a receipt that was booked: the receipt and the statement that vouches for its key.
 ///
-/// Counts and commitments only; nothing of what was said can be told from it.
+/// The ledger keeps `1 | statement digest | receipt` with the settled line; the statement, one for all
+/// receipts of an hour of a machine, is a row of its own. Counts and commitments only; nothing of what
+/// was said can be told from them.
 package enum ReceiptProof: Sendable {
-  /// How long proofs are kept: longer than a line may be disputed.
-  static let keptSeconds: Int64 = 400 * 86400
   private static let version: UInt8 = 1
 
-  /// The rows to write for a receipt.
+  /// What the ledger keeps, ``BloomLedger/ReceiptFacts/proof``.
+  static func bytes(_ receipt: Receipt, statement: Digest) -> [UInt8] {
+    [version] + statement.bytes + receipt.encoded
+  }
+
+  /// The statement's row, kept a day longer than any receipt it vouches for.
   ///
-  /// - Returns: `nil` when the record holds no statement, which no checked record does.
-  static func rows(
-    _ receipt: Receipt, of record: [UInt8], now: UnixTime
-  ) -> (receipt: ReceiptRecord, statement: KeyStatementRecord)? {
-    guard let statement = signedStatement(of: record) else { return nil }
-    let digest = SHA256.digest(statement)
-    let expires = now + keptSeconds
-    return (
-      ReceiptRecord(
-        digest: receipt.digest, answer: receipt.claims.answer,
-        bytes: [version] + digest.bytes + receipt.encoded, expires: expires),
-      KeyStatementRecord(digest: digest, bytes: statement, expires: expires)
-    )
+  /// - Parameter record: A node record; `nil` when it holds no statement, which no checked one does.
+  static func statementRow(of record: [UInt8], now: UnixTime) -> KeyStatementRecord? {
+    guard let signed = signedStatement(of: record) else { return nil }
+    return KeyStatementRecord(
+      digest: SHA256.digest(signed), bytes: signed,
+      expires: now + (LedgerLimits.proofSeconds + 86400))
   }
 
   /// The parts of a kept receipt; `nil` when its bytes are of another version or damaged.

@@ -8,6 +8,8 @@ internal import BloomWire
 package struct AppraisedRecord: Sendable {
   /// What the machine stated, its evidence verified.
   package var statement: KeyStatement
+  /// Names the signed statement, where receipts are kept with it.
+  package var statementDigest: Digest
   /// What is proven about it.
   package var tier: BloomRecords.Tier
   /// The record's leaf in the directory's trees.
@@ -102,7 +104,8 @@ package struct RecordAppraiser: Sendable {
       region: membership.region, pools: membership.pools, owner: membership.owner,
       keys: record.statement.workers.map { OfferedKey(key: $0.keyID, model: $0.model) })
     return AppraisedRecord(
-      statement: record.statement, tier: verified.tier, leaf: MerkleHash.leaf(bytes),
-      place: shelf.keep(bytes), profile: profile, membership: membership)
+      statement: record.statement,
+      statementDigest: ReceiptProof.signedStatement(of: bytes).map { SHA256.digest($0) } ?? .zero,
+      tier: verified.tier, leaf: MerkleHash.leaf(bytes), place: shelf.keep(bytes), profile: profile, membership: membership)
   }
 }

@@ -35,6 +35,11 @@ package struct SHA256: HashFunction {
     unsafe SHA256_Final(memory.baseAddress?.assumingMemoryBound(to: UInt8.self), &context)
   }
 
+  /// The hash of the input as a value; the state is used up.
+  package mutating func finish() -> Digest {
+    unsafe Digest { (memory) in unsafe finalize(into: memory) }
+  }
+
   /// The hash of the input so far as a value; more input may follow.
   package func digest() -> Digest {
     var copy = self

@@ -13,6 +13,9 @@ package struct AESGCM: ~Copyable {
   /// The longest text of one call; OpenSSL counts in 32-bit integers.
   package static let maximumByteCount = 1 << 30
 
+  /// Room for a tag; appending an array is one copy, appending a repeated element is a loop.
+  private static let noTag = [UInt8](repeating: 0, count: tagByteCount)
+
   private let context: OpaquePointer
 
   /// Expands a key of 16 or 32 bytes.
@@ -38,7 +41,7 @@ package struct AESGCM: ~Copyable {
   ) throws(CryptoError) {
     let count = buffer.count - start
     try checkCount(count)
-    buffer.append(contentsOf: repeatElement(0, count: Self.tagByteCount))
+    buffer.append(contentsOf: Self.noTag)
     try unsafe buffer.withUnsafeMutableBufferPointer { (bytes) throws(CryptoError) in
       let memory = UnsafeMutableRawBufferPointer(bytes)
       let text = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[start..<start + count])

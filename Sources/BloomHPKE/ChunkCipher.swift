@@ -60,9 +60,13 @@ package struct ChunkCipher: ~Copyable, Sendable {
     endOf buffer: inout [UInt8], from start: Int, isFinal: Bool
   ) throws(CryptoError) {
     invariant(!isComplete, "a chunk was sealed after the final one")
-    let associated = isFinal ? Labels.final : []
-    try cipher.seal(
-      &buffer, from: start, nonce: nonce.counting(count), associatedData: associated.span)
+    let nonce = nonce.counting(count)
+    if isFinal {
+      let label = Labels.final
+      try cipher.seal(&buffer, from: start, nonce: nonce, associatedData: label.span)
+    } else {
+      try cipher.seal(&buffer, from: start, nonce: nonce, associatedData: Span())
+    }
     count += 1
     isComplete = isFinal
   }
@@ -77,10 +81,13 @@ package struct ChunkCipher: ~Copyable, Sendable {
     guard !isComplete else {
       throw CryptoError(.authenticationFailed, "a chunk after the final one")
     }
-    let associated = isFinal ? Labels.final : []
-    try cipher.open(
-      sealed, nonce: nonce.counting(count), associatedData: associated.span,
-      appendingTo: &plaintext)
+    let nonce = nonce.counting(count)
+    if isFinal {
+      let label = Labels.final
+      try cipher.open(sealed, nonce: nonce, associatedData: label.span, appendingTo: &plaintext)
+    } else {
+      try cipher.open(sealed, nonce: nonce, associatedData: Span(), appendingTo: &plaintext)
+    }
     count += 1
     isComplete = isFinal
   }

@@ -20,7 +20,7 @@ extension Answer {
         node: facts.node, owner: facts.owner, receipt: facts.digest,
         basePromptTokens: facts.basePromptTokens, replayedTokens: facts.replayedTokens,
         completionTokens: 0, chargedTokens: 0, duplicateTokens: 0, chargesPrompt: false,
-        isFinal: false, claimedTooMuch: false)
+        isFinal: false, claimedTooMuch: false, proof: [])
     guard served.node == facts.node, served.owner == facts.owner else { throw .wrongNode }
     guard served.basePromptTokens == facts.basePromptTokens,
       served.replayedTokens == facts.replayedTokens
@@ -40,6 +40,7 @@ extension Answer {
     served.completionTokens = facts.completionTokens
     served.receipt = facts.digest
     served.isFinal = facts.isFinal
+    served.proof = facts.proof
     // The user's own machine never takes the prompt's price with it, or a first token made there
     // would have the pool pay for the prompt elsewhere.
     if facts.owner != payer, !parts.contains(where: { $0.served?.chargesPrompt == true }) {

@@ -26,6 +26,8 @@ package struct AnswerPart: Hashable, Sendable {
     package var isFinal: Bool
     /// Whether it claimed more than the request's class allows.
     package var claimedTooMuch: Bool
+    /// The newest receipt itself, ``ReceiptFacts/proof``.
+    package var proof: [UInt8]
   }
 
   /// What the part's receipts say; `nil` until the first.

@@ -74,6 +74,8 @@ package struct ChangeSet: Hashable, Sendable {
   package var usage: [UsageKey: Usage] = [:]
   /// Disputes opened; `nil` for those that ended.
   package var disputes: [DisputeID: Dispute?] = [:]
+  /// The receipts of lines that were settled; ``ReceiptFacts/proof``.
+  package var proofs: [DisputeID: [UInt8]] = [:]
   /// Payouts requested or changed.
   package var payouts: [Int64: Payout] = [:]
   /// Policies adopted, in order.
@@ -87,7 +89,7 @@ package struct ChangeSet: Hashable, Sendable {
   /// Whether there is nothing to write.
   package var isEmpty: Bool {
     entries.isEmpty && balances.isEmpty && answers.isEmpty && usage.isEmpty && disputes.isEmpty
-      && payouts.isEmpty && policies.isEmpty && prices.isEmpty
+      && proofs.isEmpty && payouts.isEmpty && policies.isEmpty && prices.isEmpty
   }
 }
 

@@ -28,7 +28,7 @@ package struct Dispute: Hashable, Sendable {
   package var id: DisputeID { DisputeID(sequence: sequence, part: line.part) }
 }
 
-/// Names a dispute: the settlement's entry and the part.
+/// Names a settled line, and a dispute about it: the settlement's entry and the part.
 package struct DisputeID: Hashable, Sendable {
   /// The settlement's entry.
   package let sequence: Int64
@@ -39,6 +39,21 @@ package struct DisputeID: Hashable, Sendable {
   package init(sequence: Int64, part: Int) {
     self.sequence = sequence
     self.part = part
+  }
+
+  /// One number for both, in the order of entries; stores keep receipts by it.
+  package var number: Int64 { sequence * Int64(LedgerLimits.parts) + Int64(part) }
+
+  /// The numbers of all lines of a range of entries.
+  package static func numbers(_ entries: ClosedRange<Int64>) -> Range<Int64> {
+    let parts = Int64(LedgerLimits.parts)
+    return entries.lowerBound * parts..<(entries.upperBound + 1) * parts
+  }
+
+  /// Reads ``number``.
+  package init(number: Int64) {
+    let parts = Int64(LedgerLimits.parts)
+    self.init(sequence: number / parts, part: Int(number % parts))
   }
 }
 

@@ -143,6 +143,10 @@ extension Ledger {
       disputes[dispute.id] = dispute
       changes.disputes[dispute.id] = .some(dispute)
     }
+    for (number, part) in answer.parts.enumerated() {
+      guard let proof = part.served?.proof, !proof.isEmpty else { continue }
+      changes.proofs[DisputeID(sequence: entry.sequence, part: number)] = proof
+    }
     count(record, now)
     return .settled(sequence: entry.sequence, paid: record.gross, released: record.released)
   }

@@ -19,6 +19,10 @@ package enum LedgerLimits {
   /// Seconds after a settlement in which it may be disputed; below ``keySeconds``, which makes
   /// each line disputable once.
   package static let disputeSeconds: Int64 = 30 * 86400
+  /// Bytes of a receipt with what verifies it.
+  package static let proof = 8192
+  /// Seconds a settlement's receipts are kept: well beyond ``disputeSeconds``.
+  package static let proofSeconds: Int64 = 400 * 86400
   /// Characters of an idempotency key, a payout's destination or reference.
   package static let text = 128
 }

@@ -110,7 +110,7 @@ extension Entry {
 extension Answer {
   /// The stored form.
   package var packed: [UInt8] {
-    var to = PackedWriter(version: 1)
+    var to = PackedWriter(version: 2)
     to.put(id.bytes)
     to.put(payer.rawValue)
     to.put(model.digest)
@@ -137,14 +137,16 @@ extension Answer {
         to.put(served.chargesPrompt)
         to.put(served.isFinal)
         to.put(served.claimedTooMuch)
+        to.put(served.proof)
       }
     }
     return to.bytes
   }
 
-  /// Reads the stored form.
+  /// Reads the stored form; version 1 kept no receipts.
   package init(packed: [UInt8]) throws(PackedError) {
-    var from = try PackedReader(packed, version: 1)
+    let hasProofs = packed.first != 1
+    var from = try PackedReader(packed, version: hasProofs ? 2 : 1)
     guard let id = AnswerID(try from.array()) else { throw PackedError() }
     self.init(
       id: id, payer: try from.account(), model: ModelID(try from.digest()),
@@ -162,7 +164,7 @@ extension Answer {
             replayedTokens: try from.int(), completionTokens: try from.int(),
             chargedTokens: try from.int(), duplicateTokens: try from.int(),
             chargesPrompt: try from.bool(), isFinal: try from.bool(),
-            claimedTooMuch: try from.bool())
+            claimedTooMuch: try from.bool(), proof: hasProofs ? try from.array() : [])
         }
         return part
       })

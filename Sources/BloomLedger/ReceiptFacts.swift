@@ -26,12 +26,16 @@ package struct ReceiptFacts: Hashable, Sendable {
   package var isFinal: Bool
   /// When the machine wrote it.
   package var signedAt: UnixTime
+  /// The signed receipt and what verifies it, kept with the settlement; opaque to the ledger.
+  ///
+  /// At most ``LedgerLimits/proof`` bytes; empty when there is nothing to keep.
+  package var proof: [UInt8]
 
   /// Creates the facts.
   package init(
     digest: Digest, node: NodeID, owner: AccountID, model: ModelID, answer: AnswerID, part: Int,
     basePromptTokens: Int, replayedTokens: Int, completionTokens: Int, isFinal: Bool,
-    signedAt: UnixTime
+    signedAt: UnixTime, proof: [UInt8] = []
   ) {
     self.digest = digest
     self.node = node
@@ -44,11 +48,12 @@ package struct ReceiptFacts: Hashable, Sendable {
     self.completionTokens = completionTokens
     self.isFinal = isFinal
     self.signedAt = signedAt
+    self.proof = proof
   }
 
   var isInRange: Bool {
     let range = 0...LedgerLimits.tokens
     return range.contains(basePromptTokens) && range.contains(replayedTokens)
-      && range.contains(completionTokens)
+      && range.contains(completionTokens) && proof.count <= LedgerLimits.proof
   }
 }

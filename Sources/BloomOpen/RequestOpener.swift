@@ -108,7 +108,9 @@ package struct RequestOpener: ~Copyable, Sendable {
     do throws(WireError) {
       while let chunk = try reader.next() {
         do throws(CryptoError) {
-          try cipher.open(chunk.sealed.span, isFinal: chunk.isFinal, appendingTo: &plaintext)
+          try cipher.open(
+            reader.bytes.span.extracting(chunk.range), isFinal: chunk.isFinal,
+            appendingTo: &plaintext)
         } catch { throw WireError.unsupported }
       }
     } catch { throw CryptoError(.authenticationFailed, "a request's body") }

@@ -39,10 +39,10 @@ package enum ChunkFraming: Sendable {
 
 /// Cuts a stream into sealed chunks without opening them; memory is bounded by one chunk.
 package struct ChunkReader: Sendable {
-  /// One sealed chunk.
+  /// Where one sealed chunk lies.
   package struct Chunk: Sendable, Equatable {
-    /// Ciphertext and tag.
-    package let sealed: [UInt8]
+    /// Its ciphertext and tag, in ``ChunkReader/bytes`` until more is added.
+    package let range: Range<Int>
     /// Whether it is the last.
     package let isFinal: Bool
   }
@@ -57,6 +57,9 @@ package struct ChunkReader: Sendable {
 
   /// Starts before the first chunk.
   package init() {}
+
+  /// What ``next()`` gives places in.
+  package var bytes: [UInt8] { buffer }
 
   /// Adds bytes.
   package mutating func append(_ bytes: ArraySlice<UInt8>) {
@@ -95,7 +98,7 @@ package struct ChunkReader: Sendable {
     guard buffer.count - content >= count else { return nil }
     start = content + count
     isComplete = isFinal
-    return Chunk(sealed: Array(buffer[content..<start]), isFinal: isFinal)
+    return Chunk(range: content..<start, isFinal: isFinal)
   }
 }
 
@@ -115,21 +118,17 @@ package struct Transcript: Sendable, Equatable {
   }
 
   /// Adds a chunk that is not final.
-  package mutating func append(_ sealed: [UInt8]) {
+  package mutating func append(_ sealed: Span<UInt8>) {
     var hash = SHA256()
     hash.update(digest)
     hash.update(sealed)
-    digest = hash.digest()
+    digest = hash.finish()
     chunks += 1
   }
 
   /// Adds the end of a buffer as a chunk that is not final.
   package mutating func append(endOf buffer: [UInt8], from start: Int) {
-    var hash = SHA256()
-    hash.update(digest)
-    hash.update(buffer[start...])
-    digest = hash.digest()
-    chunks += 1
+    append(buffer.span.extracting(start..<buffer.count))
   }
 }
 

@@ -48,7 +48,7 @@ package struct Evidence: Sendable, Hashable {
   /// The bytes of a format.
   package subscript(_ format: Format) -> [UInt8]? { items[format.rawValue] }
 
-  /// Reads a map that fills all bytes.
+  /// Reads a map that fills all bytes, without extensions: the signed digest covers every byte.
   package init(decoding bytes: [UInt8]) throws(RecordError) {
     items = try reading { () throws(WireError) in
       var reader = try CBORReader(bytes)
@@ -60,6 +60,7 @@ package struct Evidence: Sendable, Hashable {
       try reader.finish()
       return items
     }
+    guard encoded == bytes else { throw .wire(.notCanonical) }
   }
 }
 

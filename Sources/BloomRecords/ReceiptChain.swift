@@ -1,5 +1,5 @@
 package import BloomBase
-internal import BloomCrypto
+package import BloomCrypto
 internal import BloomWire
 
 /// Follows the receipts of one part without opening anything: what the coordinator settles by.
@@ -37,6 +37,9 @@ package struct ReceiptChain: Sendable {
     node = candidate.node
   }
 
+  /// The key that this part's receipts are signed with.
+  package var receiptKey: VerifyingKey { keys.receiptKey }
+
   /// Whether the answer's final chunk was forwarded.
   package var isComplete: Bool { reader.isComplete }
 
@@ -59,7 +62,7 @@ package struct ReceiptChain: Sendable {
     do throws(WireError) {
       while let chunk = try reader.next() {
         guard !chunk.isFinal else { continue }
-        transcript?.append(chunk.sealed)
+        transcript?.append(reader.bytes.span.extracting(chunk.range))
         guard let transcript else { continue }
         history[transcript.chunks] = transcript.digest
         history[transcript.chunks - Self.window] = nil

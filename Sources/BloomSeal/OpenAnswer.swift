@@ -49,7 +49,9 @@ struct OpenAnswer: ~Copyable, Sendable {
     while let chunk = try nextChunk() {
       plaintext.removeAll(keepingCapacity: true)
       do throws(CryptoError) {
-        try cipher.open(chunk.sealed.span, isFinal: chunk.isFinal, appendingTo: &plaintext)
+        try cipher.open(
+          reader.bytes.span.extracting(chunk.range), isFinal: chunk.isFinal,
+          appendingTo: &plaintext)
       } catch {
         #if !MUTANT_TAG
         throw .notAuthentic
@@ -61,7 +63,7 @@ struct OpenAnswer: ~Copyable, Sendable {
         try finish(deliver)
         return true
       }
-      append(chunk.sealed)
+      append(chunk.range)
     }
     return false
   }
@@ -74,8 +76,8 @@ struct OpenAnswer: ~Copyable, Sendable {
     do throws(WireError) { return try frames.next() } catch { throw .wire(error) }
   }
 
-  private mutating func append(_ sealed: [UInt8]) {
-    transcript.append(sealed)
+  private mutating func append(_ chunk: Range<Int>) {
+    transcript.append(reader.bytes.span.extracting(chunk))
     history.append(transcript.digest)
     if history.count > 2 * Self.window {
       historyStart += Self.window

@@ -27,6 +27,27 @@ package struct SealOptions: Sendable {
   }
 }
 
+/// A request's canonical bytes and what its routing says of them: encoded once, sealed as often as
+/// envelopes are needed.
+package struct EncodedRequest: Sendable {
+  /// What is asked for.
+  package let kind: JobKind
+  /// The answer's identity.
+  package let answer: AnswerID
+  /// The part's number.
+  package let part: Int
+  /// The bytes that are sealed, before padding.
+  package let bytes: [UInt8]
+
+  /// Encodes a request.
+  package init(_ request: CanonicalRequest) {
+    kind = request.kind
+    answer = request.answer.id
+    part = request.part
+    bytes = request.encoded
+  }
+}
+
 /// A sealed request, and the means to open its answer.
 package struct SealedRequest: Sendable {
   /// The bytes for the coordinator, or for one machine directly.
@@ -76,6 +97,13 @@ package enum RequestSealer: Sendable {
   package static func seal(
     _ request: CanonicalRequest, options: SealOptions, contexts: consuming ReadyContexts
   ) throws(SealError) -> SealedRequest {
+    try seal(EncodedRequest(request), options: options, contexts: contexts)
+  }
+
+  /// Seals an encoded request with fresh secrets.
+  package static func seal(
+    _ request: EncodedRequest, options: SealOptions, contexts: consuming ReadyContexts
+  ) throws(SealError) -> SealedRequest {
     let secrets = try checking { () throws(CryptoError) in
       (try SecretBytes.random(count: 32), SecureRandom.bytes(32))
     }
@@ -89,12 +117,21 @@ package enum RequestSealer: Sendable {
     _ request: CanonicalRequest, options: SealOptions, contexts: consuming ReadyContexts,
     envelopeKey: SecretBytes, requestNonce: Digest
   ) throws(SealError) -> SealedRequest {
-    let plaintext = request.encoded
+    try seal(
+      EncodedRequest(request), options: options, contexts: contexts, envelopeKey: envelopeKey,
+      requestNonce: requestNonce)
+  }
+
+  private static func seal(
+    _ request: EncodedRequest, options: SealOptions, contexts: consuming ReadyContexts,
+    envelopeKey: SecretBytes, requestNonce: Digest
+  ) throws(SealError) -> SealedRequest {
+    let plaintext = request.bytes
     guard let padded = PaddedSize.holding(plaintext.count) else { throw .requestTooLarge }
     let routing = Routing(
       model: contexts.model, kind: request.kind, paddedByteCount: padded,
       tokenClass: options.tokenClass, deadlineMilliseconds: options.deadlineMilliseconds,
-      padding: options.padding, answer: request.answer.id, part: request.part,
+      padding: options.padding, answer: request.answer, part: request.part,
       constraints: options.constraints)
     let head = EnvelopeHead(suite: contexts.suite, requestNonce: requestNonce, routing: routing)
     let headBytes = head.encoded

@@ -10,6 +10,7 @@ package final class MemoryBackend: StoreBackend {
     var answers: [AnswerID: Answer] = [:]
     var disputes: [DisputeID: Dispute] = [:]
     var payouts: [Int64: Payout] = [:]
+    var proofs: [DisputeID: [UInt8]] = [:]
     var usage: [UsageKey: Usage] = [:]
     var records: [Record.Key: Record] = [:]
     var failure: (@Sendable (StoreChanges) -> StoreError?)?
@@ -66,6 +67,7 @@ package final class MemoryBackend: StoreBackend {
     for (id, answer) in changes.ledger.answers { state.answers[id] = answer }
     for (id, dispute) in changes.ledger.disputes { state.disputes[id] = dispute }
     for (id, payout) in changes.ledger.payouts { state.payouts[id] = payout }
+    state.proofs.merge(changes.ledger.proofs) { $1 }
     for (key, usage) in changes.ledger.usage { state.usage[key, default: Usage()].add(usage) }
     for (key, record) in changes.records { state.records[key] = record }
   }
@@ -95,6 +97,10 @@ package final class MemoryBackend: StoreBackend {
         $0.kind != .reserve && $0.sequence > sequence && period.contains($0.time)
       }
     }
+  }
+
+  package func proofs(_ entries: ClosedRange<Int64>) async throws -> [DisputeID: [UInt8]] {
+    state.withLock { $0.proofs.filter { entries.contains($0.key.sequence) } }
   }
 
   package func usage(
@@ -133,6 +139,9 @@ package final class MemoryBackend: StoreBackend {
   package func deleteExpired(before time: UnixTime) async throws {
     state.withLock { state in
       state.records = state.records.filter { !($0.value.expires.map { $0 < time } ?? false) }
+      let old = time + -LedgerLimits.proofSeconds
+      let first = state.entries.first { $0.time >= old }?.sequence ?? .max
+      state.proofs = state.proofs.filter { $0.key.sequence >= first }
     }
   }
 

@@ -17,7 +17,7 @@ package enum RecordKind: UInt8, CaseIterable, Sendable {
   case deviceCode = 5
   /// ``InviteRecord``
   case invite = 6
-  /// ``ReceiptRecord``
+  /// ``KeyStatementRecord``
   case receipt = 7
   /// ``PoolEventRecord``
   case poolEvent = 8

@@ -21,6 +21,8 @@ package actor SQLiteBackend: StoreBackend {
   private var isCheckpointDone = false
   private var connection: SQLiteConnection?
   private var writer: Int64 = 0
+  /// As the file has them; `nil` when a commit failed and they must be read again.
+  private var answerNumbers: AnswerNumbers?
 
   /// Prepares a backend; the file is opened, and made if missing, by the first call.
   ///
@@ -47,8 +49,12 @@ package actor SQLiteBackend: StoreBackend {
       guard try connection.integer("SELECT value FROM meta WHERE name = 'writer'") == writer else {
         throw StoreError(.deposed, "sqlite")
       }
-      try SQLiteQueries(connection).write(changes)
+      let queries = SQLiteQueries(connection)
+      var numbers = try answerNumbers ?? queries.answerNumbers()
+      answerNumbers = nil
+      try queries.write(changes, &numbers)
       try connection.execute("COMMIT")
+      answerNumbers = numbers
     } catch {
       // A failed COMMIT may have ended the transaction already; then there is nothing to undo.
       try? connection.execute("ROLLBACK")
@@ -100,6 +106,12 @@ package actor SQLiteBackend: StoreBackend {
     }
   }
 
+  package nonisolated func proofs(
+    _ entries: ClosedRange<Int64>
+  ) async throws -> [DisputeID: [UInt8]] {
+    try await reader.read { try $0.proofs(entries) }
+  }
+
   package nonisolated func usage(
     of account: AccountID, days: ClosedRange<Int32>
   ) async throws -> [UsageKey: Usage] {
@@ -127,7 +139,7 @@ package actor SQLiteBackend: StoreBackend {
   }
 
   package func deleteExpired(before time: UnixTime) throws {
-    try open().prepare("DELETE FROM records WHERE expires < ?").run([.integer(time.seconds)])
+    try SQLiteQueries(open()).deleteExpired(before: time)
   }
 
   /// Copies the database to a new file while the store is in use.

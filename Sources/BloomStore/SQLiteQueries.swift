@@ -10,9 +10,10 @@ struct SQLiteQueries {
   // MARK: Writing
 
   /// Writes changes within the caller's transaction.
-  func write(_ changes: StoreChanges) throws {
+  func write(_ changes: StoreChanges, _ numbers: inout AnswerNumbers) throws {
     try write(changes.ledger.entries)
     try writeState(changes.ledger)
+    try write(changes.ledger.answers, &numbers)
     try writeUsage(changes.ledger.usage)
     for (key, record) in changes.records { try write(key, record) }
   }
@@ -39,12 +40,13 @@ struct SQLiteQueries {
   }
 
   private func sortTail() throws {
+    let first = try connection.integer("SELECT min(sequence) FROM account_tail") ?? 0
     try connection.prepare(
       """
-      INSERT INTO account_entries SELECT account, sequence FROM account_tail
-      ORDER BY account, sequence
+      INSERT INTO account_runs SELECT ?1, account, group_concat(sequence - ?1)
+      FROM account_tail GROUP BY account
       """
-    ).run([])
+    ).run([.integer(first)])
     try connection.prepare("DELETE FROM account_tail").run([])
   }
 
@@ -54,15 +56,6 @@ struct SQLiteQueries {
       try balance.run(
         [.text(account.rawValue)] + Bucket.allCases.map { .integer(value[$0].rawValue) })
     }
-    let put = try connection.prepare("REPLACE INTO answers VALUES(?, ?)")
-    let drop = try connection.prepare("DELETE FROM answers WHERE id = ?")
-    for (id, answer) in changes.answers {
-      if let answer {
-        try put.run([.blob(id.bytes), .blob(answer.packed)])
-      } else {
-        try drop.run([.blob(id.bytes)])
-      }
-    }
     for (id, dispute) in changes.disputes {
       let key = [SQLiteValue.integer(id.sequence), .integer(Int64(id.part))]
       if let dispute {
@@ -71,6 +64,10 @@ struct SQLiteQueries {
       } else {
         try connection.prepare("DELETE FROM disputes WHERE sequence = ? AND part = ?").run(key)
       }
+    }
+    let proof = try connection.prepare("INSERT INTO proofs VALUES(?, ?)")
+    for (id, body) in changes.proofs.sorted(by: { $0.key.number < $1.key.number }) {
+      try proof.run([.integer(id.number), .blob(body)])
     }
     for (id, payout) in changes.payouts {
       try connection.prepare("REPLACE INTO payouts VALUES(?, ?, ?, ?)").run([
@@ -88,6 +85,29 @@ struct SQLiteQueries {
         .integer(Int64(price.version)), .blob(price.packed),
       ])
     }
+  }
+
+  private func write(
+    _ answers: [AnswerID: Answer?], _ numbers: inout AnswerNumbers
+  ) throws {
+    let put = try connection.prepare("REPLACE INTO open_answers VALUES(?, ?)")
+    let drop = try connection.prepare("DELETE FROM open_answers WHERE number = ?")
+    for (id, answer) in answers {
+      if let answer {
+        try put.run([.integer(numbers.number(of: id)), .blob(answer.packed)])
+      } else if let number = numbers.remove(id) {
+        try drop.run([.integer(number)])
+      }
+    }
+  }
+
+  /// The rows of open answers, as they are stored now.
+  func answerNumbers() throws -> AnswerNumbers {
+    var numbers = AnswerNumbers()
+    try rows("SELECT number, body FROM open_answers ORDER BY number") {
+      numbers.add($0.integer(0), try Answer(packed: $0.blob(1)).id)
+    }
+    return numbers
   }
 
   private func writeUsage(_ usage: [UsageKey: Usage]) throws {
@@ -137,7 +157,7 @@ struct SQLiteQueries {
       }
       snapshot.ledger.balances[account] = balance
     }
-    try rows("SELECT body FROM answers") {
+    try rows("SELECT body FROM open_answers") {
       snapshot.ledger.answers.append(try Answer(packed: $0.blob(0)))
     }
     try rows("SELECT body FROM disputes") {
@@ -176,39 +196,91 @@ struct SQLiteQueries {
   func entries(
     of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
   ) throws -> [Entry] {
-    try entries(
-      """
-      SELECT sequence FROM account_entries WHERE account = ?1 AND sequence >= ?2 AND sequence < ?3
-      UNION ALL SELECT sequence FROM account_movements
-        WHERE account = ?1 AND sequence >= ?2 AND sequence < ?3
-      UNION ALL SELECT sequence FROM account_tail
-        WHERE account = ?1 AND sequence >= ?2 AND sequence < ?3
-      ORDER BY sequence LIMIT ?4
-      """, of: account, in: period, after: sequence, limit: limit)
+    let wanted = try numbers(in: period, after: sequence)
+    var found = try movements(of: account, wanted, limit: limit)
+    try connection.prepare(
+      "SELECT sequence FROM account_tail WHERE account = ?1 AND sequence >= ?2 AND sequence < ?3"
+    ).rows([
+      .text(account.rawValue), .integer(wanted.lowerBound), .integer(wanted.upperBound),
+    ]) { found.append($0.integer(0)) }
+    found += try settlements(of: account, wanted, limit: limit)
+    return try entries(found.sorted().prefix(limit))
   }
 
   func movements(
     of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
   ) throws -> [Entry] {
-    try entries(
+    let wanted = try numbers(in: period, after: sequence)
+    return try entries(try movements(of: account, wanted, limit: limit)[...])
+  }
+
+  private func movements(
+    of account: AccountID, _ wanted: Range<Int64>, limit: Int
+  ) throws -> [Int64] {
+    var found: [Int64] = []
+    try connection.prepare(
       """
       SELECT sequence FROM account_movements
       WHERE account = ?1 AND sequence >= ?2 AND sequence < ?3 ORDER BY sequence LIMIT ?4
-      """, of: account, in: period, after: sequence, limit: limit)
+      """
+    ).rows([
+      .text(account.rawValue), .integer(wanted.lowerBound), .integer(wanted.upperBound),
+      .integer(Int64(limit)),
+    ]) { found.append($0.integer(0)) }
+    return found
   }
 
-  /// Entries whose numbers a statement selects: by account, first and end number, and count.
-  private func entries(
-    _ selection: String, of account: AccountID, in period: Range<UnixTime>,
-    after sequence: Int64, limit: Int
-  ) throws -> [Entry] {
-    // Times never go back, so a period is a range of numbers.
-    let first = max(try firstSequence(from: period.lowerBound), sequence + 1)
-    let end = try firstSequence(from: period.upperBound)
+  /// The numbers of an account's settlements in the runs, the earliest `limit` of them.
+  private func settlements(
+    of account: AccountID, _ wanted: Range<Int64>, limit: Int
+  ) throws -> [Int64] {
+    let next = try connection.prepare(
+      "SELECT first FROM account_runs WHERE first > ? ORDER BY first LIMIT 1")
+    let row = try connection.prepare(
+      "SELECT offsets FROM account_runs WHERE first = ? AND account = ?")
+    // The last run that begins before the first number wanted may still hold it.
+    var first: Int64? = nil
+    try connection.prepare(
+      "SELECT first FROM account_runs WHERE first <= ? ORDER BY first DESC LIMIT 1"
+    ).rows([.integer(wanted.lowerBound)]) { first = $0.integer(0) }
+    if first == nil { try next.rows([.integer(wanted.lowerBound)]) { first = $0.integer(0) } }
+    var found: [Int64] = []
+    while let start = first, start < wanted.upperBound, found.count < limit {
+      try row.rows([.integer(start), .text(account.rawValue)]) {
+        for offset in try Self.offsets($0.blob(0)) where wanted.contains(start + offset) {
+          found.append(start + offset)
+        }
+      }
+      first = nil
+      try next.rows([.integer(start)]) { first = $0.integer(0) }
+    }
+    return found
+  }
+
+  /// Decimal numbers with commas between them.
+  private static func offsets(_ text: [UInt8]) throws -> [Int64] {
     var numbers: [Int64] = []
-    try connection.prepare(selection).rows([
-      .text(account.rawValue), .integer(first), .integer(end), .integer(Int64(limit)),
-    ]) { numbers.append($0.integer(0)) }
+    var number: Int64 = 0
+    for byte in text {
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9") where number < 1 << 40:
+        number = number * 10 + Int64(byte - UInt8(ascii: "0"))
+      case UInt8(ascii: ","):
+        numbers.append(number)
+        number = 0
+      default: throw PackedError()
+      }
+    }
+    return numbers + [number]
+  }
+
+  /// A period as numbers of entries: times never go back.
+  private func numbers(in period: Range<UnixTime>, after sequence: Int64) throws -> Range<Int64> {
+    let first = max(try firstSequence(from: period.lowerBound), sequence + 1)
+    return first..<max(first, try firstSequence(from: period.upperBound))
+  }
+
+  private func entries(_ numbers: ArraySlice<Int64>) throws -> [Entry] {
     let statement = try connection.prepare("SELECT * FROM entries WHERE sequence = ?")
     var result: [Entry] = []
     result.reserveCapacity(numbers.count)
@@ -232,6 +304,23 @@ struct SQLiteQueries {
       if isEarlier { low = middle + 1 } else { high = middle }
     }
     return low
+  }
+
+  func proofs(_ entries: ClosedRange<Int64>) throws -> [DisputeID: [UInt8]] {
+    var proofs: [DisputeID: [UInt8]] = [:]
+    let lines = DisputeID.numbers(entries)
+    try connection.prepare("SELECT line, body FROM proofs WHERE line >= ? AND line < ?")
+      .rows([.integer(lines.lowerBound), .integer(lines.upperBound)]) {
+        proofs[DisputeID(number: $0.integer(0))] = $0.blob(1)
+      }
+    return proofs
+  }
+
+  func deleteExpired(before time: UnixTime) throws {
+    try connection.prepare("DELETE FROM records WHERE expires < ?").run([.integer(time.seconds)])
+    let first = try firstSequence(from: time + -LedgerLimits.proofSeconds)
+    try connection.prepare("DELETE FROM proofs WHERE line < ?")
+      .run([.integer(DisputeID(sequence: first, part: 0).number)])
   }
 
   func demand(days: ClosedRange<Int32>) throws -> [DemandKey: Usage] {

@@ -63,6 +63,8 @@ package protocol StoreBackend: Sendable {
   func movements(
     of account: AccountID, in period: Range<UnixTime>, after sequence: Int64, limit: Int
   ) async throws -> [Entry]
+  /// The receipts kept of the lines settled by entries of a range, ``ReceiptFacts/proof``.
+  func proofs(_ entries: ClosedRange<Int64>) async throws -> [DisputeID: [UInt8]]
   /// An account's usage of some days.
   func usage(of account: AccountID, days: ClosedRange<Int32>) async throws -> [UsageKey: Usage]
   /// What all owners together served on some days, by day and model.
@@ -73,7 +75,8 @@ package protocol StoreBackend: Sendable {
   func record(_ key: Record.Key) async throws -> Record?
   /// Rows of a group of a kind that is not cached.
   func records(_ kind: RecordKind, group: String) async throws -> [Record]
-  /// Deletes rows of kinds that are not cached and expired before a time.
+  /// Deletes rows of kinds that are not cached and expired before a time, and the receipts of
+  /// entries ``LedgerLimits/proofSeconds`` older than it.
   func deleteExpired(before time: UnixTime) async throws
   /// Ends the backend; later calls fail.
   func close() async

@@ -62,6 +62,12 @@ package actor PostgresBackend: StoreBackend {
     }
   }
 
+  package nonisolated func proofs(
+    _ entries: ClosedRange<Int64>
+  ) async throws -> [DisputeID: [UInt8]] {
+    try await reader.read { try $0.proofs(entries) }
+  }
+
   package nonisolated func usage(
     of account: AccountID, days: ClosedRange<Int32>
   ) async throws -> [UsageKey: Usage] {
@@ -89,10 +95,7 @@ package actor PostgresBackend: StoreBackend {
   }
 
   package func deleteExpired(before time: UnixTime) throws {
-    try using {
-      _ = try $0.query(
-        "DELETE FROM records WHERE expires < $1::bigint", [.integer(time.seconds)])
-    }
+    try using { try PostgresQueries($0).deleteExpired(before: time) }
   }
 
   package func close() async {

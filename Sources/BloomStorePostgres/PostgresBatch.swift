@@ -82,6 +82,17 @@ struct PostgresBatch {
           key + [.blob(dispute.packed)])
       }
     }
+    if !changes.proofs.isEmpty {
+      var lines = PostgresArray()
+      var bodies = PostgresArray()
+      for (id, proof) in changes.proofs {
+        lines.add(id.number)
+        bodies.add(proof)
+      }
+      try add(
+        "INSERT INTO proofs SELECT * FROM unnest($1::bigint[], $2::bytea[])",
+        [lines.value, bodies.value])
+    }
     for (id, payout) in changes.payouts {
       try add(
         """

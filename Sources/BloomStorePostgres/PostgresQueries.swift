@@ -128,6 +128,26 @@ struct PostgresQueries {
     return result.count == 0 ? .max : result.integer(0, 0)
   }
 
+  func proofs(_ entries: ClosedRange<Int64>) throws -> [DisputeID: [UInt8]] {
+    let lines = DisputeID.numbers(entries)
+    let rows = try query(
+      "SELECT line, body FROM proofs WHERE line >= $1::bigint AND line < $2::bigint",
+      [.integer(lines.lowerBound), .integer(lines.upperBound)])
+    var proofs: [DisputeID: [UInt8]] = [:]
+    for row in 0..<rows.count {
+      proofs[DisputeID(number: rows.integer(row, 0))] = rows.blob(row, 1)
+    }
+    return proofs
+  }
+
+  func deleteExpired(before time: UnixTime) throws {
+    _ = try query("DELETE FROM records WHERE expires < $1::bigint", [.integer(time.seconds)])
+    let first = try firstSequence(from: time + -LedgerLimits.proofSeconds)
+    // Without such an entry every receipt is old; the largest number must not overflow.
+    let end = first == .max ? first : DisputeID(sequence: first, part: 0).number
+    _ = try query("DELETE FROM proofs WHERE line < $1::bigint", [.integer(end)])
+  }
+
   func demand(days: ClosedRange<Int32>) throws -> [DemandKey: Usage] {
     let rows = try query(
       """

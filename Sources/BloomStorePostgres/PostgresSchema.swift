@@ -41,5 +41,8 @@ enum PostgresSchema {
     ALTER TABLE usage DROP CONSTRAINT usage_pkey,
       ADD PRIMARY KEY(day, account, role, node, model);
     """,
+    """
+    CREATE TABLE proofs(line BIGINT PRIMARY KEY, body BYTEA NOT NULL);
+    """,
   ]
 }

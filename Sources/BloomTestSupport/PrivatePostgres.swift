@@ -68,6 +68,22 @@ package final class PrivatePostgres: Sendable {
       """)
   }
 
+  /// Dumps the database while it is in use and restores the dump as another of this server.
+  ///
+  /// - Parameter name: The new database's.
+  /// - Returns: How to connect to it.
+  /// - Throws: ``TestSupportError`` when one of the programs fails.
+  package func restoreDump(as name: String) throws(TestSupportError) -> String {
+    let server = "-h \(folder.path) -U bloom"
+    try run(
+      """
+      \(programs)/pg_dump \(server) -Fc -f \(folder.path)/dump postgres &&
+      \(programs)/createdb \(server) \(name) &&
+      \(programs)/pg_restore \(server) --exit-on-error -d \(name) \(folder.path)/dump
+      """)
+    return "host=\(folder.path) user=bloom dbname=\(name)"
+  }
+
   private func run(_ script: String) throws(TestSupportError) {
     let command =
       getuid() == 0 ? ["/bin/su", "postgres", "-c", script] : ["/bin/sh", "-c", script]

@@ -32,7 +32,9 @@ extension TokenFrame {
     self.init(tokens: [])
     while let key = try fields.next(&reader) {
       switch key {
-      case 1: choice = try reader.count("choice", maximum: Limits.choices - 1)
+      case 1:
+        choice = try reader.count("choice", maximum: Limits.choices - 1)
+        guard choice > 0 else { throw .notCanonical }
       case 2:
         tokens = try reader.list("tokens", maximum: Limits.frameTokens) {
           (reader) throws(WireError) in
@@ -54,6 +56,10 @@ extension TokenFrame {
       case 5: finish = try reader.choice("finish") as FinishReason
       default: throw .unknownField(key)
       }
+      // What is empty is left out, so that a frame has one encoding.
+      let isEmpty =
+        key == 2 && tokens.isEmpty || key == 3 && deltas.isEmpty || key == 4 && logprobs.isEmpty
+      guard !isEmpty else { throw .notCanonical }
     }
   }
 }
@@ -112,7 +118,9 @@ extension TokenLogprob.Candidate {
 extension Usage {
   init(_ reader: inout CBORReader, _ fields: inout CBORFields) throws(WireError) {
     self.init(promptTokens: 0, completionTokens: 0)
+    var found = 0
     while let key = try fields.next(&reader) {
+      found += 1
       let count = try reader.count("usage", maximum: 1 << 40)
       switch key {
       case 1: promptTokens = count
@@ -122,13 +130,14 @@ extension Usage {
       default: throw .unknownField(key)
       }
     }
+    guard found == 4 else { throw .missingField("usage") }
   }
 }
 
 extension SealedError {
   init(_ reader: inout CBORReader, _ fields: inout CBORFields) throws(WireError) {
     var code: Code?
-    var message = ""
+    var message: String?
     while let key = try fields.next(&reader) {
       switch key {
       case 1: code = try reader.choice("error code") as Code
@@ -136,7 +145,8 @@ extension SealedError {
       default: throw .unknownField(key)
       }
     }
-    self.init(code: try code.required("error code"), message: message)
+    self.init(
+      code: try code.required("error code"), message: try message.required("error message"))
   }
 }
 

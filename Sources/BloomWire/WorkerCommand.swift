@@ -143,6 +143,9 @@ extension OwnerPolicy {
     let kinds = try reader.list("kinds", maximum: JobKind.allCases.count) {
       (reader) throws(WireError) in try reader.choice("kind") as JobKind
     }
+    guard zip(kinds, kinds.dropFirst()).allSatisfy({ $0.rawValue < $1.rawValue }) else {
+      throw .notCanonical
+    }
     self.init(
       refusedKinds: Set(kinds), refusesTools: try reader.bool("tools"),
       refusesMedia: try reader.bool("media"),

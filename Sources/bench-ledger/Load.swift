@@ -20,6 +20,8 @@ final class BenchClock: TimeSource {
 
 let clock = BenchClock()
 let model = ModelID(Digest.zero)
+/// As large as a signed receipt with its key.
+let proof = [UInt8](repeating: 7, count: 600)
 let clients = 512
 let owners = 64
 
@@ -68,7 +70,7 @@ func receipt(
   ReceiptFacts(
     digest: digest(&generator), node: machine.node, owner: machine.owner, model: model, answer: id,
     part: 0, basePromptTokens: 700, replayedTokens: 0, completionTokens: 300, isFinal: true,
-    signedAt: clock.unixTime())
+    signedAt: clock.unixTime(), proof: proof)
 }
 
 func fund(_ store: LedgerStore, _ key: String) async throws {
@@ -85,17 +87,16 @@ func settlementsPerSecond(
 ) async throws -> Double {
   try await fund(store, "rate-\(seed)")
   var generator = SeededGenerator(seed: seed)
-  var facts: [[ReceiptFacts]] = []
-  var last: LedgerStore.Ticket?
-  for client in 0..<clients {
-    var mine: [ReceiptFacts] = []
-    for _ in 0..<perClient {
+  var facts = Array(repeating: [ReceiptFacts](), count: clients)
+  // In turns, as clients that work side by side ask.
+  for _ in 0..<perClient {
+    var last: LedgerStore.Ticket?
+    for client in 0..<clients {
       let id = AnswerID(using: &generator)
       last = try store.submit(.reserve(reservation(id, users[client])))
-      mine.append(receipt(id, machines[client % owners], &generator))
+      facts[client].append(receipt(id, machines[client % owners], &generator))
     }
-    facts.append(mine)
-    if client % 64 == 63, let last { try await store.durable(last) }
+    if let last { try await store.durable(last) }
   }
   let start = clock.now()
   try await withThrowingTaskGroup(of: Void.self) { group in
@@ -114,6 +115,7 @@ func grow(_ store: LedgerStore, to wanted: Int64) async throws -> Double {
   let start = clock.now()
   let span: Int64 = 30 * 86400
   let first = store.read { $0.sequence }
+  guard first < wanted else { return 1 }
   clock.goBack(seconds: span)
   try await fund(store, "month")
   var generator = SeededGenerator(seed: 1)

@@ -170,14 +170,11 @@ import Darwin
     #expect(result.receiptsMissing == 0)
     // A receipt that somebody changed on disk is found.
     let entries = try await backend.entries(after: 0, limit: 1_000)
-    let settlement = try #require(entries.compactMap(\.settlement).first)
-    let line = try #require(settlement.lines.first)
-    let row = try #require(
-      try await backend.record(Record.Key(.receipt, line.receipt.hex)))
-    var kept = try ReceiptRecord(packed: row.body, expires: row.expires)
-    kept.bytes[kept.bytes.count - 1] ^= 1
+    let entry = try #require(entries.first { $0.settlement != nil })
+    let kept = try await backend.proofs(entry.sequence...entry.sequence)
+    let (id, proof) = try #require(kept.first)
     var changes = StoreChanges()
-    changes.records[row.key] = kept.record
+    changes.ledger.proofs[id] = proof.dropLast() + [(proof.last ?? 0) ^ 1]
     try await backend.commit(changes)
     let again = try await OfflineVerification(backend)
     #expect(again.receipts == 2)

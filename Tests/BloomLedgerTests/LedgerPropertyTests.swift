@@ -28,6 +28,8 @@ private struct World {
   var store = LedgerSnapshot()
   var entries: [Entry] = []
   var book = ReferenceBook()
+  /// What `book` knew when the store was last written: all that a crash leaves.
+  var storedBook = ReferenceBook()
   /// What accounts are shown, as a store adds it up.
   var usage: [UsageKey: Usage] = [:]
   var receipts: [ReceiptFacts] = []
@@ -44,7 +46,7 @@ private struct World {
 
   mutating func step() throws {
     now = now + Int64(pick(30))
-    switch pick(14) {
+    switch pick(18) {
     case 0: deposit()
     case 1, 2, 3: reserve()
     case 4, 5, 6: receipt()
@@ -52,7 +54,11 @@ private struct World {
     case 8: admit()
     case 9, 10: close()
     case 11: changePrices()
-    case 12: disputeOrPayout()
+    case 12: changePolicy()
+    case 13: dispute()
+    case 14: payOut()
+    case 15: moveOn()
+    case 16: forge()
     default: crash()
     }
     try check()
@@ -82,49 +88,102 @@ private struct World {
       maxPromptTokens: pick(1000), maxCompletionTokens: pick(1000),
       ceiling: pick(4) == 0 ? .free : nil, deadline: now + 100)
     guard case .reserved? = apply(.reserve(terms)) else { return }
-    book.reserved(terms)
+    book.reserved(terms, under: ledger.policy.policy)
     if !open.contains(id) { open.append(id) }
   }
 
   private mutating func admit() {
     guard let id = open.last, let answer = ledger.answers[id] else { return }
-    _ = apply(
-      .admitPart(
-        PartAdmission(
-          answer: id, part: answer.parts.count - pick(2), payer: answer.payer,
-          model: answer.model, maxCompletionTokens: answer.maxCompletionTokens - pick(8) / 7,
-          previousFailed: pick(4) > 0)))
+    admit(
+      PartAdmission(
+        answer: id, part: answer.parts.count - pick(2), payer: answer.payer,
+        model: answer.model, maxCompletionTokens: answer.maxCompletionTokens - pick(8) / 7,
+        previousFailed: pick(4) > 0))
   }
 
-  /// An honest, inflated, misplaced or early receipt.
-  private mutating func receipt() {
+  private mutating func admit(_ terms: PartAdmission) {
+    if apply(.admitPart(terms)) == .partAdmitted { book.admitted(terms) }
+  }
+
+  /// An answer whose machines fail one after the other, each with a receipt.
+  private mutating func moveOn() {
     guard !open.isEmpty else { return }
     let id = open[pick(open.count)]
-    guard let answer = ledger.answers[id] else { return }
-    let part = pick(answer.parts.count + pick(2))
+    for _ in 0...pick(4) {
+      guard let answer = ledger.answers[id] else { return }
+      let part = answer.parts.count - 1
+      if answer.parts[part].served == nil {
+        let delivered = answer.parts.compactMap { part in
+          part.served.map { $0.replayedTokens + $0.completionTokens }
+        }
+        var facts = facts(answer, part)
+        facts.node = NodeID(digest(50 + pick(3)))
+        facts.owner = users[pick(3)]
+        facts.basePromptTokens = answer.maxPromptTokens / 2
+        facts.replayedTokens = delivered.max() ?? 0
+        facts.completionTokens = pick(100)
+        send(facts)
+      }
+      admit(
+        PartAdmission(
+          answer: id, part: part + 1, payer: answer.payer, model: answer.model,
+          maxCompletionTokens: answer.maxCompletionTokens, previousFailed: true))
+    }
+  }
+
+  /// An honest, inflated, misplaced, old or early receipt.
+  private mutating func receipt() {
+    guard !open.isEmpty, let answer = ledger.answers[open[pick(open.count)]] else { return }
+    send(facts(answer, pick(answer.parts.count + pick(2))))
+  }
+
+  /// What the part's machine might say next.
+  private mutating func facts(_ answer: Answer, _ part: Int) -> ReceiptFacts {
     let known = answer.parts.indices.contains(part) ? answer.parts[part].served : nil
-    let facts = ReceiptFacts(
+    return ReceiptFacts(
       digest: digest(Int(generator.next() >> 2)),
-      node: pick(10) == 0 ? NodeID(digest(99)) : known?.node ?? NodeID(digest(50 + part)),
-      owner: known?.owner ?? users[pick(3)], model: answer.model, answer: id, part: part,
+      node: known?.node ?? NodeID(digest(50 + part)),
+      owner: known?.owner ?? users[pick(3)], model: answer.model, answer: answer.id, part: part,
       basePromptTokens: known?.basePromptTokens ?? pick(1100),
       replayedTokens: known?.replayedTokens ?? (part == 0 ? 0 : pick(600)),
       completionTokens: (known?.completionTokens ?? 0) + pick(pick(10) == 0 ? 5000 : 200),
       isFinal: pick(3) == 0, signedAt: now + -Int64(pick(3) * pick(4000)))
-    receipts.append(facts)
-    let outcome = apply(pick(6) == 0 ? .settle(facts) : .receipt(facts))
-    observe(facts, outcome)
+  }
+
+  /// A receipt with one field of somebody else's choice.
+  private mutating func forge() {
+    guard !open.isEmpty, let answer = ledger.answers[open[pick(open.count)]] else { return }
+    var forged = facts(answer, pick(answer.parts.count))
+    forged.completionTokens += 1
+    switch pick(8) {
+    case 0: forged.node = NodeID(digest(99))
+    case 1: forged.owner = users[pick(3)]
+    case 2: forged.owner = SystemAccount.fees.id
+    case 3: forged.model = models[pick(2)]
+    case 4: forged.answer = AnswerID(using: &generator)
+    case 5: forged.completionTokens = pick(2) == 0 ? -1 : .max
+    case 6: forged.basePromptTokens += 1
+    default: forged.replayedTokens += 1
+    }
+    send(forged)
   }
 
   private mutating func repeatReceipt() {
     guard !receipts.isEmpty else { return }
-    let facts = receipts[pick(receipts.count)]
-    observe(facts, apply(pick(4) == 0 ? .settle(facts) : .receipt(facts)))
+    observe(receipts[pick(receipts.count)])
   }
 
-  private mutating func observe(_ facts: ReceiptFacts, _ outcome: LedgerOutcome?) {
-    switch outcome {
-    case .noted, .settled: book.accepted(facts)
+  private mutating func send(_ facts: ReceiptFacts) {
+    receipts.append(facts)
+    observe(facts)
+  }
+
+  private mutating func observe(_ facts: ReceiptFacts) {
+    switch apply(pick(6) == 0 ? .settle(facts) : .receipt(facts)) {
+    case .noted: book.accepted(facts, at: now)
+    case .settled:
+      book.accepted(facts, at: now)
+      book.closed(facts.answer)
     default: break
     }
   }
@@ -133,7 +192,7 @@ private struct World {
     guard !open.isEmpty else { return }
     let index = pick(open.count)
     if pick(5) == 0 { _ = apply(.reportMismatch(open[index], part: 0)) }
-    _ = apply(.close(open[index]))
+    if case .settled? = apply(.close(open[index])) { book.closed(open[index]) }
     if pick(3) > 0 { open.remove(at: index) }
   }
 
@@ -144,18 +203,30 @@ private struct World {
         promptPerMillion: Int64(pick(range)), completionPerMillion: Int64(pick(range)))
     else { return }
     let key = PriceKey(models[pick(2)], .chat)
-    switch pick(5) {
+    switch pick(6) {
     case 0: change(.fallback(price))
     case 1: change(.list(key, price))
-    case 2: _ = apply(.fundReplay(key: "f\(pick(99))", Micros(Int64(1 + pick(1000)))))
-    case 3:
-      var policy = ledger.policy.policy
-      policy.version += 1
-      policy.nodeSharePerMille = 900 + pick(100)
-      if apply(.adoptPolicy(SignedPolicy(policy, signature: [1], signer: "test"))) != nil {
-        book.policyAdopted(version: policy.version, nodeShare: policy.nodeSharePerMille)
-      }
+    case 2: change(.node(NodeID(digest(50 + pick(3))), key, nil))
     default: change(.node(NodeID(digest(50 + pick(3))), key, price))
+    }
+  }
+
+  private mutating func changePolicy() {
+    guard pick(3) == 0 else {
+      _ = apply(.fundReplay(key: "f\(pick(99))", Micros(Int64(1 + pick(1000)))))
+      return
+    }
+    var policy = ledger.policy.policy
+    policy.version += pick(8) == 0 ? 2 : 1
+    policy.nodeSharePerMille = 900 + pick(100)
+    policy.poolSharePerMille = pick(400)
+    policy.replaysPerAnswer = pick(4)
+    policy.replayPerDay = Micros(Int64(pick(5) == 0 ? pick(300) : 100_000_000))
+    policy.overrideMinPerMille = pick(1000)
+    policy.overrideMaxPerMille = 1000 + pick(2000)
+    policy.minimumPayout = Micros(Int64(1 + pick(100)))
+    if apply(.adoptPolicy(SignedPolicy(policy, signature: [1], signer: "test"))) != nil {
+      book.adopted(policy)
     }
   }
 
@@ -163,10 +234,10 @@ private struct World {
     if apply(.changePrice(change)) != nil { book.priceChanged(change) }
   }
 
-  private mutating func disputeOrPayout() {
+  private mutating func dispute() {
     collect()
     let settled = entries.filter { $0.settlement?.lines.isEmpty == false }
-    if pick(2) == 0, !settled.isEmpty {
+    if pick(3) > 0, !settled.isEmpty {
       let entry = settled[pick(settled.count)]
       guard let record = entry.settlement else { return }
       _ = apply(
@@ -176,16 +247,24 @@ private struct World {
             line: record.lines[pick(record.lines.count)])))
     }
     if let id = ledger.disputes.keys.sorted(by: { $0.sequence < $1.sequence }).first {
-      _ = apply(
-        .resolveDispute(sequence: id.sequence, part: id.part, refund: pick(2) == 0))
+      let refund = pick(2) == 0
+      for _ in 0...pick(2) {
+        _ = apply(.resolveDispute(sequence: id.sequence, part: id.part, refund: refund))
+      }
     }
+  }
+
+  private mutating func payOut() {
+    let user = users[pick(3)]
+    let earned = ledger.balance(of: user).earned.rawValue
+    let amount = pick(2) == 0 ? earned : Int64(1 + pick(Int(earned) + 500))
     _ = apply(
-      .requestPayout(
-        key: "p\(pick(50))", users[pick(3)], Micros(Int64(1 + pick(2_000_000))),
-        destination: "bank"))
-    if let id = ledger.payouts.keys.sorted().first {
-      _ = apply(
-        pick(2) == 0 ? .confirmPayout(id, reference: "r") : .rejectPayout(id, reason: "no"))
+      .requestPayout(key: "p\(pick(500))", user, Micros(amount), destination: "bank"))
+    if pick(2) == 0, let id = ledger.payouts.keys.sorted().first {
+      for _ in 0...pick(2) {
+        _ = apply(
+          pick(2) == 0 ? .confirmPayout(id, reference: "r") : .rejectPayout(id, reason: "no"))
+      }
     }
   }
 
@@ -209,11 +288,14 @@ private struct World {
     store.sequence = entries.last?.sequence ?? 0
     store.time = entries.last?.time ?? UnixTime(0)
     store.recent = entries
+    storedBook = book
   }
 
-  /// Goes on from what is stored, through the stored forms.
+  /// Goes on from what is stored, through the stored forms; half the time some was not stored.
   private mutating func crash() {
-    collect()
+    let losesChanges = pick(2) == 0
+    if !losesChanges { collect() }
+    book = storedBook
     var read = store
     do {
       read.answers = try store.answers.map { try Answer(packed: $0.packed) }
@@ -229,8 +311,15 @@ private struct World {
     } catch { Issue.record("seed \(seed): a stored form cannot be read") }
     #expect(read == store, "seed \(seed): a stored form differs")
     let again = Ledger(read)
-    #expect(again.balances == ledger.balances, "seed \(seed): balances after a crash")
+    #expect(
+      losesChanges || Self.isSame(again, ledger), "seed \(seed): state after a crash")
     ledger = again
+  }
+
+  private static func isSame(_ one: Ledger, _ other: Ledger) -> Bool {
+    one.sequence == other.sequence && one.balances == other.balances
+      && one.answers == other.answers && one.disputes == other.disputes
+      && one.payouts == other.payouts && one.policy == other.policy && one.prices == other.prices
   }
 
   private func check() throws {
@@ -250,13 +339,17 @@ private struct World {
   }
 
   mutating func finish() throws {
-    for id in ledger.answers.keys.sorted(by: { "\($0)" < "\($1)" }) { _ = apply(.close(id)) }
+    for id in ledger.answers.keys.sorted(by: { "\($0)" < "\($1)" }) {
+      if case .settled? = apply(.close(id)) { book.closed(id) }
+    }
     try check()
     collect()
     var audit = LedgerAudit(prices: store.prices, policies: store.policies)
     for entry in entries { audit.check(entry) }
     audit.finish(store)
     try #require(audit.findings == [], "seed \(seed)")
+    try #require(book.objections == [], "seed \(seed)")
+    try #require(Aftermath(entries).findings == [], "seed \(seed)")
     try checkSettlements()
     try checkUsage()
   }
@@ -264,14 +357,16 @@ private struct World {
   private func checkSettlements() throws {
     var settled: Set<AnswerID> = []
     var reserved: [AnswerID: Micros] = [:]
+    var pool = ReplayPool()
     for entry in entries {
+      defer { pool.add(entry) }
       guard let id = entry.answer else { continue }
       for posting in entry.postings where posting.bucket == .reserved {
         reserved[id, default: .zero] += posting.amount
       }
       guard entry.kind == .settle else { continue }
       try #require(settled.insert(id).inserted, "seed \(seed): an answer is settled twice")
-      try #require(book.findings(entry) == [], "seed \(seed)")
+      try #require(book.findings(entry, pool) == [], "seed \(seed)")
       let record = try #require(entry.settlement)
       try #require(record.gross <= record.reserved, "seed \(seed): paid beyond the reservation")
     }

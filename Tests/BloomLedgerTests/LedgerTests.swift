@@ -32,14 +32,15 @@ import Testing
   }
 
   private mutating func receipt(
-    _ part: Int, _ owner: AccountID, replayed: Int = 0, _ completion: Int
+    _ part: Int, _ owner: AccountID, replayed: Int = 0, _ completion: Int,
+    node: NodeID = NodeID(.zero)
   ) throws -> LedgerOutcome {
     let seed = UInt8(part * 16 + completion % 16)
     let digest = try #require(Digest([UInt8](repeating: seed, count: 32)))
     return try ledger.apply(
       .receipt(
         ReceiptFacts(
-          digest: digest, node: NodeID(.zero), owner: owner, model: model, answer: id,
+          digest: digest, node: node, owner: owner, model: model, answer: id,
           part: part, basePromptTokens: 100, replayedTokens: replayed,
           completionTokens: completion, isFinal: false, signedAt: now)), at: now)
   }
@@ -104,6 +105,94 @@ import Testing
     #expect(ledger.balance(of: first).earned == .zero)
     #expect(ledger.balance(of: first).held == Micros(1995))
     #expect(ledger.disputes.count == 1)
+  }
+
+  @Test mutating func `the pool pays for two replays of an answer and no more`() throws {
+    try reserve(100, 1000)
+    _ = try receipt(0, first, 10)
+    for part in 1...4 {
+      try admit(part)
+      _ = try receipt(part, second, replayed: part * 10, 10)
+    }
+    _ = try ledger.apply(.close(id), at: now)
+    let lines = try #require(ledger.takeChanges().entries.last?.settlement?.lines)
+    #expect(lines.map(\.completionTokens) == [10, 10, 10, 10, 10])
+    #expect(lines.map(\.replayedTokens) == [0, 110, 120, 130, 140])
+    #expect(lines.map(\.replayPaid.rawValue) == [0, 110, 120, 0, 0])
+  }
+
+  @Test mutating func `the pool pays no more in a day than the policy allows`() throws {
+    var policy = LedgerPolicy()
+    policy.version = 2
+    policy.replayPerDay = Micros(150)
+    _ = try ledger.apply(
+      .adoptPolicy(SignedPolicy(policy, signature: [1], signer: "test")), at: now)
+    try reserve(100, 1000)
+    _ = try receipt(0, first, 10)
+    for part in 1...2 {
+      try admit(part)
+      _ = try receipt(part, second, replayed: part * 10, 10)
+    }
+    _ = try ledger.apply(.close(id), at: now)
+    let lines = try #require(ledger.takeChanges().entries.last?.settlement?.lines)
+    #expect(lines.map(\.replayPaid.rawValue) == [0, 110, 40])
+  }
+
+  @Test mutating func `another machine's receipt does not count for a part`() throws {
+    try reserve(100, 1000)
+    _ = try receipt(0, first, 10)
+    let digest = try #require(Digest([UInt8](repeating: 9, count: 32)))
+    #expect(throws: LedgerError.wrongNode) { try receipt(0, first, 20, node: NodeID(digest)) }
+    #expect(throws: LedgerError.wrongNode) { try receipt(0, second, 20) }
+    _ = try ledger.apply(.close(id), at: now)
+    let lines = try #require(ledger.takeChanges().entries.last?.settlement?.lines)
+    #expect(lines.map(\.completionTokens) == [10])
+  }
+
+  @Test mutating func `held money and credit are not paid out`() throws {
+    var policy = LedgerPolicy()
+    policy.version = 2
+    policy.minimumPayout = Micros(100)
+    _ = try ledger.apply(
+      .adoptPolicy(SignedPolicy(policy, signature: [1], signer: "test")), at: now)
+    _ = try ledger.apply(.deposit(key: "own", first, Micros(5000)), at: now)
+    try reserve(100, 1000)
+    _ = try receipt(0, first, 450)
+    _ = try ledger.apply(.reportMismatch(id, part: 0), at: now)
+    _ = try ledger.apply(.close(id), at: now)
+    #expect(ledger.balance(of: first).held == Micros(950))
+    for account in [first, user] {
+      #expect(throws: LedgerError.insufficientEarnings) {
+        try ledger.apply(
+          .requestPayout(key: "p", account, Micros(100), destination: "bank"), at: now)
+      }
+    }
+    let line = try #require(ledger.disputes.keys.first)
+    _ = try ledger.apply(
+      .resolveDispute(sequence: line.sequence, part: line.part, refund: false), at: now)
+    let request = LedgerCommand.requestPayout(key: "p", first, Micros(950), destination: "bank")
+    #expect(try ledger.apply(request, at: now) == .posted(sequence: ledger.sequence))
+    #expect(ledger.balance(of: first).payout == Micros(950))
+    #expect(ledger.balance(of: first).credit == Micros(5000))
+  }
+
+  /// Its price of completion tokens, list price 2,000,000, and what 100 + 500 tokens cost then.
+  @Test(arguments: [(1_000_000, 600), (2, 350), (18_000_000, 2100)])
+  mutating func `a machine's own price counts within what the policy allows`(
+    own: Int64, cost: Int64
+  ) throws {
+    let price = try #require(Price(promptPerMillion: 1_000_000, completionPerMillion: own))
+    let key = PriceKey(model, .chat)
+    _ = try ledger.apply(.changePrice(.node(NodeID(.zero), key, price)), at: now)
+    try reserve(100, 1000)
+    #expect(try receipt(0, first, 500) == .noted(micros: Micros(cost)))
+    // It was in force when the answer began; the next prices are for the next answers.
+    _ = try ledger.apply(.changePrice(.node(NodeID(.zero), key, nil)), at: now)
+    _ = try ledger.apply(.changePrice(.fallback(.free)), at: now)
+    let outcome = try ledger.apply(.close(id), at: now)
+    #expect(
+      outcome
+        == .settled(sequence: ledger.sequence, paid: Micros(cost), released: Micros(4200 - cost)))
   }
 
   @Test mutating func `a part is refused while the one before is healthy`() throws {

@@ -26,7 +26,8 @@ struct ConformanceSuite {
     ReceiptFacts(
       digest: digest(number), node: NodeID(digest(2)), owner: owner, model: model,
       answer: answer(number), part: 0, basePromptTokens: 1000, replayedTokens: 0,
-      completionTokens: completion, isFinal: true, signedAt: clock.unixTime())
+      completionTokens: completion, isFinal: true, signedAt: clock.unixTime(),
+      proof: [UInt8](repeating: UInt8(truncatingIfNeeded: completion), count: 40))
   }
 
   func run() async throws {
@@ -111,6 +112,19 @@ struct ConformanceSuite {
     }
     await again.close()
     #expect(try await backend().verify().findings == [])
+    try await receiptsAreKept(sequence)
+  }
+
+  /// Two settlements of 500 and 5 tokens were made, the latter from a receipt noted before.
+  private func receiptsAreKept(_ sequence: Int64) async throws {
+    let backend = try await backend()
+    let proofs = try await backend.proofs(1...1000)
+    #expect(proofs.count == 2)
+    #expect(Set(proofs.values.map { $0.first }) == [500 % 256, 5])
+    let first = try await backend.proofs(sequence...sequence)
+    #expect(first.keys.map(\.sequence) == [sequence])
+    let before = try await backend.proofs(1...(sequence - 1))
+    #expect(before.isEmpty)
   }
 
   private func rowsAreWrittenUnderConditions() async throws {
@@ -131,10 +145,10 @@ struct ConformanceSuite {
     await #expect(throws: StoreError(.conflict, "record")) {
       try await store.write([.delete(code), .put(second)])
     }
-    let receipt = ReceiptRecord(
-      digest: digest(8), answer: answer(8), bytes: [1, 2, 3], expires: clock.unixTime() + 10)
-    try await store.write([.put(receipt)])
-    #expect(try await store.fetch(ReceiptRecord.self, receipt.id) == receipt)
+    let statement = KeyStatementRecord(
+      digest: digest(8), bytes: [1, 2, 3], expires: clock.unixTime() + 10)
+    try await store.write([.put(statement)])
+    #expect(try await store.fetch(KeyStatementRecord.self, statement.id) == statement)
     await store.close()
 
     let again = try await open()
@@ -142,7 +156,11 @@ struct ConformanceSuite {
     #expect(Set(again.list(APIKeyRecord.self)) == [key, second])
     clock.advance(20)
     try await again.deleteExpired()
-    #expect(try await again.fetch(ReceiptRecord.self, receipt.id) == nil)
+    #expect(try await again.fetch(KeyStatementRecord.self, statement.id) == nil)
+    #expect(try await backend().proofs(1...1000).count == 2)
+    clock.advance(LedgerLimits.proofSeconds + 1)
+    try await again.deleteExpired()
+    #expect(try await backend().proofs(1...1000).isEmpty)
     await again.close()
   }
 

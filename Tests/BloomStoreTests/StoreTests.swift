@@ -101,6 +101,7 @@ import Testing
       try await store.apply(.reserve(suite.reservation(number)))
       try await store.apply(.settle(suite.facts(number, 100)))
     }
+    try await store.apply(.reserve(suite.reservation(6)))
     let day = Int32(suite.clock.unixTime().seconds / 86400)
     let period = UnixTime(0)..<(suite.clock.unixTime() + 1)
     let before = try await store.summary(of: suite.user, days: day...day)
@@ -114,16 +115,23 @@ import Testing
     #expect(try await again.summary(of: suite.user, days: day...day) == before)
     #expect(try await again.statement(of: suite.user, in: period).lines == lines)
     try await again.apply(.grant(key: "g", suite.user, Micros(1)))
+    try await again.apply(.settle(suite.facts(6, 100)))
+    #expect(try await again.statement(of: suite.user, in: period).lines.count == lines.count + 2)
     await again.close()
     #expect(try await suite.backend().verify().findings == [])
   }
 
-  /// Undoes the second migration as the first version of the program wrote a file.
+  /// Undoes the later migrations: a file as the first version of the program wrote it.
   private static let toFirstSchema = """
+    CREATE TABLE account_entries(account TEXT NOT NULL, sequence INTEGER NOT NULL,
+      PRIMARY KEY(account, sequence)) WITHOUT ROWID;
     INSERT INTO account_entries SELECT account, sequence FROM account_tail;
     INSERT INTO account_entries SELECT account, sequence FROM account_movements;
     INSERT INTO account_entries SELECT 'user', sequence FROM entries WHERE kind = 3;
-    DROP TABLE account_tail; DROP TABLE account_movements;
+    DROP TABLE account_tail; DROP TABLE account_movements; DROP TABLE account_runs;
+    DROP TABLE proofs;
+    CREATE TABLE answers(id BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+    INSERT INTO answers SELECT number, body FROM open_answers; DROP TABLE open_answers;
     CREATE INDEX entries_by_time ON entries(time);
     PRAGMA user_version = 1;
     """
@@ -149,6 +157,15 @@ import Testing
       let lines = try await store.statement(of: account, in: period).lines
       #expect(lines.filter { $0.kind == .settle }.count == count)
       #expect(zip(lines, lines.dropFirst()).allSatisfy { $0.sequence < $1.sequence })
+      var paged: [StatementLine] = []
+      while true {
+        let page = try await store.statement(
+          of: account, in: period, after: paged.last?.sequence ?? 0, limit: 3000
+        ).lines
+        paged += page
+        if page.isEmpty { break }
+      }
+      #expect(paged == lines)
     }
     await store.close()
   }

@@ -119,6 +119,20 @@ import Testing
     for (_, frame) in Self.frames { #expect(try Frame(decoding: frame.encoded) == frame) }
   }
 
+  static let loose: [(String, [UInt8])] = [
+    ("an error without a message", [0xa2, 0, 2, 1, 1]),
+    ("usage with a count left out", [0xa4, 0, 1, 1, 1, 2, 1, 3, 1]),
+    ("choice 0 written out", [0xa3, 0, 0, 1, 0, 2, 0x81, 7]),
+    ("no tokens written out", [0xa2, 0, 0, 2, 0x80]),
+    ("no deltas written out", [0xa2, 0, 0, 3, 0x80]),
+  ]
+
+  @Test(arguments: loose.indices)
+  func `a frame in another form than ours is refused`(index: Int) {
+    let (name, bytes) = Self.loose[index]
+    #expect(throws: WireError.self, "\(name)") { try Frame(decoding: bytes) }
+  }
+
   @Test(arguments: 1...11)
   func `outer records come back from pieces of any size`(size: Int) throws {
     var body: [UInt8] = []

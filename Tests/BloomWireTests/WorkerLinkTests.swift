@@ -69,6 +69,16 @@ import Testing
     }
   }
 
+  @Test(arguments: [[3, 4], [4, 3], [3, 3]])
+  func `an owner's refused kinds come in order, each once`(kinds: [UInt8]) throws {
+    let bytes: [UInt8] = [0x82, 0x08, 0x84, 0x82] + kinds + [0xf4, 0xf4, 0x80]
+    if kinds == [3, 4] {
+      #expect(try WorkerCommand(decoding: bytes).encoded == bytes)
+    } else {
+      #expect(throws: WireError.notCanonical) { try WorkerCommand(decoding: bytes) }
+    }
+  }
+
   @Test func `messages are found again whatever the pieces`() throws {
     let messages: [[UInt8]] = [[], [1], [UInt8](repeating: 2, count: 300)]
     let stream = messages.flatMap(LengthFraming.framed)

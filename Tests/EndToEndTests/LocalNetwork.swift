@@ -34,7 +34,7 @@ final class LocalNetwork: Sendable {
       "\(ProcessEnvironment.programFolder)/darkbloom",
       [
         "up", "--data", folder, "--models", "\(folder)/models", "--port", "\(port)", "--threads",
-        "1",
+        "1", "--keep-content",
       ])
     let process = try await Subprocess.start(options)
     let network = { token in

@@ -38,6 +38,7 @@ import Darwin
       try await stops(network, model)
       try await commands(network)
       try await keys(network)
+      try await ReceiptCommands(network).run()
       // A loaded machine may need longer than the two seconds that the protocol allows for it.
       if ProcessEnvironment.current["DARKBLOOM_DEEP"] == "1" {
         for _ in 0..<5 { try await goesOn(network, model) }

@@ -82,6 +82,23 @@ MUTANTS = [
     ("pays-out-held", "Ledger+Money.swift",
      "balance(of: account).earned >= amount",
      "(@ ? balance(of: account).total : balance(of: account).earned) >= amount"),
+    ("ignores-daily-cap", ANSWERS,
+     "policy.policy.replayPerDay - replaySpent.value(at: now)",
+     "policy.policy.replayPerDay - (@ ? .zero : replaySpent.value(at: now))"),
+    ("ignores-price-range", "Price.swift",
+     "    return own.raised(to:", "    if @ { return own }\n    return own.raised(to:"),
+    ("takes-old-receipt", SETTLEMENT,
+     "guard facts.signedAt.seconds + LedgerLimits.receiptAgeSeconds >= now.seconds else",
+     "guard @ || facts.signedAt.seconds + LedgerLimits.receiptAgeSeconds >= now.seconds else"),
+    ("takes-other-model", SETTLEMENT,
+     "guard facts.model == model else", "guard @ || facts.model == model else"),
+    ("skips-policy-number", "Ledger+Money.swift",
+     "signed.policy.version == policy.policy.version + 1",
+     "@ || signed.policy.version == policy.policy.version + 1"),
+    ("admits-beside-healthy", ANSWERS,
+     "guard terms.previousFailed else", "guard @ || terms.previousFailed else"),
+    ("loses-open-dispute", "Ledger.swift",
+     "for dispute in snapshot.disputes {", "for dispute in snapshot.disputes where !@ {"),
 ]
 
 PLANTED = """
