@@ -22,6 +22,7 @@ package struct CoordinatorClient: Sendable {
   private let base: String
   private let http: HTTPClient
   private let apiKey: String?
+  private let socket: String?
 
   /// Creates a client.
   ///
@@ -29,7 +30,9 @@ package struct CoordinatorClient: Sendable {
   ///   - base: `http` or `https` URL without a path.
   ///   - apiKey: The account's key.
   ///   - http: The connections.
-  package init(base: String, apiKey: String?, http: HTTPClient) {
+  ///   - socket: A unix-domain socket in place of the URL's host: this device's own node.
+  package init(base: String, apiKey: String?, http: HTTPClient, socket: String? = nil) {
+    self.socket = socket
     self.base = base.hasSuffix("/") ? String(base.dropLast()) : base
     self.apiKey = apiKey
     self.http = http
@@ -64,6 +67,7 @@ package struct CoordinatorClient: Sendable {
     if let apiKey {
       request.headers.add(.authorization, try HTTPFieldValue("Bearer " + apiKey))
     }
+    request.unixSocket = socket
     let response = try await http.send(request)
     if response.status == .ok { return response.body }
     let text = try await response.body.collect(upTo: 65_536)

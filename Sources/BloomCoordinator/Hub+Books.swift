@@ -19,6 +19,9 @@ struct OpenBooks {
 
   var isEmpty: Bool { books.isEmpty }
 
+  /// Whether a part of the answer was seen lately; none was before a restart of the coordinator.
+  func knows(_ answer: AnswerID) -> Bool { books[answer] != nil }
+
   /// Parts of an answer that run now.
   func living(_ answer: AnswerID) -> Int { books[answer]?.living ?? 0 }
 

@@ -15,7 +15,37 @@ extension Hub {
       answer: id.answer, part: Int(id.part), payer: request.reservation.payer,
       model: request.reservation.model,
       maxCompletionTokens: request.reservation.maxCompletionTokens,
-      previousFailed: failedParts.contains(previous))
+      // The ledger knows an answer that this process does not: every link it had is gone.
+      previousFailed: failedParts.contains(previous) || !books.knows(id.answer))
+  }
+
+  /// Tells the scheduler of an answer from before a restart, so that its next part is admitted.
+  func restore(_ request: SealedRequest) {
+    let id = request.work.id
+    handle(
+      .answerRestored(
+        RequestID(answer: id.answer, part: id.part - 1), request.work.account, request.work.model,
+        request.work.output, dispatches: Int(id.part)))
+  }
+
+  /// Has what was applied in memory written without anybody waiting; one write takes all there is.
+  ///
+  /// A coordinator that dies then forgets milliseconds of reservations, not minutes.
+  func keepSoon(_ ticket: LedgerStore.Ticket) {
+    unwritten = ticket
+    guard !isWriting else { return }
+    isWriting = true
+    Task {
+      while let next = unwritten {
+        unwritten = nil
+        do {
+          try await store.durable(next)
+        } catch {
+          log.error("ledger store failed", ["reason": .error(error)])
+        }
+      }
+      isWriting = false
+    }
   }
 
   /// A running receipt: the ledger keeps the last valid one of each part.
@@ -24,7 +54,8 @@ extension Hub {
       let (facts, _) = appraise(receipt, of: stream, session)
     else { return }
     handle(.progressed(relay.id, facts.node, tokens: facts.completionTokens))
-    _ = try? store.submit(.receipt(facts))  // a stale one changes nothing
+    // A stale one changes nothing.
+    if let ticket = try? store.submit(.receipt(facts)) { keepSoon(ticket) }
   }
 
   /// A last receipt: paid once, acknowledged when it is durable.

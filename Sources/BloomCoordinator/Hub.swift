@@ -31,6 +31,8 @@ package actor Hub {
   var isPublishing = false
   var failedParts = FailedParts()
   var books = OpenBooks()
+  var unwritten: LedgerStore.Ticket?
+  var isWriting = false
   private var nextSession: UInt64 = 1
   private var isTicking = false
   /// Whether no new work is taken.
@@ -127,10 +129,11 @@ package actor Hub {
     let id = request.work.id
     guard relays[id] == nil else { throw RelayRefusal(reason: .replay, retryAfter: nil) }
     let relay = Relay(request)
-    // In memory and durable with the next group: an answer need not wait for a disk, and a
-    // reservation that a crash takes back was never paid.
-    _ = try store.submit(
-      id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request)))
+    // In memory, and durable with the next group: an answer need not wait for a disk.
+    keepSoon(
+      try store.submit(
+        id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request))))
+    if id.part > 0, !books.knows(id.answer) { restore(request) }
     relays[id] = relay
     books.began(id.answer)
     handle(.requestArrived(request.work))

@@ -54,6 +54,9 @@ package actor NodeAgent {
 
   var machine: NodeLinkMachine
   var jobs = JobTable()
+  /// Requests of this machine's own gateway, by the number they have in ``jobs``.
+  var localAnswers: [StreamID: LocalAnswer] = [:]
+  var lastLocal: UInt64 = 0
   var workers: [ModelID: Worker] = [:]
   var record: NodeRecord?
   var epoch: UInt64
@@ -225,6 +228,7 @@ package actor NodeAgent {
   }
 
   private func perform(_ effect: JobTable.Effect) {
+    if answerLocally(effect) { return }
     switch effect {
     case .command(let model, let command): tell(model, command)
     case .accept(let stream): perform(machine.accept(stream, now: time.now()))

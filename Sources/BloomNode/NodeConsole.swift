@@ -21,6 +21,7 @@ struct NodeConsole: Sendable {
       await owner.setPaused(false)
       return await status()
     }
+    addLocalDoor(to: &router)
     return router
   }
 

@@ -34,6 +34,8 @@ package struct SealedRequest: Sendable {
   /// The head, as the coordinator reads it.
   package let head: EnvelopeHead
   let requestBytes: [UInt8]
+  /// Whether it goes on from delivered tokens.
+  let isContinued: Bool
   let answers: [AnswerKeys]
 
   /// Starts to open an answer; each attempt at another machine needs its own.
@@ -114,7 +116,8 @@ package enum RequestSealer: Sendable {
     try wrap(contexts.fourth, envelopeKey, binding, &envelope, &answers)
     envelope.append(contentsOf: body)
     return SealedRequest(
-      envelope: envelope, head: head, requestBytes: plaintext, answers: answers)
+      envelope: envelope, head: head, requestBytes: plaintext,
+      isContinued: request.resume != nil, answers: answers)
   }
 
   private static func wrap(

@@ -90,6 +90,7 @@ extension Simulation {
     let id = sessions[session].answer
     switch record {
     case .sealed(let bytes): read(bytes, session, id)
+    case .suspected: break
     case .attemptFailed(let reason, _, let retryAfter):
       if reason == .nodeSilent { return replace(session, id) }
       sessions[session].reason = reason

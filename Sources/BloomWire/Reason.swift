@@ -70,6 +70,8 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   case receiptMismatch = 33
   /// The part is not allowed now: the part before it neither failed nor went silent.
   case partNotAllowed = 34
+  /// The coordinator does not know the answer that the part continues: it begins anew at part 0.
+  case answerUnknown = 35
 
   /// Whether the same request may succeed elsewhere or later, in a new envelope.
   package var isRetriable: Bool {
@@ -80,7 +82,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .replay, .staleKey, .rateLimited, .busy, .queueFull, .modelUnavailable, .deadline,
       .nodeLost, .nodeSilent, .ownerActive, .draining, .onBattery, .tooHot, .outsideHours,
       .meteredNetwork, .lowMemory, .lowDisk, .paused, .engineFailed, .notProven, .lowStanding,
-      .noDemand, .superseded, .internalFault, .ownerCap:
+      .noDemand, .superseded, .internalFault, .ownerCap, .answerUnknown:
       true
     }
   }
@@ -91,7 +93,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .malformed: 400
     case .unauthorized: 401
     case .noCredit: 402
-    case .replay, .partNotAllowed, .superseded, .receiptMismatch: 409
+    case .replay, .partNotAllowed, .superseded, .receiptMismatch, .answerUnknown: 409
     case .tooLarge: 413
     case .staleKey, .notProven: 421
     case .constraintUnmet: 422

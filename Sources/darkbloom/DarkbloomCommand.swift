@@ -17,7 +17,7 @@ enum DarkbloomCommand {
     ],
     subcommands: [
       UpCommand.spec, GatewayCommand.spec, NodeCommand.spec, AskCommand.spec, EnvCommand.spec,
-      ModelsCommand.spec, ReceiptsCommand.spec, VerifyCommand.spec,
+      ModelsCommand.spec, PolicyCommand.spec, ReceiptsCommand.spec, VerifyCommand.spec,
     ])
 
   static func run(_ command: ParsedCommand, environment: [String: String]) async -> ExitCode {
@@ -34,6 +34,7 @@ enum DarkbloomCommand {
       case "ask": return try await AskCommand(context).run()
       case "env": return try EnvCommand(context).run()
       case "models": return try await ModelsCommand(context).run()
+      case "policy": return try PolicyCommand(context).run()
       case "verify": return try VerifyCommand(context).run()
       case "receipts": return try ReceiptsCommand(context).run()
       default: throw UsageError("choose a command; `darkbloom --help` lists them")

@@ -22,10 +22,18 @@ struct GatewayCommand {
       CommandContext.data, port, CommandContext.logLevel,
       OptionSpec("network", value: "FILE", "the network to use, DATA/network.json unless given"),
       OptionSpec(
-        "tier", value: "TIER", "the weakest evidence a machine must have",
+        "tier", value: "TIER",
+        "the weakest evidence a machine must have, if stronger than the policy's",
         choices: ["software", "paired", "measured", "hardware"]),
       OptionSpec("candidates", value: "N", "machines of each sealed request, 1 to 4"),
       keepContent,
+      OptionSpec(
+        "exact",
+        "replay what was delivered when an answer goes on elsewhere, so that its text is the same",
+        environment: "DARKBLOOM_EXACT"),
+      OptionSpec(
+        "node-socket", value: "PATH",
+        "the socket of this device's node, DATA/node.sock unless given"),
     ],
     examples: [.init("darkbloom gateway --tier hardware", "only machines proven by hardware")])
 
@@ -36,10 +44,8 @@ struct GatewayCommand {
   func run() async throws -> ExitCode {
     let data = context.dataFolder
     try PrivateFile.makeFolder(data)
-    let network = try JoinedNetwork(
-      path: context.command.value("network") ?? "\(data)/network.json")
     let port = try context.command.integer("port", in: 0...65_535) ?? 8642
-    let service = try inference(network, data)
+    let service = try inference(data)
     let token = try LocalToken.read(data)
     let gateway = GatewayService(
       listen: [.tcp(host: "127.0.0.1", port: port), .tcp(host: "::1", port: port)],
@@ -50,24 +56,42 @@ struct GatewayCommand {
     return .done
   }
 
-  private func inference(_ network: JoinedNetwork, _ data: String) throws -> PrivateInference {
+  private func inference(_ data: String) throws -> PrivateInference {
     let tiers: [String: Tier] = [
       "software": .software, "paired": .paired, "measured": .measured, "hardware": .hardware,
     ]
+    var policy = try PolicyCommand.read(context)
+    if let tier = context.command.value("tier").flatMap({ tiers[$0] }) {
+      policy.minimumTier = max(policy.minimumTier, tier)
+    }
     let http = HTTPClient()
-    let coordinator = CoordinatorClient(base: network.url, apiKey: network.apiKey, http: http)
     let view = NetworkView(
-      coordinator: coordinator,
-      verifier: try DirectoryVerifier(origin: network.origin, key: network.logKey),
-      policy: TierPolicy(minimum: tiers[context.command.value("tier") ?? "software"] ?? .hardware),
-      time: SystemTime(), log: context.log("gateway"))
+      remote: try remote(data, policy, http),
+      local: LocalNode(
+        socket: context.command.value("node-socket") ?? "\(data)/node.sock", http: http,
+        time: SystemTime()),
+      policy: policy, time: SystemTime(), log: context.log("gateway"))
     let shelf = try ReceiptShelf(folder: "\(data)/receipts")
     var configuration = PrivateInference.Configuration()
     configuration.candidates = try context.command.integer("candidates", in: 1...4) ?? 2
     configuration.keepsContent = context.command.has("keep-content")
+    configuration.continuesExactly = context.command.has("exact")
     return PrivateInference(
-      configuration: configuration, network: view, coordinator: coordinator, time: SystemTime(),
-      keep: { shelf.keep($0) })
+      configuration: configuration, network: view, time: SystemTime(), keep: { shelf.keep($0) })
+  }
+
+  /// The network this device joined; `nil` when there is none and the user wants this device alone.
+  private func remote(
+    _ data: String, _ policy: PlacementPolicy, _ http: HTTPClient
+  ) throws -> NetworkView.Remote? {
+    if policy.places == [.device] { return nil }
+    let network = try JoinedNetwork(
+      path: context.command.value("network") ?? "\(data)/network.json")
+    return NetworkView.Remote(
+      coordinator: CoordinatorClient(base: network.url, apiKey: network.apiKey, http: http),
+      verifier: try DirectoryVerifier(
+        origin: network.origin, key: network.logKey,
+        maximumAgeSeconds: policy.freshnessSeconds))
   }
 }
 

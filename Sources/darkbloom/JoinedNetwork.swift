@@ -16,7 +16,8 @@ struct JoinedNetwork {
   init(path: String) throws {
     guard let bytes = try PrivateFile.read(path) else {
       throw ConfigurationError(
-        "this device has joined no network (\(path) is missing); run: darkbloom up")
+        "this device has joined no network (\(path) is missing); run: darkbloom up, "
+          + "or use the node of this device alone: darkbloom policy set places device")
     }
     guard let value = try? JSONValue(decoding: bytes), let url = value["url"]?.string,
       let origin = value["origin"]?.string,

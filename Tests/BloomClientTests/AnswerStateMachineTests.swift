@@ -89,14 +89,14 @@ import Testing
   @Test func `nothing fits any more: an error within two seconds`() {
     var answer = machine()
     _ = answer.begin(now: start)
-    var effects = answer.noCandidates(0, now: at(1))
+    var effects = answer.noCandidates(0, isReturning: false, now: at(1))
     var number = 1
     for time in stride(from: 101, through: 2100, by: 100) where effects.last != .fail(.noCandidates)
     {
       effects = answer.tick(now: at(time))
       if case .startPart(let part, _, _)? = effects.last {
         number = part
-        _ = answer.noCandidates(number, now: at(time))
+        _ = answer.noCandidates(number, isReturning: false, now: at(time))
       }
       if case .fail? = effects.last { break }
     }

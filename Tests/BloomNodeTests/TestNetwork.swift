@@ -286,15 +286,16 @@ func withNetwork(
   let access = CoordinatorClient(
     base: "http://coordinator", apiKey: key, http: HTTPClient(web))
   let view = NetworkView(
-    coordinator: access,
-    verifier: try DirectoryVerifier(origin: "test", key: logKey.verifyingKey.bytes),
-    policy: TierPolicy(minimum: .software), time: SystemTime(), log: log)
+    remote: NetworkView.Remote(
+      coordinator: access,
+      verifier: try DirectoryVerifier(origin: "test", key: logKey.verifyingKey.bytes)),
+    policy: PlacementPolicy(), time: SystemTime(), log: log)
   var options = PrivateInference.Configuration()
   options.candidates = 1
   let network = TestNetwork(
     memory: memory, store: store, launcher: launcher,
     client: PrivateInference(
-      configuration: options, network: view, coordinator: access, time: SystemTime()),
+      configuration: options, network: view, time: SystemTime()),
     model: model, node: node, coordinator: coordinator, settings: settings, folder: folder)
   var failure: (any Error)?
   do {
