@@ -157,6 +157,7 @@ extension WebSocket {
     private(set) var closure: Closure?
     private var hasSentClose = false
     private var isReceiving = false
+    private var isDraining = false  // `close` reads on, to the peer's close frame
     private var pingNumber: UInt64 = 0
     private var pongWaiters = unsafe [
       (number: UInt64, continuation: UnsafeContinuation<Void, Never>)
@@ -183,6 +184,12 @@ extension WebSocket {
     }
 
     func receive() async throws -> WebSocketMessage? {
+      // A receiver that was busy with a message while another task closed: nothing is left for it.
+      guard !isDraining else { return nil }
+      return try await nextMessage()
+    }
+
+    private func nextMessage() async throws -> WebSocketMessage? {
       invariant(!isReceiving, "two tasks receive from one WebSocket")
       isReceiving = true
       defer { isReceiving = false }
@@ -316,7 +323,8 @@ extension WebSocket {
       stream.setDeadline(.read("no close frame"), after: options.closeTimeout)
       // A receiver elsewhere gets the peer's close frame itself, and the deadline ends it.
       if !isReceiving {
-        while closure == nil, let message = try? await receive() { _ = message }
+        isDraining = true
+        while closure == nil, let message = try? await nextMessage() { _ = message }
       }
       if closure != nil || !isReceiving {
         nextPing = nil

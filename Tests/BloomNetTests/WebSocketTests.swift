@@ -43,6 +43,29 @@ import Testing
     }
   }
 
+  @Test func `a receiver that was busy while another task closed gets the end`() async throws {
+    let mayClose = AsyncStream.makeStream(of: Void.self)
+    let handler = Handler { _ in
+      .webSocket { socket in
+        try await socket.send("first")
+        for await _ in mayClose.stream { break }
+        while try await socket.receive() != nil {}
+      }
+    }
+    try await withMemoryServer(handler) { _, client in
+      let socket = try await client.webSocket(try HTTPURL("ws://test/"))
+      #expect(try await socket.receive() == .text("first"))
+      let closing = Task { await socket.close() }
+      // The peer does not answer the close frame yet, so the closing task goes on reading.
+      await #expect(throws: NetError.self) {
+        while true { try await socket.send("x") }
+      }
+      #expect(try await socket.receive() == nil)
+      mayClose.continuation.finish()
+      await closing.value
+    }
+  }
+
   @Test func `a peer that vanishes is an error, not an orderly end`() async throws {
     let handler = Handler { _ in
       .webSocket { socket in
