@@ -43,7 +43,8 @@ package struct ChaosReport: Sendable {
 
   /// By phase, in their order.
   package private(set) var phases: [(phase: ChaosRun.Phase, counts: Counts)] = []
-  private var delivered: [String: Int] = [:]
+  private var delivered: [String: (phase: ChaosRun.Phase, tokens: Int)] = [:]
+  private var billedByPhase: [ChaosRun.Phase: Int] = [:]
   /// The first few things that were wrong, in words.
   package private(set) var complaints: [String] = []
   /// Tokens of the answers above that the ledger charged.
@@ -84,7 +85,7 @@ package struct ChaosReport: Sendable {
       }
       let gap = Double(stream.longestGap.wholeNanoseconds) / 1e6
       if stream.parts > 1 { counts.gaps.append(gap) } else { counts.calmGaps.append(gap) }
-      delivered[stream.answer] = stream.tokenCount
+      delivered[stream.answer] = (phase, stream.tokenCount)
     }
     counts.gaps.sort()
     counts.calmGaps.sort()
@@ -116,9 +117,10 @@ package struct ChaosReport: Sendable {
         else { continue }
         let charged = settlement.lines.reduce(0) { $0 + $1.completionTokens }
         billed += charged
-        if charged > count {
+        billedByPhase[count.phase, default: 0] += charged
+        if charged > count.tokens {
           overcharged += 1
-          complain("the ledger charged \(charged) of \(count) delivered tokens")
+          complain("the ledger charged \(charged) of \(count.tokens) delivered tokens")
         }
       }
     }
@@ -147,14 +149,14 @@ package struct ChaosReport: Sendable {
   /// The whole run as a Markdown table with its sums.
   package var text: String {
     var lines = [
-      "| phase | streams | real | continued | failed | lost | duplicated | other text | gap p50/p99/max ms |",
-      "|---|---|---|---|---|---|---|---|---|",
+      "| phase | streams | real | continued | failed | lost | duplicated | other text | gap p50/p99/max ms | delivered | billed |",
+      "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (phase, counts) in phases {
       lines.append(
         "| \(phase.rawValue) | \(counts.streams) | \(counts.real) | \(counts.continued) | "
           + "\(counts.failed) | \(counts.lost) | \(counts.duplicated) | \(counts.different) | "
-          + Self.spread(counts.gaps) + " |")
+          + Self.spread(counts.gaps) + " | \(counts.delivered) | \(billedByPhase[phase] ?? 0) |")
     }
     let delivered = phases.reduce(0) { $0 + $1.counts.delivered }
     let all = phases.reduce(0) { $0 + $1.counts.streams }

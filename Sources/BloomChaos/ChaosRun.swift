@@ -22,6 +22,10 @@ package struct ChaosRun: Sendable {
     package var realAtOnce = 6
     /// Tokens of a real answer.
     package var realTokens = 32
+    /// What happens, in this order.
+    package var phases = Phase.allCases
+    /// How long streams run before something happens, and a frozen node stays frozen.
+    package var pace = (before: Duration.milliseconds(1_200), frozen: Duration.seconds(4))
 
     /// The whole suite.
     package init() {}
@@ -29,11 +33,13 @@ package struct ChaosRun: Sendable {
     /// A tenth of a minute, for CI: scripted nodes only.
     package static let small: Size = {
       var size = Size()
-      size.scripted = 64
+      size.scripted = 36
       size.real = 0
       size.scriptedNodes = 5
       size.realNodes = 0
-      size.scriptedAtOnce = 16
+      size.scriptedAtOnce = 12
+      size.phases = [.crash, .silence, .coordinator]
+      size.pace = (.milliseconds(700), .milliseconds(1_300))
       return size
     }()
   }
@@ -90,7 +96,7 @@ package struct ChaosRun: Sendable {
     say("\(size.scriptedNodes) scripted and \(size.realNodes) real nodes are there")
     var report = ChaosReport()
     let truths = try await realTruths(service)
-    let phases = Phase.allCases
+    let phases = size.phases
     for (index, phase) in phases.enumerated() {
       say("\(phase.rawValue)")
       // Every node of before is back, so that each phase has the same start.
@@ -121,17 +127,17 @@ package struct ChaosRun: Sendable {
   // MARK: Harm
 
   private func harm(_ phase: Phase) async throws {
-    try await Task.sleep(for: .milliseconds(1_200))
+    try await Task.sleep(for: size.pace.before)
     switch phase {
     case .crash:
       let victims = await victims(percent: 20)
       for victim in victims { await cluster.killNode(victim) }
-      try await Task.sleep(for: .seconds(2))
+      try await Task.sleep(for: size.pace.frozen / 2)
       for victim in victims { try await cluster.restartNode(victim) }
     case .silence:
       let victims = await victims(percent: 20)
       for victim in victims { await cluster.freezeNode(victim) }
-      try await Task.sleep(for: .seconds(4))
+      try await Task.sleep(for: size.pace.frozen)
       for victim in victims { await cluster.thawNode(victim) }
     case .waves:
       for _ in 0..<3 {

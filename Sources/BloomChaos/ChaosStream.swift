@@ -114,6 +114,8 @@ package enum ScriptedTruth: Sendable {
   ///   - seed: The request's.
   ///   - choices: The request's `n`.
   ///   - maxTokens: The limit of each.
+  /// - Returns: Tokens and text of each choice.
+  /// - Throws: What the engine throws.
   package static func choices(
     _ body: JSONValue, seed: UInt64, choices: Int, maxTokens: Int
   ) async throws -> [ChaosStream.Choice] {

@@ -54,6 +54,7 @@ package actor LocalCluster {
   /// - Parameters:
   ///   - folder: Made; the caller removes it.
   ///   - programs: Where the programs are; beside this one when `nil`.
+  /// - Throws: When the folder cannot be made.
   package init(folder: String, programs: String? = nil) throws {
     self.folder = folder
     self.programs = programs ?? ProcessEnvironment.programFolder
@@ -77,6 +78,7 @@ package actor LocalCluster {
   /// Makes the models known and starts the coordinator.
   ///
   /// - Parameter bundled: A GGUF file for real nodes; `nil` when there are none.
+  /// - Throws: When the coordinator does not start.
   package func start(bundled: String?) async throws {
     try PrivateFile.write(Array("no weights".utf8), to: "\(folder)/scripted.bin")
     let file = ModelManifest.File(
@@ -210,7 +212,11 @@ package actor LocalCluster {
 
   /// A client in this process.
   ///
-  /// - Parameter configuration: How it asks.
+  /// - Parameters:
+  ///   - configuration: How it asks.
+  ///   - http: Its connections.
+  /// - Returns: The service and its view of the network.
+  /// - Throws: When the coordinator is not there.
   package func client(
     _ configuration: PrivateInference.Configuration, http: HTTPClient = HTTPClient()
   ) throws -> (service: PrivateInference, view: NetworkView) {

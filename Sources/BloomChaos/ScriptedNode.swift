@@ -13,6 +13,7 @@ package enum ScriptedNode: Sendable {
   ///   - data: The agent's folder.
   ///   - network: The coordinator's notice.
   ///   - cluster: The cluster's folder, with `scripted.manifest` and `scripted.bin`.
+  /// - Throws: What the agent throws when it cannot start.
   package static func run(data: String, network: String, cluster: String) async throws {
     ParentWatch.start(ProcessEnvironment.current) { ParentWatch.terminate() }
     guard let notice = try PrivateFile.read(network),

@@ -210,6 +210,7 @@ package struct AnswerStateMachine: ~Copyable {
   ///   - isReturning: As for ``noCandidates(_:isReturning:now:)``, when nobody had taken it.
   ///   - code: Why, for the error when it is not.
   ///   - now: The driver's time.
+  /// - Returns: What to do now.
   package mutating func partFailed(
     _ number: Int, isRetriable: Bool, isReturning: Bool = false, code: String, now: Instant
   ) -> [Effect] {
@@ -236,6 +237,7 @@ package struct AnswerStateMachine: ~Copyable {
   ///   - isReturning: Whether a machine or the coordinator is known to be coming back, so that
   ///     waiting longer makes sense.
   ///   - now: The driver's time.
+  /// - Returns: What to do now.
   package mutating func noCandidates(
     _ number: Int, isReturning: Bool, now: Instant
   ) -> [Effect] {
