@@ -159,7 +159,10 @@ package struct ParameterTable: Sendable {
       ("diagnostics", .ignored(nothingStored)),
       ("cache_control", .ignored("prefixes are reused without being asked")),
       ("context_management", .ignored("a prompt is never edited unasked")),
-      ("inference_geo", .refused("is not offered; `darkbloom gateway --tier` says which machines may answer")),
+      (
+        "inference_geo",
+        .refused("is not offered; `darkbloom gateway --tier` says which machines may answer")
+      ),
       ("container", .refused(noServerTools)), ("mcp_servers", .refused(noServerTools)),
     ])
 

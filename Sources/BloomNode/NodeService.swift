@@ -80,7 +80,8 @@ package struct NodeService: Sendable {
       ?? ProcessLauncher(
         path: configuration.workerPath ?? ProcessLauncher.besideThisProgram(), group: loops)
     guard !configuration.models.isEmpty else {
-      throw NodeError(.badConfiguration, "no model to serve; add one: darkbloom models add FILE.gguf")
+      throw NodeError(
+        .badConfiguration, "no model to serve; add one: darkbloom models add FILE.gguf")
     }
     let identity = try NodeIdentity.software(folder: configuration.dataFolder)
     let folder = try StateFolder(creating: configuration.dataFolder)
