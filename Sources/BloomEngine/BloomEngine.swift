@@ -25,6 +25,15 @@ public protocol BloomEngine: AnyObject, Sendable {
   /// Load and measured speed at this moment; cheap, never waits for the batch.
   func capacity() -> EngineCapacity
 
+  /// Forgets what was computed under a key epoch; returns at once.
+  ///
+  /// From now on nothing of the epoch is reused, and the memory it stood in is overwritten as soon
+  /// as no answer runs; after a minute of steady work new answers wait for that. Answers of the
+  /// epoch that run still end as usual.
+  ///
+  /// - Parameter epoch: As in ``EngineRequest/epoch``; unknown ones are ignored.
+  func forget(epoch: String)
+
   /// Ends every request with `stopped`, frees the model and returns when that is done.
   func stop() async
 }
@@ -47,6 +56,10 @@ public struct EngineModel: Sendable, Equatable {
     public static let tools = Abilities(rawValue: 8)
     /// The template marks reasoning apart from the answer.
     public static let reasoning = Abilities(rawValue: 16)
+    /// Pictures inside messages.
+    public static let images = Abilities(rawValue: 32)
+    /// Sound inside messages.
+    public static let audio = Abilities(rawValue: 64)
   }
 
   /// The name in the model's own metadata, or the manifest's.
@@ -107,12 +120,14 @@ public struct EngineCapacity: Sendable, Equatable {
   public var memoryBytes: Int
   /// Threads used for computing now.
   public var threads: Int
+  /// Time spent so far inside the model on prompts, in nanoseconds.
+  public var prefillNanoseconds: Int64
 
   /// Creates the figures.
   public init(
     slots: Int, busySlots: Int, queued: Int, queueLimit: Int, prefillTokensPerSecond: Double = 0,
     decodeTokensPerSecond: Double = 0, pendingPromptTokens: Int = 0, memoryBytes: Int = 0,
-    threads: Int = 1
+    threads: Int = 1, prefillNanoseconds: Int64 = 0
   ) {
     self.slots = slots
     self.busySlots = busySlots
@@ -123,5 +138,6 @@ public struct EngineCapacity: Sendable, Equatable {
     self.pendingPromptTokens = pendingPromptTokens
     self.memoryBytes = memoryBytes
     self.threads = threads
+    self.prefillNanoseconds = prefillNanoseconds
   }
 }

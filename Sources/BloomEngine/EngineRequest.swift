@@ -53,6 +53,12 @@ public struct EngineRequest: Sendable {
   public var seed: UInt64
   /// The scope in which prompt prefixes may be shared; never across salts.
   public var salt: String
+  /// Names the keys under which the request was opened; prefixes are never shared across epochs.
+  ///
+  /// ``BloomEngine/forget(epoch:)`` drops all of them at once.
+  public var epoch: String
+  /// The pictures and sounds of a chat body, in the order of their marks in it.
+  public var media: [EngineMedia]
   /// How tokens are drawn.
   public var sampling: EngineSampling
   /// Texts that end a choice; the text itself is not shown.
@@ -77,7 +83,8 @@ public struct EngineRequest: Sendable {
   /// Creates a request; everything beyond the job has the API's default.
   public init(
     job: Job, answerID: String = "answer", now: UnixTime = UnixTime(0), seed: UInt64 = 0,
-    salt: String = "", sampling: EngineSampling = EngineSampling(), stops: [String] = [],
+    salt: String = "", epoch: String = "", media: [EngineMedia] = [],
+    sampling: EngineSampling = EngineSampling(), stops: [String] = [],
     choices: Int = 1, maxTokens: Int = 1024, logprobs: Int? = nil, resume: [ResumedChoice] = [],
     continuation: Continuation = .exact, deadline: Instant? = nil
   ) {
@@ -86,6 +93,8 @@ public struct EngineRequest: Sendable {
     self.now = now
     self.seed = seed
     self.salt = salt
+    self.epoch = epoch
+    self.media = media
     self.sampling = sampling
     self.stops = stops
     self.choices = choices
@@ -177,6 +186,11 @@ extension EngineRequest {
       }
     guard model.abilities.contains(ability) else {
       throw EngineError(.unsupported, "the model cannot serve this kind of request")
+    }
+    for kind in EngineMedia.Kind.allCases
+    where !model.abilities.contains(kind.ability) && media.contains(where: { $0.kind == kind }) {
+      throw EngineError(
+        .unsupported, "this model does not take \(kind.plural); choose one that does")
     }
     if case .embeddings(let inputs) = job {
       guard (1...EngineLimits.embeddingInputs).contains(inputs.count) else {

@@ -26,6 +26,8 @@ public final class ScriptedEngine: BloomEngine {
     public var failsAfterTokens: Int?
     /// Stops answering, and beating, after this many new tokens of one choice.
     public var stallsAfterTokens: Int?
+    /// What the pretended model takes beside text.
+    public var media: EngineModel.Abilities = []
     /// Refuses every request with this error.
     public var refusal: EngineError?
     /// Creates the plain script: 24 tokens at full speed.
@@ -56,7 +58,7 @@ public final class ScriptedEngine: BloomEngine {
     self.script = script
     self.time = time
     model = EngineModel(
-      name: "scripted", abilities: [.chat, .completion, .embeddings, .tools],
+      name: "scripted", abilities: script.media.union([.chat, .completion, .embeddings, .tools]),
       contextTokens: script.contextTokens, vocabularyCount: ScriptedVocabulary.pieces.count,
       embeddingWidth: 8, memoryBytes: 1 << 20)
   }
@@ -103,6 +105,9 @@ public final class ScriptedEngine: BloomEngine {
       decodeTokensPerSecond: nanoseconds == 0 ? 10_000 : 1e9 / Double(nanoseconds),
       memoryBytes: model.memoryBytes)
   }
+
+  /// Keeps nothing, so there is nothing to forget.
+  public func forget(epoch: String) {}
 
   /// Ends every request.
   public func stop() async {

@@ -41,7 +41,7 @@ extension DecodeLoop {
       }
       if entry.wantsLogits { sample(index, row: row) }
     }
-    note(tokens: entries.count, since: start, isPrefill: false)
+    note(tokens: entries.count, took: time.now() - start, isPrefill: false)
     removeEnded()
     return true
   }
@@ -55,27 +55,28 @@ extension DecodeLoop {
     let index = waiting[prefillTurn % waiting.count]
     let choice = running[index]
     let piece = DecodingProfile.pieceTokens
-    var end = min((choice.computed / piece + 1) * piece, choice.prefill.count)
+    var border = min((choice.computed / piece + 1) * piece, choice.prefill.count)
     // The prompt's last piece ends with the prompt, whatever follows it.
-    if choice.computed < choice.promptCount { end = min(end, choice.promptCount) }
-    let isLast = end == choice.prefill.count && choice.replay.isEmpty
-    let entries = (choice.computed..<end).map { position in
+    if choice.computed < choice.promptCount { border = min(border, choice.promptCount) }
+    let isLast = border == choice.prefill.count && choice.replay.isEmpty
+    let entries = (choice.computed..<border).map { position in
       BatchEntry(
         token: choice.prefill[position], position: position, slot: choice.slot,
-        wantsLogits: isLast && position == end - 1)
+        wantsLogits: isLast && position == border - 1)
     }
     let start = time.now()
     let result = context.decode(entries)
+    let end = time.now()
     guard result == .done else {
       failBatch([index], result)
       return true
     }
     slots.append(
-      choice.prefill[choice.computed..<end], to: choice.slot,
-      isCanonical: end <= choice.promptCount)
-    running[index].computed = end
+      choice.prefill[choice.computed..<border], to: choice.slot,
+      isCanonical: border <= choice.promptCount)
+    running[index].computed = border
     if isLast { sample(index, row: entries.count - 1) }
-    note(tokens: entries.count, since: start, isPrefill: true)
+    note(tokens: entries.count, took: end - start, isPrefill: true)
     removeEnded()
     return true
   }
@@ -104,7 +105,7 @@ extension DecodeLoop {
         return true
       }
       vectors.append(normalized(vector))
-      note(tokens: entries.count, since: start, isPrefill: true)
+      note(tokens: entries.count, took: time.now() - start, isPrefill: true)
     }
     request.outlet.emit(.embeddings(vectors))
     finishIfDone(id)

@@ -55,6 +55,10 @@ actor DecodeLoop {
   var prefillTurn = 0
   var prefillRate = 0.0
   var decodeRate = 0.0
+  private var clearingSince: Instant?
+
+  /// How long remains of an ended epoch may wait for a pause of the work.
+  private static let clearingPatience = Duration.seconds(60)
 
   nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
@@ -92,6 +96,7 @@ actor DecodeLoop {
       }
       dropAbandoned()
       removeEnded()
+      forgetEpochs()
       admit()
       var worked = decodeStep()
       worked = prefillStep() || worked
@@ -133,7 +138,9 @@ actor DecodeLoop {
         announce(id, cached: 0)
         finishIfDone(id)
       } else {
-        for choice in prepared.choices { queue.append((id, choice), scope: request.salt) }
+        for choice in prepared.choices {
+          queue.append((id, choice), scope: "\(request.epoch):\(request.salt)")
+        }
       }
     }
   }
@@ -149,14 +156,31 @@ actor DecodeLoop {
     }
   }
 
+  /// Drops what ended epochs left, and overwrites it once nothing runs.
+  private func forgetEpochs() {
+    for epoch in desk.takeForgotten() {
+      for slot in slots.forget(epoch: epoch) { context.forget(slot: slot, from: 0) }
+    }
+    guard slots.needsClearing else { return }
+    if slots.busyCount == 0 {
+      context.clear()
+      slots.cleared()
+      clearingSince = nil
+    } else if clearingSince == nil {
+      clearingSince = time.now()
+    }
+  }
+
   private func admit() {
+    // Running answers end first: then what an ended epoch left is overwritten.
+    if let since = clearingSince, time.now() - since >= Self.clearingPatience { return }
     while slots.busyCount < slots.slots.count, let (id, choice) = queue.popFirst() {
       guard let request = requests[id] else { continue }
       let isExact = request.request.continuation == .exact
       let prompt = request.prepared.prompts[0]
       let prefill = isExact ? prompt : prompt + choice.resumed
       guard
-        let place = slots.place(prefill, salt: request.request.salt, isExact: isExact)
+        let place = slots.place(prefill, scope: request.request.cacheScope, isExact: isExact)
       else { break }
       let reused = bring(place)
       running.append(
@@ -224,8 +248,9 @@ actor DecodeLoop {
   }
 
   /// A moving average of a rate, and its publication.
-  func note(tokens: Int, since start: Instant, isPrefill: Bool) {
-    let seconds = Double(max(1, (time.now() - start).wholeNanoseconds)) / 1e9
+  func note(tokens: Int, took duration: Duration, isPrefill: Bool) {
+    let nanoseconds = max(1, duration.wholeNanoseconds)
+    let seconds = Double(nanoseconds) / 1e9
     let rate = Double(tokens) / seconds
     if isPrefill {
       prefillRate = prefillRate == 0 ? rate : 0.8 * prefillRate + 0.2 * rate
@@ -238,6 +263,7 @@ actor DecodeLoop {
       figures.prefillTokensPerSecond = prefill
       figures.decodeTokensPerSecond = decode
       figures.threads = threads
+      if isPrefill { figures.prefillNanoseconds += nanoseconds }
     }
   }
 }

@@ -37,6 +37,8 @@ final class LlamaContext {
   private var batch: llama_batch
   private let batchLimit: Int
   private let pool: OpaquePointer?
+  /// Where copies between slots pass through; kept, because fresh pages cost more than the copy.
+  private(set) var scratch: [UInt8] = []
 
   /// Creates the caches.
   ///
@@ -125,12 +127,17 @@ final class LlamaContext {
   func copy(slot source: Int, to target: Int) -> Bool {
     let size = unsafe llama_state_seq_get_size(handle, Int32(source))
     guard size > 0 else { return false }
-    let state = unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, used in
-      used = unsafe llama_state_seq_get_data(handle, buffer.baseAddress, size, Int32(source))
+    if scratch.count < size { scratch = [UInt8](repeating: 0, count: size) }
+    return unsafe scratch.withUnsafeMutableBufferPointer { buffer in
+      let used = unsafe llama_state_seq_get_data(handle, buffer.baseAddress, size, Int32(source))
+      return unsafe llama_state_seq_set_data(handle, buffer.baseAddress, used, Int32(target)) > 0
     }
-    return unsafe state.withUnsafeBufferPointer {
-      unsafe llama_state_seq_set_data(handle, $0.baseAddress, $0.count, Int32(target)) > 0
-    }
+  }
+
+  /// Forgets every slot and overwrites the memory with zeros.
+  func clear() {
+    for index in scratch.indices { scratch[index] = 0 }
+    if let memory = unsafe memory { unsafe llama_memory_clear(memory, true) }
   }
 
   /// Draws the next token from a row.
@@ -174,19 +181,33 @@ final class LlamaContext {
 
 /// Renews the pulse from llama.cpp's abort callback, which runs after every node of the graph.
 private final class BeatBox: @unchecked Sendable {
-  // @unchecked: `count` is touched by the one thread that calls back.
+  // @unchecked: its variables are touched by the one thread that calls back.
   private let beat: EngineBeat
   private let time: any TimeSource
-  private var count = 0
+  private var last = Instant(nanoseconds: 0)
+  private var stride = 1
+  private var left = 1
+
+  /// Nodes between two looks at the clock when nodes are quick.
+  private static let mostStride = 16
+  /// Beats are wanted more often than every 50 ms.
+  private static let longGap = Duration.milliseconds(10)
 
   init(beat: EngineBeat, time: any TimeSource) {
     self.beat = beat
     self.time = time
   }
 
-  /// A node takes far less than a millisecond; reading the clock at each would cost half a percent.
+  /// Renews the pulse at each node while nodes are slow, as those of large models are.
+  ///
+  /// A quick node takes far less than a millisecond, and reading the clock at each would cost half
+  /// a percent: then every sixteenth is enough.
   func tick() {
-    count &+= 1
-    if count & 15 == 0 { beat.renew(time.now()) }
+    left -= 1
+    guard left <= 0 else { return }
+    let now = time.now()
+    stride = now - last >= Self.longGap ? 1 : min(2 * stride, Self.mostStride)
+    (left, last) = (stride, now)
+    beat.renew(now)
   }
 }

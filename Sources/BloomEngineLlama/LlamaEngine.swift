@@ -84,6 +84,9 @@ public final class LlamaEngine: BloomEngine {
   /// Load and measured speed.
   public func capacity() -> EngineCapacity { desk.capacity }
 
+  /// Forgets what was computed under a key epoch.
+  public func forget(epoch: String) { desk.forget(epoch: epoch) }
+
   /// Ends every request and frees the model.
   public func stop() async {
     for submission in desk.stop() {

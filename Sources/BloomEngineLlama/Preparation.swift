@@ -144,6 +144,7 @@ final class Desk: Sendable {
     var ready: [PreparedRequest] = []
     var open = 0
     var isStopped = false
+    var forgotten: [String] = []
     var figures: EngineCapacity
   }
 
@@ -200,6 +201,19 @@ final class Desk: Sendable {
       let ready = state.ready
       state.ready = []
       return ready
+    }
+  }
+
+  /// Tells the batch that an epoch has ended.
+  func forget(epoch: String) {
+    state.withLock { if !$0.forgotten.contains(epoch) { $0.forgotten.append(epoch) } }
+    changed.wake()
+  }
+
+  func takeForgotten() -> [String] {
+    state.withLock { state in
+      defer { state.forgotten = [] }
+      return state.forgotten
     }
   }
 

@@ -1,20 +1,38 @@
+internal import BloomEngine
+
+/// Within what prompt prefixes are shared.
+struct CacheScope: Hashable, Sendable {
+  var epoch = ""
+  var salt = ""
+}
+
+extension EngineRequest {
+  var cacheScope: CacheScope { CacheScope(epoch: epoch, salt: salt) }
+}
+
 /// Which tokens each slot of the model's memory holds, and who may reuse them.
 ///
 /// Pure.
 ///
 /// A slot keeps its tokens after its answer ended, until the least recently used one must make
 /// room. Tokens are shared only between requests of one salt, so nobody can learn from timing what
-/// another user asked.
+/// another user asked. What was computed under an epoch is forgotten with it: no slot is reused,
+/// and ``needsClearing`` stays true until the memory itself was overwritten.
 struct SlotTable {
   /// What a slot holds.
   struct Slot {
-    var salt = ""
+    var scope = CacheScope()
     var tokens: [Int32] = []
     /// Leading tokens computed at the profile's borders, by a prompt's own calls.
     var canonicalCount = 0
     var isBusy = false
+    /// Its epoch has ended while its answer ran.
+    var isForgotten = false
     var lastUse = 0
   }
+
+  /// Epochs that are remembered as ended; two end an hour.
+  static let endedEpochs = 64
 
   /// Where a new sequence goes, and what it finds there.
   struct Placement: Equatable {
@@ -29,6 +47,11 @@ struct SlotTable {
   private let piece: Int
   private let keepsPrefixes: Bool
   private var clock = 0
+  /// Epochs whose tokens may stand in the memory, as live ones or as remains.
+  private var written: Set<String> = []
+  private var ended: [String] = []
+  /// Whether remains of an ended epoch may stand in the memory.
+  private(set) var needsClearing = false
 
   /// Creates empty slots.
   init(count: Int, piece: Int, keepsPrefixes: Bool) {
@@ -44,16 +67,18 @@ struct SlotTable {
   ///
   /// - Parameters:
   ///   - prompt: The tokens to be computed in pieces.
-  ///   - salt: The scope of sharing.
+  ///   - scope: The scope of sharing.
   ///   - isExact: Whether only tokens computed at the profile's borders may be reused.
   /// - Returns: `nil` when all slots are in use.
-  mutating func place(_ prompt: [Int32], salt: String, isExact: Bool) -> Placement? {
+  mutating func place(_ prompt: [Int32], scope: CacheScope, isExact: Bool)
+    -> Placement?
+  {
     let free = slots.indices.filter { !slots[$0].isBusy }
     guard let oldest = free.min(by: { slots[$0].lastUse < slots[$1].lastUse }) else { return nil }
     var best = Placement(slot: oldest, copiesFrom: nil, reused: 0)
     if keepsPrefixes {
       for index in slots.indices {
-        let reused = reusable(slots[index], prompt, salt: salt, isExact: isExact)
+        let reused = reusable(slots[index], prompt, scope: scope, isExact: isExact)
         guard reused > best.reused else { continue }
         best.reused = reused
         best.copiesFrom = index
@@ -76,7 +101,10 @@ struct SlotTable {
     let kept = Array(slots[donor].tokens.prefix(best.reused))
     // A cut inside a piece: what follows is computed in a shorter call, so it is not canonical.
     let canonical = min(slots[donor].canonicalCount, best.reused) / piece * piece
-    slots[best.slot] = Slot(salt: salt, tokens: kept, canonicalCount: canonical, isBusy: true)
+    let isForgotten = ended.contains(scope.epoch)
+    slots[best.slot] = Slot(
+      scope: scope, tokens: kept, canonicalCount: canonical, isBusy: true, isForgotten: isForgotten)
+    written.insert(scope.epoch)
     touch(best.slot)
     return best
   }
@@ -92,7 +120,33 @@ struct SlotTable {
   mutating func release(_ slot: Int, forgets: Bool) {
     slots[slot].isBusy = false
     touch(slot)
-    if forgets || !keepsPrefixes { slots[slot] = Slot(lastUse: 0) }
+    if slots[slot].isForgotten { needsClearing = true }
+    if forgets || !keepsPrefixes || slots[slot].isForgotten { slots[slot] = Slot(lastUse: 0) }
+  }
+
+  /// An epoch has ended: nothing of it is reused any more.
+  ///
+  /// - Returns: The slots that hold nothing now.
+  mutating func forget(epoch: String) -> [Int] {
+    if !ended.contains(epoch) { ended = ended.suffix(Self.endedEpochs - 1) + [epoch] }
+    if written.remove(epoch) != nil { needsClearing = true }
+    var emptied: [Int] = []
+    for index in slots.indices where slots[index].scope.epoch == epoch {
+      if slots[index].isBusy {
+        slots[index].isForgotten = true
+      } else if !slots[index].tokens.isEmpty {
+        slots[index] = Slot(lastUse: 0)
+        emptied.append(index)
+      }
+    }
+    return emptied
+  }
+
+  /// The whole memory was overwritten, while no slot was in use.
+  mutating func cleared() {
+    slots = Array(repeating: Slot(), count: slots.count)
+    written = []
+    needsClearing = false
   }
 
   /// Notes that a slot in use holds nothing after all.
@@ -108,8 +162,12 @@ struct SlotTable {
 
   /// The last token is always computed again, because its logits are needed; with exact reuse the
   /// piece it stands in is.
-  private func reusable(_ slot: Slot, _ prompt: [Int32], salt: String, isExact: Bool) -> Int {
-    guard slot.salt == salt, !slot.tokens.isEmpty, !prompt.isEmpty else { return 0 }
+  private func reusable(
+    _ slot: Slot, _ prompt: [Int32], scope: CacheScope, isExact: Bool
+  ) -> Int {
+    guard slot.scope == scope, !slot.isForgotten, !slot.tokens.isEmpty, !prompt.isEmpty else {
+      return 0
+    }
     var common = 0
     let limit = min(prompt.count - 1, isExact ? slot.canonicalCount : slot.tokens.count)
     while common < limit, slot.tokens[common] == prompt[common] { common += 1 }

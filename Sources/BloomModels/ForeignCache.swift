@@ -57,6 +57,25 @@ public struct ForeignCache: Sendable {
     }
   }
 
+  /// GGUF files of the Hugging Face cache, where newer builds of llama.cpp keep theirs.
+  ///
+  /// Layout: `models--ORG--NAME/snapshots/REVISION/FILE`, links into `blobs`.
+  ///
+  /// - Parameter root: The folder, usually `~/.cache/huggingface/hub`; a missing one has no models.
+  /// - Returns: In the order of names; a file that several revisions hold comes once.
+  public static func huggingFace(root: String) -> [Entry] {
+    var entries: [String: Entry] = [:]
+    // A folder that cannot be listed belongs to someone else: it has no models for us.
+    for model in (try? Folder.names(root)) ?? [] where model.hasPrefix("models--") {
+      walk("\(root)/\(model)/snapshots", depth: 4) { path in
+        guard path.hasSuffix(".gguf"), entries.count < Limits.models else { return }
+        let name = ModelManifest.plainName(Folder.lastPart(path))
+        entries[name] = Entry(name: name, path: path, statedDigest: nil)
+      }
+    }
+    return entries.values.sorted { $0.name < $1.name }
+  }
+
   /// The digest of the weights that one of Ollama's manifests names.
   static func weightsDigest(_ manifest: [UInt8]) -> Digest? {
     guard let value = try? JSONValue(decoding: manifest), let layers = value["layers"]?.items else {

@@ -72,6 +72,24 @@ public struct ModelStore: Sendable {
     return manifest
   }
 
+  /// Adds a model that another program has on this machine, in place.
+  ///
+  /// - Parameters:
+  ///   - entry: From ``ForeignCache``.
+  ///   - name: The name for clients; the other program's when `nil`.
+  /// - Returns: The model's manifest.
+  /// - Throws: ``ModelsError``; `digestMismatch` when the file is not the one that program states.
+  ///   Nothing is left behind then.
+  public func add(
+    _ entry: ForeignCache.Entry, name: String? = nil
+  ) async throws(ModelsError) -> ModelManifest {
+    if let stated = entry.statedDigest {
+      let (digest, _) = try await hasher.digest(of: entry.path)
+      guard digest == stated else { throw ModelsError(.digestMismatch, entry.name) }
+    }
+    return try await add(entry.path, name: name ?? entry.name, inPlace: true)
+  }
+
   /// The manifests in the store, by name; unreadable ones are left out.
   public func list() throws(ModelsError) -> [ModelManifest] {
     var manifests: [ModelManifest] = []

@@ -89,7 +89,7 @@ final class BodySink: @unchecked Sendable {
 
   @concurrent
   func write(_ bytes: [UInt8]) async throws {
-    guard stream.loop.isCurrent else {
+    guard stream.loop.isHome else {
       return try await stream.loop.run { try await self.write(bytes) }
     }
     guard !isEnded else { throw NetError.closed }
@@ -116,7 +116,7 @@ final class BodySink: @unchecked Sendable {
   /// Sends the head if nothing was written yet, so that a peer sees it before the first bytes.
   @concurrent
   func flushHead() async throws {
-    guard stream.loop.isCurrent else {
+    guard stream.loop.isHome else {
       return try await stream.loop.run { try await self.flushHead() }
     }
     let output = pending

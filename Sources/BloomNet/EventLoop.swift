@@ -87,6 +87,17 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     unsafe ctls_current() == UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())
   }
 
+  /// Whether the caller's task runs on this loop's thread and comes back to it after each wait.
+  ///
+  /// The first alone is not enough: the runtime lets a task that leaves the loop go on upon its
+  /// thread, be it in an actor, until it waits again; it comes back on another thread.
+  var isHome: Bool {
+    guard isCurrent else { return false }
+    return unsafe withUnsafeCurrentTask {
+      unsafe $0?.unownedTaskExecutor == asUnownedTaskExecutor()
+    }
+  }
+
   /// Traps unless called on this loop's thread.
   public func checkIsolated() { invariant(isCurrent, "not on the event loop") }
 
@@ -104,7 +115,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   /// Runs an operation on this loop, wherever the caller is; without a hop when it is here.
   @concurrent
   package func run<R: Sendable>(_ body: @Sendable () async throws -> R) async throws -> R {
-    if isCurrent { return try await body() }
+    if isHome { return try await body() }
     return try await withTaskExecutorPreference(self) { try await hop(body) }
   }
 
@@ -122,7 +133,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   /// The standard library's handlers take `@concurrent` operations. At their start a task that
   /// does not prefer this loop, such as one in an actor that lives here, has left its thread.
   func wait(_ body: @Sendable () async -> Void) async {
-    if isCurrent { return await body() }
+    if isHome { return await body() }
     try? await run(body)  // the body does not throw
   }
 

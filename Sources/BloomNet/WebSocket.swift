@@ -70,7 +70,7 @@ public final class WebSocket: AsyncSequence, Sendable {
       }
     buffered.wrappingAdd(size, ordering: .relaxed)
     defer { buffered.wrappingSubtract(size, ordering: .relaxed) }
-    guard loop.isCurrent else {
+    guard loop.isHome else {
       return try await loop.run { try await self.core.send(message) }
     }
     try await core.send(message)
@@ -90,7 +90,7 @@ public final class WebSocket: AsyncSequence, Sendable {
   ///   when the peer broke the protocol, `CancellationError`.
   @concurrent
   public func receive() async throws -> WebSocketMessage? {
-    guard loop.isCurrent else { return try await loop.run { try await self.core.receive() } }
+    guard loop.isHome else { return try await loop.run { try await self.core.receive() } }
     return try await core.receive()
   }
 

@@ -120,7 +120,11 @@ public enum ProcessHardening: Sendable {
       probes.allSatisfy { cplatform_probe(Int32($0)) != 0 }
     }
     add(.noNetwork, if: isRefused([cplatform_probe_inet_socket, cplatform_probe_unix_socket]))
-    add(.noFiles, if: isRefused([cplatform_probe_open, cplatform_probe_open_own_memory]))
+    add(
+      .noFiles,
+      if: isRefused([
+        cplatform_probe_open, cplatform_probe_open_own_memory, cplatform_probe_other_process,
+      ]))
     add(.noProcesses, if: isRefused([cplatform_probe_fork, cplatform_probe_exec]))
     add(
       .noInspection,

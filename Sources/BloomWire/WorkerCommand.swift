@@ -127,17 +127,19 @@ extension CBORLimits {
 
 extension OwnerPolicy {
   func encode(into encoder: inout CBOREncoder) {
-    encoder.array(4)
+    encoder.array(5)
     encoder.array(refusedKinds.count)
     for kind in refusedKinds.map(\.rawValue).sorted() { encoder.unsigned(UInt64(kind)) }
     encoder.bool(refusesTools)
     encoder.bool(refusesMedia)
     encoder.array(refusedPhrases.count)
     for phrase in refusedPhrases { encoder.text(phrase) }
+    encoder.array(refusedModels.count)
+    for model in refusedModels { encoder.text(model) }
   }
 
   init(_ reader: inout CBORReader) throws(WireError) {
-    try reader.array("policy", count: 4)
+    try reader.array("policy", count: 5)
     let kinds = try reader.list("kinds", maximum: JobKind.allCases.count) {
       (reader) throws(WireError) in try reader.choice("kind") as JobKind
     }
@@ -146,6 +148,9 @@ extension OwnerPolicy {
       refusesMedia: try reader.bool("media"),
       refusedPhrases: try reader.list("phrases", maximum: WorkerLinkLimits.refusedPhrases) {
         (reader) throws(WireError) in try reader.text("phrase", maximum: 256)
+      },
+      refusedModels: try reader.list("models", maximum: WorkerLinkLimits.refusedModels) {
+        (reader) throws(WireError) in try reader.text("model", maximum: 128)
       })
   }
 }

@@ -18,6 +18,8 @@ package enum WorkerLinkLimits: Sendable {
   package static let files = 256
   /// Words or phrases that an owner refuses.
   package static let refusedPhrases = 1_024
+  /// Models that an owner refuses.
+  package static let refusedModels = 256
   /// Keys offered at once: one a suite.
   package static let keys = 8
 }
@@ -32,13 +34,16 @@ package struct OwnerPolicy: Sendable, Equatable {
   package var refusesMedia: Bool
   /// Requests whose text holds one of these are refused; compared without case.
   package var refusedPhrases: [String]
+  /// Names of models that must not be served, as their manifests say them; compared without case.
+  package var refusedModels: [String]
 
   /// Refuses what is listed.
   package init(
     refusedKinds: Set<JobKind> = [], refusesTools: Bool = false, refusesMedia: Bool = false,
-    refusedPhrases: [String] = []
+    refusedPhrases: [String] = [], refusedModels: [String] = []
   ) {
     self.refusedKinds = refusedKinds
+    self.refusedModels = refusedModels
     self.refusesTools = refusesTools
     self.refusesMedia = refusesMedia
     self.refusedPhrases = refusedPhrases

@@ -5,7 +5,10 @@ extension OwnerPolicy {
   ///
   /// The text goes to the user inside the seal. It names the rule, never the phrase that matched:
   /// the list is the owner's own.
-  func refusal(of request: CanonicalRequest) -> SealedFailure? {
+  func refusal(of request: CanonicalRequest, model: String) -> SealedFailure? {
+    if refuses(model: model) {
+      return SealedFailure(.unsupported, "the owner of this machine does not serve this model")
+    }
     if refusedKinds.contains(request.kind) {
       return SealedFailure(
         .unsupported, "the owner of this machine does not serve \(request.kind.name)")
@@ -28,6 +31,12 @@ extension OwnerPolicy {
         .unsupported, "the owner of this machine does not serve requests with this content")
     }
     return nil
+  }
+
+  /// Whether the owner does not serve a model of this name.
+  func refuses(model: String) -> Bool {
+    let name = model.lowercased()
+    return refusedModels.contains { $0.lowercased() == name }
   }
 
   private static func holdsMedia(_ body: JSONValue) -> Bool {

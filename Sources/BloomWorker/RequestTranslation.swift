@@ -17,11 +17,13 @@ enum RequestTranslation: Sendable {
     _ request: CanonicalRequest, scope: KeyID, tokenClass: TokenClass, deadline: Instant?
   ) throws(SealedFailure) -> EngineRequest {
     let body = BodyReader(request.body)
-    var result = EngineRequest(job: try job(request))
+    let (job, media) = try job(request)
+    var result = EngineRequest(job: job, media: media)
     result.answerID = request.answer.id.description
     result.now = request.answer.now
     result.seed = request.answer.seed
-    result.salt = "\(scope):\(request.salt)"
+    result.salt = request.salt
+    result.epoch = scope.description
     result.sampling = try sampling(body)
     result.stops = try body.texts("stop")
     result.choices = try body.integer("n", 1...EngineLimits.choices) ?? 1
@@ -46,19 +48,23 @@ enum RequestTranslation: Sendable {
     return result
   }
 
-  private static func job(_ request: CanonicalRequest) throws(SealedFailure) -> EngineRequest.Job {
+  private static func job(
+    _ request: CanonicalRequest
+  ) throws(SealedFailure) -> (EngineRequest.Job, [EngineMedia]) {
     switch request.kind {
-    case .chat: return .chat(body: request.body.encoded)
+    case .chat:
+      let (body, media) = try MediaParts.take(from: request.body)
+      return (.chat(body: body.encoded), media)
     case .completion:
       guard let prompt = request.body["prompt"].flatMap(prompts), prompt.count == 1 else {
         throw .invalid("prompt must be one text or one list of token ids")
       }
-      return .completion(prompt[0])
+      return (.completion(prompt[0]), [])
     case .embeddings:
       guard let inputs = request.body["input"].flatMap(prompts), !inputs.isEmpty else {
         throw .invalid("input must be a text, a list of texts or lists of token ids")
       }
-      return .embeddings(inputs)
+      return (.embeddings(inputs), [])
     case .transcription, .rerank:
       throw SealedFailure(.unsupported, "this model does not do \(request.kind.name)")
     }

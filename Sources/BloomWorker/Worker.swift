@@ -176,7 +176,9 @@ package actor Worker {
           outbox.send(.failed(error.publicDescription))
           end(.failure(error))
         }
-      case .wipe(let kids): keyring.wipe(kids)
+      case .wipe(let kids):
+        keyring.wipe(kids)
+        for kid in kids { engine.forget(epoch: kid.description) }
       }
     }
   }
@@ -305,7 +307,7 @@ extension Worker {
       case .success(let request): opened = request
       case .failure(let error): throw SealedFailure(error)
       }
-      if let refusal = policy.refusal(of: opened) { throw refusal }
+      if let refusal = policy.refusal(of: opened, model: engine.model.name) { throw refusal }
       let deadline = time.now() + .milliseconds(exchange.routing.deadlineMilliseconds)
       let request = try RequestTranslation.engineRequest(
         opened, scope: exchange.kid, tokenClass: exchange.routing.tokenClass, deadline: deadline)

@@ -68,6 +68,9 @@ package enum WorkerProgram: Sendable {
     _ order: WorkerOrder, _ begun: ProcessHardening.Begun, _ descriptor: Int32, _ load: Loader
   ) async throws {
     let manifest = try await checkedManifest(order)
+    guard !order.policy.refuses(model: manifest.name) else {
+      throw WorkerError(.badCommand, "the owner of this machine does not serve this model")
+    }
     let engine = try await load(order, manifest) { part in
       let permille = Int(min(max(part, 0), 1) * 1_000)
       // The agent that is gone wants no model: stop loading.

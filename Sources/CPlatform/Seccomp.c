@@ -18,6 +18,11 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+// Of the kernel's own header, which glibc's <signal.h> cannot stand beside.
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1
+#endif
+
 #if defined(__x86_64__)
 #define NATIVE_ARCH AUDIT_ARCH_X86_64
 #define HAS_X32 1
@@ -224,10 +229,15 @@ size_t cplatform_seccomp_program(uint64_t *instructions, size_t capacity, int al
 }
 
 // Once a second, while tasks wait, libdispatch reads /proc/THREAD/stat of its workers and traps
-// when that file cannot be opened (_dispatch_workq_count_runnable_workers). It gets an empty descriptor, which it takes for "not running"; every other path is refused as before. Only what a
-// signal handler may do happens here: signal-safety(7).
+// when that file cannot be opened (_dispatch_workq_count_runnable_workers). It gets a descriptor of
+// an empty event counter, which it takes for "not running"; every other path is refused as before.
+//
+// The kernel opens nothing here, so a path that changes while it is compared gains nothing: the
+// worst answer is one more event counter, which eventfd2 gives anyway. Only what a signal handler
+// may do happens: signal-safety(7). A SIGSYS that no filter sent (si_code) changes no register.
 static void answer_open(int signal, siginfo_t *info, void *context) {
   (void)signal;
+  if (info->si_code != SYS_SECCOMP) return;
   ucontext_t *machine = context;
 #if defined(__x86_64__)
   const char *path = (const char *)machine->uc_mcontext.gregs[REG_RSI];

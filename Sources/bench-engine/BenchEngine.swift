@@ -21,10 +21,16 @@ struct BenchEngine {
   static func main() async throws {
     let peers = Peers(engineFolder: folder)
     if peers == nil { print("llama.cpp's tools are missing: scripts/deps-engine --peers") }
+    // Parts by name, for a quick look at one: bench-engine latency served
+    let wanted = Set(CommandLine.arguments.dropFirst())
+    func isWanted(_ part: String) -> Bool { wanted.isEmpty || wanted.contains(part) }
     var rows: [BenchRow] = []
-    for threads in [1, 2] { rows += try await single(threads: threads, peers: peers) }
-    rows += try await parallel(peers: peers)
-    rows += try await latency()
+    if isWanted("single") {
+      for threads in [1, 2] { rows += try await single(threads: threads, peers: peers) }
+    }
+    if isWanted("parallel") { rows += try await parallel(peers: peers) }
+    if isWanted("latency") { rows += try await latency() }
+    if isWanted("served") { rows += try await Served.rows(peers: peers) }
     BenchReport.finish(area: "engine", rows: rows)
   }
 
@@ -144,17 +150,33 @@ struct BenchEngine {
     return rows
   }
 
-  /// The first token after admission, the reuse of a prefix, and the gap a long prompt makes.
+  /// What stands between a prompt's computation and its first token, the reuse of a prefix, and
+  /// the gap that a long prompt makes.
   static func latency() async throws -> [BenchRow] {
     let engine = try await engine {
       $0.slots = 2
       $0.contextTokens = 2560
       $0.keepsPrefixes = true
     }
-    var request = request(5000, prompt: 391, tokens: 1)
-    let cold = try await run(engine, request)
-    request.continuation = .fast
-    let warm = try await run(engine, request)
+    var (overheads, inPlace, copied): ([Double], [Double], [Double]) = ([], [], [])
+    for round in 0..<(3 * rounds) {
+      var request = request(5000 + round, prompt: 391, tokens: 1)
+      let before = engine.capacity().prefillNanoseconds
+      let cold = try await run(engine, request)
+      let computed = Double(engine.capacity().prefillNanoseconds - before) / 1e6
+      overheads.append(seconds(cold.admitted, cold.first) * 1000 - computed)
+      // The same prompt again continues in its slot; while it runs, another one gets a copy.
+      request.continuation = .fast
+      let warm = try await run(engine, request)
+      inPlace.append(seconds(warm.submitted, warm.admitted) * 1000)
+      request.maxTokens = 60
+      let holding = try engine.submit(request)
+      while let event = await holding.next() { if case .tokens = event { break } }
+      holding.cancel()
+      request.maxTokens = 1
+      let other = try await run(engine, request)
+      copied.append(seconds(other.submitted, other.admitted) * 1000)
+    }
     let talking = try engine.submit(Self.request(6000, prompt: 8, tokens: 400))
     var gaps: [Double] = []
     let long = Self.request(6001, prompt: 2000, tokens: 1)
@@ -172,20 +194,21 @@ struct BenchEngine {
     let p99 = gaps[min(gaps.count - 1, gaps.count * 99 / 100)]
     await engine.stop()
     return [
-      BenchRow(
-        "first token, prompt of 391", value: seconds(cold.admitted, cold.first) * 1000, unit: "ms"),
-      BenchRow(
-        "first token, same prompt again", value: seconds(warm.admitted, warm.first) * 1000,
-        unit: "ms"),
-      BenchRow(
-        "391 shared tokens reused (submit to admitted)",
-        value: seconds(warm.submitted, warm.admitted) * 1000, unit: "ms", target: "<= 1 ms",
-        holds: seconds(warm.submitted, warm.admitted) <= 0.001),
+      limit("first token after its prompt was computed", overheads, 2),
+      limit("391 shared tokens reused in place, submit to admitted", inPlace, 1),
+      limit("391 shared tokens reused, the slot's last answer cancelled", copied, 1),
       BenchRow(
         "p99 gap of a stream while a prompt of 2000 enters", value: p99, unit: "ms",
         peer: "one piece and one step", ratio: p99 / piece, target: "<= 2 x one piece",
         holds: p99 <= 2 * piece),
     ]
+  }
+
+  /// A time with a limit: the median of all rounds.
+  private static func limit(_ name: String, _ times: [Double], _ most: Double) -> BenchRow {
+    let median = times.sorted()[times.count / 2]
+    return BenchRow(
+      name, value: median, unit: "ms", target: "<= \(Int(most)) ms", holds: median <= most)
   }
 
   static func row(_ name: String, _ value: Double, _ peer: String, _ theirs: Double?) -> BenchRow {

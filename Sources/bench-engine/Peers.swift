@@ -6,13 +6,14 @@ internal import Darwin
 
 /// Runs llama.cpp's own tools; `scripts/deps-engine --peers` builds them.
 struct Peers {
-  private let folder: String
+  /// Where they are.
+  let folder: String
 
   /// Finds the tools; `nil` when they were not built.
   init?(engineFolder: String) {
     guard
-      let found = Self.output("ls -d \(engineFolder)/peers-* 2>/dev/null").split(separator: "\n")
-        .last
+      let found = Self.output("ls -dt \(engineFolder)/peers-* 2>/dev/null").split(separator: "\n")
+        .first
     else { return nil }
     folder = String(found)
   }
@@ -44,7 +45,7 @@ struct Peers {
     line.split(separator: ",", omittingEmptySubsequences: false).map { $0.filter { $0 != "\"" } }
   }
 
-  private static func output(_ command: String) -> String {
+  static func output(_ command: String) -> String {
     guard let pipe = unsafe popen(command, "r") else { return "" }
     defer { unsafe pclose(pipe) }
     var bytes: [UInt8] = []

@@ -19,6 +19,10 @@ enum LlamaLoader {
     _ order: WorkerOrder, _ manifest: ModelManifest,
     _ progress: @escaping @Sendable (Float) -> Bool
   ) async throws(EngineError) -> any BloomEngine {
+    guard !manifest.files.contains(where: { $0.role == .projector }) else {
+      throw EngineError(
+        .unsupported, "this release has no encoder for pictures and sound; add the weights alone")
+    }
     guard manifest.files.count == 1, let weights = order.descriptors.first else {
       throw EngineError(.unsupported, "this engine takes models of one file")
     }

@@ -7,15 +7,25 @@ struct ModelsCommand {
     "models", "list, add, verify and remove model files",
     subcommands: [
       CommandSpec(
-        "list", "models in the store", options: [CommandContext.models, .json]),
+        "list", "models in the store",
+        options: [
+          CommandContext.models, .json,
+          OptionSpec("found", "models that Ollama and llama.cpp have on this machine"),
+        ]),
       CommandSpec(
-        "add", "add a GGUF file",
+        "add", "add a GGUF file, or a model of Ollama or llama.cpp where it lies",
         options: [
           CommandContext.models,
           OptionSpec("name", value: "NAME", "the name for clients, the file's own unless given"),
           OptionSpec("in-place", "link to the file instead of copying it"),
         ],
-        arguments: [ArgumentSpec("FILE", "a GGUF file")]),
+        arguments: [
+          ArgumentSpec("FILE", "a GGUF file, or a name that `models list --found` shows")
+        ],
+        examples: [
+          .init("darkbloom models add ./qwen3-8b.gguf", "copy a file into the store"),
+          .init("darkbloom models add ollama:llama3.2:3b", "use Ollama's copy in place"),
+        ]),
       CommandSpec(
         "verify", "check every byte of a model against its manifest",
         options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")]),
@@ -32,10 +42,21 @@ struct ModelsCommand {
     let store = try ModelStore(root: context.modelFolder)
     let name = context.command.arguments.first ?? ""
     switch context.command.path.last {
-    case "list": try list(store)
+    case "list":
+      if context.command.has("found") {
+        let found = FoundModels(environment: context.environment)
+        print(found.printed(asJSON: context.command.has("json")))
+      } else {
+        try list(store)
+      }
     case "add":
-      let manifest = try await store.add(
-        name, name: context.command.value("name"), inPlace: context.command.has("in-place"))
+      let given = context.command.value("name")
+      let manifest =
+        if let found = try FoundModels(environment: context.environment).find(name) {
+          try await store.add(found, name: given)
+        } else {
+          try await store.add(name, name: given, inPlace: context.command.has("in-place"))
+        }
       print("added \(manifest.name) (\(manifest.id))")
     case "verify":
       try await store.verify(try store.manifest(named: name))

@@ -22,8 +22,12 @@ struct NodeCommand {
           OptionSpec("model", value: "NAME", "a model of the store to serve", repeats: true),
           OptionSpec("threads", value: "N", "compute threads of each worker"),
           OptionSpec("slots", value: "N", "requests at once for each model"),
+          RefusalOption.spec,
         ],
-        examples: [.init("darkbloom node run --model qwen3-8b", "serve one model")]),
+        examples: [
+          .init("darkbloom node run --model qwen3-8b", "serve one model"),
+          .init("darkbloom node run --refuse tools --refuse media", "serve plain text only"),
+        ]),
       CommandSpec(
         "status", "what the node does and why",
         options: [CommandContext.data, socketOption, .json]),
@@ -67,6 +71,7 @@ struct NodeCommand {
     configuration.consoleSocket = socket
     configuration.workers.threads = try context.command.integer("threads", in: 1...256) ?? 0
     configuration.workers.slots = try context.command.integer("slots", in: 1...64) ?? 0
+    configuration.refusals = try RefusalOption.policy(context.command.all("refuse"))
     let service = NodeService(configuration: configuration, log: context.log("node"))
     let shutdown = ShutdownSignal()
     ParentWatch.start(context.environment) { ParentWatch.terminate() }

@@ -18,6 +18,7 @@ struct UpCommand {
       OptionSpec(
         "model", value: "FILE", "a GGUF file to serve instead of the bundled model", repeats: true),
       OptionSpec("threads", value: "N", "compute threads of each worker"),
+      OptionSpec("slots", value: "N", "requests at once for each model"),
       GatewayCommand.keepContent,
     ],
     examples: [
@@ -62,6 +63,9 @@ struct UpCommand {
       node += ["--models", context.modelFolder] + models.flatMap { ["--model", $0.name] }
       if let threads = try context.command.integer("threads", in: 1...256) {
         node += ["--threads", "\(threads)"]
+      }
+      if let slots = try context.command.integer("slots", in: 1...64) {
+        node += ["--slots", "\(slots)"]
       }
       try await children.start("node", "darkbloom", node + logging)
       say("starting the gateway")

@@ -4,6 +4,7 @@
 //   hardening-probe threads                locks itself down, then uses tasks, timers and threads
 //   hardening-probe victim plain|hard|guarded   holds a secret, prints where, waits for input
 //   hardening-probe attack PID ADDRESS     tries to read 16 bytes of another process
+//   hardening-probe reach PID ADDRESS      the same, whatever stands there
 import BloomBase
 import BloomPlatform
 
@@ -29,6 +30,7 @@ case "threads":
     print("error: \(error.publicDescription)")
   }
 case "victim": Victim.run(arguments.dropFirst().first ?? "")
+case "reach": Attacker.reach(Array(arguments.dropFirst()))
 case "attack": Attacker.run(Array(arguments.dropFirst()))
-default: print("usage: hardening-probe facts | threads | victim KIND | attack PID ADDRESS")
+default: print("usage: hardening-probe facts | threads | victim KIND | attack|reach PID ADDRESS")
 }

@@ -24,6 +24,8 @@ struct Conformance {
     try await waitsForSlowReaders()
     try await keepsChoicesApart()
     try await obeysDeadlines()
+    try await forgetsEpochs()
+    try await refusesMedia()
     try await stops()
   }
 
@@ -143,6 +145,29 @@ struct Conformance {
     late.deadline = Instant(nanoseconds: 0)
     let answer = try await collect(engine, late)
     #expect(answer.error?.code == .deadline)
+  }
+
+  /// Whatever was kept for an epoch: after it nothing of it is reused, and the answer is the same.
+  func forgetsEpochs() async throws {
+    var old = request
+    old.epoch = "old"
+    let first = try await collect(engine, old)
+    engine.forget(epoch: "old")
+    engine.forget(epoch: "never seen")
+    let second = try await collect(engine, old)
+    #expect(second.usage?.cachedTokens == 0)
+    #expect(second.tokens() == first.tokens())
+  }
+
+  func refusesMedia() async throws {
+    var picture = request
+    picture.media = [EngineMedia(kind: .image, bytes: [1]), EngineMedia(kind: .audio, bytes: [2])]
+    #expect(engine.model.abilities.isDisjoint(with: [.images, .audio]))
+    #expect {
+      try engine.submit(picture)
+    } throws: {
+      ($0 as? EngineError)?.code == .unsupported
+    }
   }
 
   func stops() async throws {

@@ -65,7 +65,8 @@ import Testing
   private func fill(
     _ table: inout SlotTable, _ tokens: [Int32], salt: String
   ) -> SlotTable.Placement? {
-    guard let place = table.place(tokens, salt: salt, isExact: true) else { return nil }
+    let scope = CacheScope(epoch: "e", salt: salt)
+    guard let place = table.place(tokens, scope: scope, isExact: true) else { return nil }
     table.append(tokens[place.reused...], to: place.slot, isCanonical: true)
     return place
   }
@@ -82,7 +83,7 @@ import Testing
     #expect(again == .init(slot: first.slot, copiesFrom: nil, reused: 8))
     let parallel = try #require(fill(&table, prompt, salt: "a"))
     #expect(parallel.copiesFrom == first.slot && parallel.reused == 8)
-    #expect(table.place(prompt, salt: "a", isExact: true) == nil)
+    #expect(table.place(prompt, scope: CacheScope(epoch: "e", salt: "a"), isExact: true) == nil)
   }
 
   @Test func `exact reuse ends at a border and at the prompt's own tokens`() throws {
@@ -93,8 +94,10 @@ import Testing
     table.release(first.slot, forgets: false)
     let longer = Array(Int32(0)..<12)
     var fast = table
-    #expect(fast.place(longer, salt: "a", isExact: false)?.reused == 10)
-    #expect(table.place(longer, salt: "a", isExact: true)?.reused == 4)
+    #expect(
+      fast.place(longer, scope: CacheScope(epoch: "e", salt: "a"), isExact: false)?.reused == 10)
+    #expect(
+      table.place(longer, scope: CacheScope(epoch: "e", salt: "a"), isExact: true)?.reused == 4)
   }
 
   @Test func `the least recently used slot makes room`() throws {
@@ -107,6 +110,56 @@ import Testing
     #expect(c.slot == a.slot)
     table.release(c.slot, forgets: true)
     #expect(fill(&table, [9, 2, 3, 4, 5], salt: "a")?.reused == 4)
+  }
+}
+
+@Suite struct EpochTests {
+  private let old = CacheScope(epoch: "old", salt: "a")
+  private let new = CacheScope(epoch: "new", salt: "a")
+  private let prompt = Array(Int32(0)..<10)
+
+  private func fill(_ table: inout SlotTable, _ scope: CacheScope) throws -> SlotTable.Placement {
+    let found = table.place(prompt, scope: scope, isExact: true)
+    let place = try #require(found)
+    table.append(prompt[place.reused...], to: place.slot, isCanonical: true)
+    return place
+  }
+
+  @Test func `an epoch's prefixes are gone, another's stay`() throws {
+    var table = SlotTable(count: 2, piece: 4, keepsPrefixes: true)
+    let a = try fill(&table, old)
+    let b = try fill(&table, new)
+    #expect(b.reused == 0, "one salt, two epochs")
+    table.release(a.slot, forgets: false)
+    table.release(b.slot, forgets: false)
+    #expect(table.forget(epoch: "unknown") == [])
+    #expect(!table.needsClearing)
+    #expect(table.forget(epoch: "old") == [a.slot])
+    #expect(table.needsClearing)
+    #expect(try fill(&table, new).reused == 8)
+  }
+
+  @Test func `an epoch that ends while its answer runs is forgotten after it`() throws {
+    var table = SlotTable(count: 2, piece: 4, keepsPrefixes: true)
+    let a = try fill(&table, old)
+    #expect(table.forget(epoch: "old") == [])
+    #expect(try fill(&table, old).reused == 0, "nothing is reused from it any more")
+    table.release(a.slot, forgets: false)
+    table.release(1, forgets: false)
+    #expect(table.slots.allSatisfy { $0.tokens.isEmpty })
+    #expect(table.needsClearing)
+    table.cleared()
+    #expect(!table.needsClearing)
+    #expect(table.forget(epoch: "old") == [])
+    #expect(!table.needsClearing, "its remains were overwritten")
+  }
+
+  @Test func `remains of an epoch count although another answer took the slot`() throws {
+    var table = SlotTable(count: 1, piece: 4, keepsPrefixes: true)
+    table.release(try fill(&table, old).slot, forgets: false)
+    table.release(try fill(&table, new).slot, forgets: false)
+    #expect(table.forget(epoch: "old") == [])
+    #expect(table.needsClearing)
   }
 }
 

@@ -104,7 +104,28 @@ import Testing
     #expect(ForeignCache.llama(root: "\(folder.path)/llama.cpp").map(\.name) == ["other_model"])
     #expect(ForeignCache.ollama(root: "\(folder.path)/absent").isEmpty)
     let entry = try #require(found.first)
-    let manifest = try await store.add(entry.path, name: entry.name, inPlace: true)
+    let manifest = try await store.add(entry)
+    #expect(manifest.name == "small:135m")
     #expect(manifest.files[0].sha256 == digest)
+    #expect(store.presence(of: manifest.files[0]) == .linked)
+    // The other program's file was changed meanwhile.
+    try store.remove(manifest.id)
+    _ = try folder.write(GGUFFile.sample(tail: 65), "ollama/blobs/sha256-\(digest.hex)")
+    await #expect(throws: ModelsError.self) { try await store.add(entry) }
+    #expect(try store.list().isEmpty)
+  }
+
+  @Test func `the Hugging Face cache gives each file once`() throws {
+    for revision in ["aaa", "bbb"] {
+      folder.make("hub/models--org--name/snapshots/\(revision)/sub")
+      _ = try folder.write(
+        GGUFFile.sample(), "hub/models--org--name/snapshots/\(revision)/sub/Small-Q8.gguf")
+    }
+    folder.make("hub/datasets--org--x/snapshots/a")
+    _ = try folder.write(GGUFFile.sample(), "hub/datasets--org--x/snapshots/a/no.gguf")
+    _ = try folder.write([1], "hub/models--org--name/snapshots/aaa/config.json")
+    let found = ForeignCache.huggingFace(root: "\(folder.path)/hub")
+    #expect(found.map(\.name) == ["small-q8"])
+    #expect(ForeignCache.huggingFace(root: "\(folder.path)/absent").isEmpty)
   }
 }

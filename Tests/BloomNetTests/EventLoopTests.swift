@@ -15,6 +15,64 @@ import Testing
     #expect(!loop.isCurrent)
   }
 
+  /// Waits for another thread.
+  func pause() async {
+    await unsafe withUnsafeContinuation { continuation in
+      Task.detached { unsafe continuation.resume() }
+    }
+  }
+  @concurrent func runsTwice(_ loop: EventLoop) async throws -> [Bool] {
+    try await loop.run {}
+    let stayed = try await loop.run {
+      await pause()
+      return loop.isCurrent
+    }
+    try await loop.run { await pause() }
+    return [stayed] + (try await runsAgain(loop))
+  }
+  func runsAgain(_ loop: EventLoop) async throws -> [Bool] {
+    try await loop.run {
+      await pause()
+      return [loop.isCurrent]
+    }
+  }
+
+  /// The runtime may run an actor on upon the thread of the loop that it just asked.
+  actor Asker {
+    @concurrent func operation(_ loop: EventLoop) async throws -> Bool {
+      try await loop.run {
+        await EventLoopTests().pause()
+        return loop.isCurrent
+      }
+    }
+    func ask(_ loop: EventLoop) async throws -> [Bool] {
+      try await [operation(loop), operation(loop), operation(loop)]
+    }
+  }
+
+  @Test func `an actor's operations come back to the loop each time`() async throws {
+    let asker = Asker()
+    for loop in EventLoopGroup.shared.loops {
+      for _ in 0..<20 {
+        let facts = try await asker.ask(loop)
+        #expect(facts == [true, true, true])
+      }
+    }
+  }
+
+  @Test func `an operation comes back to its loop after a wait, whoever ran before`() async throws {
+    for loop in EventLoopGroup.shared.loops {
+      for _ in 0..<100 { #expect(try await runsTwice(loop) == [true, true]) }
+      let fromTask = Task { try await runsTwice(loop) }
+      #expect(try await fromTask.value == [true, true])
+      // The preference of an outer scope is another loop's: ours must win for the operation.
+      for other in EventLoopGroup.shared.loops {
+        let facts = try await loop.run { try await runsTwice(other) }
+        #expect(facts == [true, true])
+      }
+    }
+  }
+
   @Test func `sleep ends, also by cancellation, and a time-out names what was awaited`()
     async throws
   {

@@ -1,5 +1,6 @@
 #if os(Linux)
 import BloomPlatform
+import BloomTestSupport
 import Testing
 
 /// The probe program is victim and attacker; see its `main.swift`.

@@ -17,7 +17,7 @@ import Testing
         startsGuard: false, allowsDeviceControl: true, verifiesFiles: false,
         policy: OwnerPolicy(
           refusedKinds: [.embeddings, .completion], refusesTools: true, refusesMedia: true,
-          refusedPhrases: ["a", "ö"]))),
+          refusedPhrases: ["a", "ö"], refusedModels: ["m:q8"]))),
     .begin(StreamID(1), byteCount: 70_000, credit: 65_536),
     .chunk(StreamID(1), [1, 2, 3]), .credit(StreamID(2), byteCount: 9),
     .cancel(StreamID(1 << 32), .cancelled), .rotate, .vouched(kid, evidence: .zero),

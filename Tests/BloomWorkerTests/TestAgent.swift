@@ -90,8 +90,8 @@ struct SeenAnswer {
 /// A worker over a socketpair with a scripted engine.
 func withWorker(
   script: ScriptedEngine.Script = ScriptedEngine.Script(), padding: PaddingProfile = .off,
-  policy: OwnerPolicy = .open,
-  _ body: (TestAgent, PlainKeyring) async throws -> Void
+  policy: OwnerPolicy = .open, engine: (any BloomEngine)? = nil,
+  time: any TimeSource = SystemTime(), _ body: (TestAgent, PlainKeyring) async throws -> Void
 ) async throws {
   var ends: [Int32] = [0, 0]
   #if canImport(Glibc)
@@ -103,11 +103,11 @@ func withWorker(
   let (mine, theirs) = (ends[0], ends[1])
   defer { close(theirs) }
   let keyring = PlainKeyring(padding: padding)
-  let engine = ScriptedEngine(script: script)
+  let engine = engine ?? ScriptedEngine(script: script)
   let worker = try Worker(
     descriptor: theirs,
     facts: Worker.Facts(model: ModelID(.zero), protections: ["no-network"], filter: .zero),
-    policy: policy, engine: engine, keyring: keyring, time: SystemTime())
+    policy: policy, engine: engine, keyring: keyring, time: time)
   let agent = TestAgent(descriptor: mine)
   let running = Task { try await worker.run() }
   do {
@@ -155,10 +155,12 @@ extension TestAgent {
 }
 
 /// A small chat request.
-func chat(_ members: [JSONValue.Member] = [], text: String = "hello") throws -> CanonicalRequest {
+func chat(
+  _ members: [JSONValue.Member] = [], text: String = "hello", content: JSONValue? = nil
+) throws -> CanonicalRequest {
   var generator = SeededGenerator(seed: 1)
   let messages = JSONValue.array([
-    .members(["role": .string("user"), "content": .string(text)])
+    .members(["role": .string("user"), "content": content ?? .string(text)])
   ])
   return CanonicalRequest(
     kind: .chat, body: .object([JSONValue.Member("messages", messages)] + members),

@@ -67,6 +67,7 @@ enum {
   cplatform_probe_executable_memory,
   cplatform_probe_signal_parent,
   cplatform_probe_io_uring,
+  cplatform_probe_other_process,  // reading /proc/1/stat, whose name the filter answers
   cplatform_probe_count,
 };
 
