@@ -237,34 +237,30 @@ package struct ChaosRun: Sendable {
     var truth: [ChaosStream.Choice] = []
   }
 
-  /// Greedy answers of plain chats, two choices with log-probabilities, schemas and tools.
+  /// Greedy answers, two with log-probabilities, ones by a schema, and sampled ones with a stop text.
+  ///
+  /// The bundled model's template knows no tools.
   private func realTruths(_ service: PrivateInference) async throws -> [RealRequest] {
     guard size.realNodes > 0, let model = await cluster.model(of: .real) else { return [] }
     let subjects = ["rivers", "bread", "clocks", "birds", "stone"]
     let kinds: [(choices: Int, extra: String)] = [
-      (1, ""), (2, ",\"n\":2,\"logprobs\":true,\"top_logprobs\":1"),
+      (1, ",\"temperature\":0"),
+      (2, ",\"temperature\":0,\"n\":2,\"logprobs\":true,\"top_logprobs\":1"),
       (
         1,
         """
-        ,"response_format":{"type":"json_schema","json_schema":{"name":"facts","schema":{"type":\
-        "object","properties":{"facts":{"type":"array","items":{"type":"string"}}},"required":\
-        ["facts"],"additionalProperties":false}}}
+        ,"temperature":0,"response_format":{"type":"json_schema","json_schema":{"name":"facts",\
+        "schema":{"type":"object","properties":{"facts":{"type":"array","items":{"type":"string"}\
+        }},"required":["facts"],"additionalProperties":false}}}
         """
       ),
-      (
-        1,
-        """
-        ,"tools":[{"type":"function","function":{"name":"look_up","parameters":{"type":"object",\
-        "properties":{"subject":{"type":"string"}},"required":["subject"]}}}],\
-        "tool_choice":"required"
-        """
-      ),
+      (1, ",\"temperature\":0.9,\"top_p\":0.9,\"stop\":[\" they\"]"),
     ]
     var requests: [RealRequest] = []
     for subject in subjects {
       for kind in kinds {
         let body = """
-          {"model":"\(model)","temperature":0,"seed":1,"max_tokens":\(size.realTokens),"messages":\
+          {"model":"\(model)","seed":1,"max_tokens":\(size.realTokens),"messages":\
           [{"role":"user","content":"Tell me all you know about \(subject)."}]\(kind.extra)}
           """
         var request = RealRequest(body: body, choices: kind.choices)

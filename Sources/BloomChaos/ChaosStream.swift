@@ -59,7 +59,7 @@ package struct ChaosStream: Sendable {
         case .tokens(let frame): stream.add(frame, time.now())
         case .finished(let usage): stream.reportedTokens = usage.completionTokens
         case .failed(let failure, let sealed):
-          stream.failure = "\(failure) \(sealed.map { "\($0.code)" } ?? "")"
+          stream.failure = "\(failure) \(sealed.map { "\($0.message)" } ?? "")"
         case .embedding, .json: break
         }
       }

@@ -14,12 +14,15 @@ internal import BloomWire
 package actor LocalNode {
   /// How long an answer about the node, or its absence, is believed.
   private static let memory = Duration.seconds(2)
+  /// How long a refusal is believed before the next look.
+  private static let pause = Duration.milliseconds(90)
 
   private let http: HTTPClient
   private let socket: String
   private let time: any TimeSource
   private var lookedAt: Instant?
   private var record: NodeRecord?
+  private var isDoubtful = false
   private var manifests: [ModelID: ServedModel] = [:]
 
   /// Where its envelopes go.
@@ -50,13 +53,12 @@ package actor LocalNode {
   }
 
   /// Looks again before the next request: the node refused, or does not answer.
-  package func forget() {
-    lookedAt = nil
-    record = nil
-  }
+  package func forget() { isDoubtful = true }
 
   private func look() async {
-    if let lookedAt, time.now() - lookedAt < Self.memory { return }
+    let patience = isDoubtful ? Self.pause : Self.memory
+    if let lookedAt, time.now() - lookedAt < patience { return }
+    isDoubtful = false
     lookedAt = time.now()
     do {
       let found = try NodeRecord(verifying: try await get("/v1/record"))

@@ -101,7 +101,10 @@ package struct SealedPartRunner: PartRunner {
       let reader = SealedPartReader(
         part: part, answer: request.answer.id, sealed: sealed, keepsContent: options.keepsContent,
         events: events, keep: keep)
-      await events.ended(part, try await reader.read(body))
+      let failure = try await reader.read(body)
+      // Its worker may have been started again, with another key.
+      if isOwn, failure != nil { await network.local?.forget() }
+      await events.ended(part, failure)
     } catch is CancellationError {
       return
     } catch let refusal as CoordinatorClient.Refusal {

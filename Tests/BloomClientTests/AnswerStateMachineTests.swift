@@ -197,6 +197,16 @@ import Testing
     }
   }
 
+  @Test func `nothing is shown of a choice that has ended`() {
+    var answer = machine(choices: 2)
+    _ = answer.begin(now: start)
+    _ = answer.partAccepted(0, by: a, now: at(1))
+    _ = answer.frameArrived(0, choice: 0, tokens: [1], endsChoice: true, now: at(2))
+    let effects = answer.frameArrived(0, choice: 0, tokens: [2], endsChoice: false, now: at(3))
+    #expect(effects.first != .deliver)
+    #expect(answer.progress[0].tokens == [1])
+  }
+
   @Test func `a refusal of the request itself is not tried elsewhere`() {
     var answer = machine()
     _ = answer.begin(now: start)

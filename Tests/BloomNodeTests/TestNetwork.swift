@@ -208,12 +208,14 @@ struct TestNetwork: Sendable {
   }
 
   /// One answer's text and end.
-  func ask(_ text: String = "hello", maxTokens: Int = 24) async throws -> Answer {
+  func ask(
+    _ text: String = "hello", through other: PrivateInference? = nil, maxTokens: Int = 24
+  ) async throws -> Answer {
     let body = """
       {"model":"\(model.manifest.name)","max_tokens":\(maxTokens),"temperature":0,"seed":7,
        "messages":[{"role":"user","content":"\(text)"}]}
       """
-    let running = try await client.begin(try ChatRequest.parse(Array(body.utf8)))
+    let running = try await (other ?? client).begin(try ChatRequest.parse(Array(body.utf8)))
     var answer = Answer()
     while let output = await running.next() {
       switch output {
