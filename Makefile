@@ -6,7 +6,7 @@ AREA ?= net seal engine schedule ledger relay
 SEEDS ?= 1000
 SECONDS_EACH ?= 60
 
-.PHONY: help deps run build test check check-deep fmt lint bench sim fuzz clean
+.PHONY: help deps run build test check check-deep fmt lint bench chaos sim fuzz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -38,6 +38,10 @@ check-deep: check ## check, then sanitizers, long fuzzing and long test variants
 
 bench: ## Measure: make bench, or make bench AREA=net
 	@scripts/bench $(AREA)
+
+chaos: ## Kill, freeze and restart machines under 1,000 running answers
+	@scripts/build release darkbloom darkbloom-coordinator darkbloom-worker scripted-worker bloom-chaos
+	@"$$(scripts/build --bin-path release)/bloom-chaos" $(ARGS)
 
 sim: ## Run the simulator on many seeds: make sim SEEDS=1000
 	@scripts/build release bloom-sim

@@ -87,6 +87,10 @@ let targets: [Target] = [
   library("BloomBench", ["BloomBase", "BloomPlatform"]),
   library("BloomSim", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomClient", "BloomNode"]),
   program("bloom-sim", ["BloomBase", "BloomSim"]),
+  library("BloomChaos", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomAPI", "BloomEngine", "BloomModels", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomNode", "BloomCoordinator"]),
+  program("bloom-chaos", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomChaos"]),
+  program("scripted-worker", ["BloomEngine", "BloomWorker"]),
+  program("bench-path", ["BloomBench", "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomEngine", "BloomEngineLlama", "BloomHTTP", "BloomNet", "BloomChaos"]),
   program("bench-net", ["BloomBench", "BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
   program("bench-seal", ["BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "COpenSSL"]),
   program("bench-engine", ["BloomBench", "BloomBase", "BloomPlatform", "BloomWire", "BloomHTTP", "BloomNet", "BloomEngine", "BloomEngineLlama"]),
@@ -117,12 +121,13 @@ let targets: [Target] = [
   tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomEngine", "BloomEngineLlama"]),
   tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
   tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomNet", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
-  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
+  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),
   tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
   tests("TidyTests", []),
   tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomModels", "BloomHTTP", "BloomNet"]),
+  tests("BloomChaosTests", ["BloomPlatform", "BloomNet"]),
 ]
 
 let package = Package(

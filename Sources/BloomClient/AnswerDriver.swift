@@ -42,6 +42,11 @@ package actor AnswerDriver: PartEvents {
   private var isFinishing = false
   /// The machine that delivered last.
   package private(set) var servingNode: NodeID?
+  /// The newest part with a verified receipt.
+  package private(set) var receiptedPart: Int?
+  /// What the coordinator booked for the answer; `nil` until it said so.
+  package private(set) var cost: Micros?
+  private var settling: [CheckedContinuation<Void, Never>] = []
 
   /// Its part tasks' own loop, so that a frame costs no thread hop.
   nonisolated package var unownedExecutor: UnownedSerialExecutor {
@@ -110,6 +115,9 @@ package actor AnswerDriver: PartEvents {
   /// A sign of life.
   package func alive(_ part: Int) { perform(machine.partAlive(part, now: time.now())) }
 
+  /// The coordinator says that the machine is silent.
+  package func suspected(_ part: Int) { perform(machine.partSuspected(part, now: time.now())) }
+
   /// A frame of a part.
   package func frame(_ part: Int, _ frame: Frame) async {
     switch frame {
@@ -132,9 +140,34 @@ package actor AnswerDriver: PartEvents {
     }
   }
 
+  /// A part's last receipt was verified.
+  package func receipted(_ part: Int, cost: Micros?) {
+    receiptedPart = max(part, receiptedPart ?? part)
+    self.cost = cost ?? self.cost
+  }
+
+  /// Waits until every part has ended, for what is only known then: receipt and cost.
+  ///
+  /// - Parameter limit: The longest wait.
+  package func settle(within limit: Duration) async {
+    guard !tasks.isEmpty else { return }
+    let timer = Task(executorPreference: loop) { [loop] in
+      // Cancelled when the parts were quicker.
+      if (try? await loop.sleep(for: limit)) != nil { await self.settled() }
+    }
+    await withCheckedContinuation { settling.append($0) }
+    timer.cancel()
+  }
+
+  private func settled() {
+    for waiter in settling { waiter.resume() }
+    settling = []
+  }
+
   /// A part is over.
   package func ended(_ part: Int, _ failure: PartFailure?) {
     tasks[part] = nil
+    if tasks.isEmpty { settled() }
     if isFinishing { return finish() }
     guard let failure else {
       if isTokenless, !isOver {
@@ -147,11 +180,13 @@ package actor AnswerDriver: PartEvents {
     }
     if let error = failure.sealed { sealedError = error }
     if failure.isWithoutCandidates {
-      perform(machine.noCandidates(part, now: time.now()))
+      perform(
+        machine.noCandidates(part, isReturning: failure.isReturning, now: time.now()))
     } else {
       perform(
         machine.partFailed(
-          part, isRetriable: failure.isRetriable, code: failure.code, now: time.now()))
+          part, isRetriable: failure.isRetriable, isReturning: failure.isReturning,
+          code: failure.code, now: time.now()))
     }
   }
 
@@ -179,7 +214,9 @@ package actor AnswerDriver: PartEvents {
         tasks[part] = Task(executorPreference: loop) { [runner] in
           await runner.run(part: part, resume: resume, avoiding: avoiding, events: self)
         }
-      case .cancelPart(let part): tasks.removeValue(forKey: part)?.cancel()
+      case .cancelPart(let part):
+        tasks.removeValue(forKey: part)?.cancel()
+        if tasks.isEmpty { settled() }
       case .deliver: break
       case .finish:
         isFinishing = true
@@ -246,6 +283,7 @@ package actor AnswerDriver: PartEvents {
     if cancelling {
       for task in tasks.values { task.cancel() }
       tasks = [:]
+      settled()
     }
     for writer in writers { writer.resume() }
     writers = []

@@ -42,6 +42,10 @@ package struct AnswerTimeouts: Hashable, Sendable {
   ///
   /// 2 s.
   package var recovery: Duration
+  /// The same while a machine or the coordinator is known to be coming back.
+  ///
+  /// 20 s: a worker that loads its model again, a coordinator that is restarted.
+  package var returning: Duration
   /// The whole answer.
   package var total: Duration
 
@@ -49,12 +53,13 @@ package struct AnswerTimeouts: Hashable, Sendable {
   package init(
     suspect: Duration = .milliseconds(350), dead: Duration = .seconds(2),
     noToken: Duration = .seconds(60), recovery: Duration = .seconds(2),
-    total: Duration = .seconds(3600)
+    returning: Duration = .seconds(20), total: Duration = .seconds(3600)
   ) {
     self.suspect = suspect
     self.dead = dead
     self.noToken = noToken
     self.recovery = recovery
+    self.returning = returning
     self.total = total
   }
 }
@@ -82,11 +87,15 @@ package struct AnswerStateMachine: ~Copyable {
   private struct Part {
     let number: Int
     let start: [Int]
+    let startedAt: Instant
     var node: NodeID?
     var lastSign: Instant
     var lastToken: Instant
     var hasDelivered = false
+    /// A second part was started beside it.
     var isDoubted = false
+    /// The coordinator has said that the machine is silent; a sign of life ends it.
+    var isSuspected = false
   }
 
   private enum State {
@@ -102,6 +111,10 @@ package struct AnswerStateMachine: ~Copyable {
   private var startedAt: Instant
   /// Since when no machine is known to work on the answer.
   private var emptySince: Instant?
+  /// Whether the last search said that somebody is coming back.
+  private var isReturning = false
+  /// When a second part may be tried again beside a doubted one, after nobody took it.
+  private var besideAt = Instant(nanoseconds: 0)
   private var lastTry = Instant(nanoseconds: 0)
   private let partsMax: Int
   private let timeouts: AnswerTimeouts
@@ -141,6 +154,14 @@ package struct AnswerStateMachine: ~Copyable {
     return []
   }
 
+  /// The coordinator says that a part's machine is silent.
+  package mutating func partSuspected(_ number: Int, now: Instant) -> [Effect] {
+    guard case .running = state, let index = parts.firstIndex(where: { $0.number == number })
+    else { return [] }
+    parts[index].isSuspected = true
+    return tick(now: now)
+  }
+
   /// A part brought tokens of one choice, or its end.
   ///
   /// - Parameters:
@@ -159,6 +180,7 @@ package struct AnswerStateMachine: ~Copyable {
       return partFailed(number, isRetriable: true, code: "bad-frame", now: now)
     }
     parts[index].lastSign = now
+    parts[index].isSuspected = false
     if tokens.isEmpty && !endsChoice { return [] }
     // A part may extend the answer only from the point where it stands itself.
     guard parts[index].hasDelivered || parts[index].start == progress.map(\.tokens.count) else {
@@ -181,25 +203,53 @@ package struct AnswerStateMachine: ~Copyable {
   }
 
   /// A part ended without having finished the answer, or was refused.
+  ///
+  /// - Parameters:
+  ///   - number: The part.
+  ///   - isRetriable: Whether another machine, or the same later, may do better.
+  ///   - isReturning: As for ``noCandidates(_:isReturning:now:)``, when nobody had taken it.
+  ///   - code: Why, for the error when it is not.
+  ///   - now: The driver's time.
+  /// - Returns: What to do now.
   package mutating func partFailed(
-    _ number: Int, isRetriable: Bool, code: String, now: Instant
+    _ number: Int, isRetriable: Bool, isReturning: Bool = false, code: String, now: Instant
   ) -> [Effect] {
     guard case .running = state, let index = parts.firstIndex(where: { $0.number == number })
     else { return [] }
     let part = parts.remove(at: index)
-    guard isRetriable else { return close(.refused(code: code)) }
+    if !isRetriable {
+      // What a second part is refused does not concern the one that works.
+      return parts.isEmpty ? close(.refused(code: code)) : []
+    }
     // Nobody took it: trying again at once would only turn a refusal into a storm.
-    guard let node = part.node else { return noCandidates(number, now: now) }
+    guard let node = part.node else {
+      return noCandidates(number, isReturning: isReturning, now: now)
+    }
     avoided.insert(node)
     if !parts.isEmpty { return [] }
     return startPart(now: now)
   }
 
-  /// No machine could be found for a part that was to start.
-  package mutating func noCandidates(_ number: Int, now: Instant) -> [Effect] {
+  /// No machine took a part that was to start.
+  ///
+  /// - Parameters:
+  ///   - number: The part.
+  ///   - isReturning: Whether a machine or the coordinator is known to be coming back, so that
+  ///     waiting longer makes sense.
+  ///   - now: The driver's time.
+  /// - Returns: What to do now.
+  package mutating func noCandidates(
+    _ number: Int, isReturning: Bool, now: Instant
+  ) -> [Effect] {
     guard case .running = state else { return [] }
     parts.removeAll { $0.number == number }
-    guard parts.isEmpty else { return [] }
+    guard parts.isEmpty else {
+      // The doubted part goes on; another search beside it comes soon, not at once.
+      for index in parts.indices { parts[index].isDoubted = false }
+      besideAt = now + Self.searchPause
+      return []
+    }
+    self.isReturning = isReturning && hasBegun
     // Machines that failed once may be back; what was avoided is tried again until time is up.
     avoided.removeAll()
     emptySince = emptySince ?? now
@@ -210,17 +260,28 @@ package struct AnswerStateMachine: ~Copyable {
   package mutating func tick(now: Instant) -> [Effect] {
     guard case .running = state else { return [] }
     if now - startedAt >= timeouts.total { return close(.timedOut) }
-    if let since = emptySince, now - since >= timeouts.recovery { return close(.noCandidates) }
-    if parts.isEmpty { return startPart(now: now) }
+    if let since = emptySince, now - since >= patience { return close(.noCandidates) }
+    if parts.isEmpty {
+      return now - lastTry >= Self.searchPause ? startPart(now: now) : []
+    }
     var effects: [Effect] = []
     for part in parts where now - part.lastSign >= timeouts.dead {
       effects.append(.cancelPart(part.number))
-      if let node = part.node { avoided.insert(node) }
+      if let node = part.node {
+        avoided.insert(node)
+      } else if emptySince == nil {
+        // Nobody even took it: a coordinator that hangs must not hold the answer for ever.
+        emptySince = part.startedAt
+        isReturning = hasBegun
+      }
     }
     parts.removeAll { now - $0.lastSign >= timeouts.dead }
     if parts.isEmpty { return effects + startPart(now: now) }
     guard parts.count == 1, !parts[0].isDoubted else { return effects }
-    if now - parts[0].lastSign >= timeouts.suspect || now - parts[0].lastToken >= timeouts.noToken {
+    guard now >= besideAt else { return effects }
+    if parts[0].isSuspected || now - parts[0].lastSign >= timeouts.suspect
+      || now - parts[0].lastToken >= timeouts.noToken
+    {
       parts[0].isDoubted = true
       if acceptedParts < partsMax { effects += startPart(now: now) }
     }
@@ -237,14 +298,25 @@ package struct AnswerStateMachine: ~Copyable {
   /// When ``tick(now:)`` must be called next; `nil` once the answer is closed.
   package var nextDeadline: Instant? {
     guard case .running = state else { return nil }
-    let recovery = emptySince.map { [$0 + timeouts.recovery] } ?? []
-    if parts.isEmpty { return ([lastTry + .milliseconds(100)] + recovery).min() }
+    let recovery = emptySince.map { [$0 + patience] } ?? []
+    if parts.isEmpty { return ([lastTry + Self.searchPause] + recovery).min() }
     let signs = parts.map {
-      $0.isDoubted || parts.count > 1 ? $0.lastSign + timeouts.dead : $0.lastSign + timeouts.suspect
+      if $0.isDoubted || parts.count > 1 { return $0.lastSign + timeouts.dead }
+      return max(besideAt, $0.isSuspected ? $0.lastSign : $0.lastSign + timeouts.suspect)
     }
-    let tokens = parts.filter { !$0.isDoubted }.map { $0.lastToken + timeouts.noToken }
+    let tokens = parts.filter { !$0.isDoubted }.map {
+      max(besideAt, $0.lastToken + timeouts.noToken)
+    }
     return (signs + tokens + recovery + [startedAt + timeouts.total]).min()
   }
+
+  /// Between two searches for a machine.
+  private static let searchPause = Duration.milliseconds(100)
+
+  /// Whether some machine has worked on the answer: only then is it worth a longer wait.
+  private var hasBegun: Bool { acceptedParts > 0 }
+
+  private var patience: Duration { isReturning ? timeouts.returning : timeouts.recovery }
 
   private mutating func startPart(now: Instant) -> [Effect] {
     guard acceptedParts < partsMax else { return close(.tooManyParts) }
@@ -254,7 +326,9 @@ package struct AnswerStateMachine: ~Copyable {
     // A doubted machine is still working: the second part goes elsewhere.
     let busy = parts.compactMap(\.node)
     parts.append(
-      Part(number: number, start: progress.map(\.tokens.count), lastSign: now, lastToken: now))
+      Part(
+        number: number, start: progress.map(\.tokens.count), startedAt: now, lastSign: now,
+        lastToken: now))
     return [.startPart(number, resume: progress, avoiding: avoided.union(busy))]
   }
 
@@ -266,6 +340,7 @@ package struct AnswerStateMachine: ~Copyable {
   private mutating func update(_ number: Int, _ change: (inout Part) -> Void) {
     guard let index = parts.firstIndex(where: { $0.number == number }) else { return }
     emptySince = nil
+    parts[index].isSuspected = false
     change(&parts[index])
   }
 }

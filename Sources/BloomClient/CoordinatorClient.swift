@@ -22,6 +22,7 @@ package struct CoordinatorClient: Sendable {
   private let base: String
   private let http: HTTPClient
   private let apiKey: String?
+  private let socket: String?
   /// Where what is shown to the coordinator is noted.
   let tap: WireTap?
   /// The pool whose directory is asked for; `nil` for the network's.
@@ -35,10 +36,13 @@ package struct CoordinatorClient: Sendable {
   ///   - pool: Asks for this pool's directory in place of the network's. Its log is another one:
   ///     verify it with the origin `PoolName.origin(of:in:)`.
   ///   - http: The connections.
+  ///   - socket: A unix-domain socket in place of the URL's host: this device's own node.
   ///   - tap: Notes what the coordinator is shown; `nil` for nobody.
   package init(
-    base: String, apiKey: String?, pool: String? = nil, http: HTTPClient, tap: WireTap? = nil
+    base: String, apiKey: String?, pool: String? = nil, http: HTTPClient, socket: String? = nil,
+    tap: WireTap? = nil
   ) {
+    self.socket = socket
     self.tap = tap
     self.base = base.hasSuffix("/") ? String(base.dropLast()) : base
     self.apiKey = apiKey
@@ -48,7 +52,8 @@ package struct CoordinatorClient: Sendable {
 
   /// The same coordinator, seen by a member of a pool; `nil` for the network's own directory.
   package func inPool(_ pool: String?) -> CoordinatorClient {
-    CoordinatorClient(base: base, apiKey: apiKey, pool: pool, http: http)
+    CoordinatorClient(
+      base: base, apiKey: apiKey, pool: pool, http: http, socket: socket, tap: tap)
   }
 
   private var directoryPath: String { pool.map { "/v1/pools/\($0)/directory" } ?? "/v1/directory" }
@@ -83,6 +88,7 @@ package struct CoordinatorClient: Sendable {
     if let apiKey {
       request.headers.add(.authorization, try HTTPFieldValue("Bearer " + apiKey))
     }
+    request.unixSocket = socket
     tap?.note(envelope: envelope)
     let response = try await http.send(request)
     if response.status == .ok { return response.body }

@@ -34,9 +34,17 @@ package struct AnswerFacts: Sendable, Hashable {
   package var tier: String?
   /// Sealed requests it took.
   package var parts: Int
+  /// The name of its newest verified receipt, as `darkbloom receipts show` takes it.
+  package var receipt: String?
+  /// What was booked for the whole answer; `nil` until that is known.
+  package var cost: Micros?
 
   /// Creates facts.
-  package init(node: NodeID?, tier: String?, parts: Int) {
+  package init(
+    node: NodeID?, tier: String?, parts: Int, receipt: String? = nil, cost: Micros? = nil
+  ) {
+    self.receipt = receipt
+    self.cost = cost
     self.node = node
     self.tier = tier
     self.parts = parts
@@ -53,6 +61,8 @@ package protocol RunningAnswer: Sendable {
   func leave() async
   /// What is known by now.
   func facts() async -> AnswerFacts
+  /// What is known once the receipt came and the cost was booked; waits a moment for both.
+  func settledFacts() async -> AnswerFacts
 }
 
 /// Private inference as the gateway sees it: the SDK, or a scripted one in tests.
@@ -63,4 +73,9 @@ package protocol InferenceService: Sendable {
   ///
   /// - Throws: ``APIError`` when nothing left this device.
   func begin(_ request: InferenceRequest) async throws -> any RunningAnswer
+}
+
+extension RunningAnswer {
+  /// The facts of now, for services that book nothing.
+  package func settledFacts() async -> AnswerFacts { await facts() }
 }

@@ -2,12 +2,12 @@ package import BloomBase
 internal import BloomCrypto
 internal import BloomModels
 package import BloomRecords
-package import BloomSeal
+internal import BloomSeal
 
 /// What this device knows of the network: verified machines, its guard sets, the models' names.
 ///
 /// Everything the coordinator says is checked here before it is used: the log only grows, records
-/// are in it, their signatures hold, their tier satisfies the policy, their keys are offered now.
+/// are in it, their signatures hold, the user's policy takes them, their keys are offered now.
 package actor NetworkView {
   /// One model of the network.
   package struct Model: Sendable, Hashable {
@@ -17,146 +17,229 @@ package actor NetworkView {
     package let machines: Int
   }
 
-  private let coordinator: CoordinatorClient
-  private let verifier: DirectoryVerifier
-  private let policy: TierPolicy
-  private let time: any TimeSource
+  struct GuardKey: Hashable, Sendable {
+    let place: PlacementPolicy.Place
+    let model: ModelID
+  }
+
+  /// A directory of the coordinator, the network's or a pool's, and how it is checked.
+  package struct Remote: Sendable {
+    /// Its interface.
+    package let coordinator: CoordinatorClient
+    /// Checks what it says.
+    package let verifier: DirectoryVerifier
+
+    /// Joins them.
+    package init(coordinator: CoordinatorClient, verifier: DirectoryVerifier) {
+      self.coordinator = coordinator
+      self.verifier = verifier
+    }
+  }
+
+  /// One directory and what is known of it.
+  private struct Source {
+    let remote: Remote
+    var known: KnownLog?
+    var snapshot: DirectorySnapshot?
+    var draft: Draft?
+  }
+
+  private var sources: [Source]
+  /// The coordinator; `nil` when this device has joined none.
+  package nonisolated let coordinator: CoordinatorClient?
+  let local: LocalNode?
+  package nonisolated let policy: PlacementPolicy
+  let time: any TimeSource
   private let log: Log
-  private var known: KnownLog?
-  private var snapshot: DirectorySnapshot?
   private var fetchedAt: Instant?
-  private var nodes: [ModelID: [NodeID: VerifiedNode]] = [:]
-  private var guards: [ModelID: GuardSet] = [:]
+  private var unreachableAt: Instant?
+  private(set) var nodes: [ModelID: [NodeID: VerifiedNode]] = [:]
+  private(set) var guards: [GuardKey: GuardSet] = [:]
+  private var objections: [ModelID: [PlacementPolicy.Objection: Int]] = [:]
   private var manifests: [ModelID: ServedModel] = [:]
   private var refreshing: Task<Void, any Error>?
-  private var random = SecureRandom()
+  var shelf = ReadyShelf()
+  var preparing: Set<ReadyShelf.Key> = []
+  var random = SecureRandom()
+
   /// Records drawn from each tree at most: enough to fill a guard set of verified machines.
-  private let drawsPerTree = 64
+  private static let drawsPerTree = 64
+  /// The same when the user wants particular machines: they must be among those drawn.
+  private static let drawsForNamed = 256
 
   /// Creates a view that knows nothing yet.
+  ///
+  /// - Parameters:
+  ///   - remotes: The directories of one coordinator: the network's, the user's pool's, or both.
+  ///     Machines of a pool's are in no other place. Empty when this device has joined none.
+  ///   - local: The node of this device; `nil` when it is not to be used.
+  ///   - policy: What the user wants of machines.
+  ///   - time: Clocks.
+  ///   - log: Where reasons go; never content.
   package init(
-    coordinator: CoordinatorClient, verifier: DirectoryVerifier, policy: TierPolicy,
+    remotes: [Remote], local: LocalNode? = nil, policy: PlacementPolicy,
     time: any TimeSource, log: Log
   ) {
-    self.coordinator = coordinator
-    self.verifier = verifier
+    sources = remotes.map { Source(remote: $0) }
+    coordinator = remotes.first?.coordinator
+    self.local = local
     self.policy = policy
     self.time = time
     self.log = log
   }
 
-  /// The models that verified machines serve now.
+  /// The models that verified machines serve now, by the user's policy.
+  ///
+  /// - Throws: When the network is out of reach and this device serves nothing itself.
   package func models() async throws -> [Model] {
-    try await refresh(olderThan: .seconds(1))
-    return nodes.compactMap { model, nodes in
-      manifests[model].map { Model(served: $0, machines: nodes.count) }
-    }.sorted { $0.served.name < $1.served.name }
+    var found: [ModelID: Model] = [:]
+    for served in await localModels() { found[served.model] = Model(served: served, machines: 1) }
+    do {
+      try await refresh(olderThan: .seconds(1))
+    } catch {
+      if found.isEmpty { throw error }
+    }
+    for (model, nodes) in nodes {
+      guard let served = manifests[model] else { continue }
+      found[model] = Model(served: served, machines: nodes.count)
+    }
+    return found.values.sorted { $0.served.name < $1.served.name }
   }
 
-  /// The model behind a name that a client sent.
+  /// The model behind a name that a client sent; `nil` when nobody serves it.
+  ///
+  /// - Throws: ``PlacementRefusal`` when machines serve it but the policy takes none of them.
   package func model(named name: String) async throws -> ServedModel? {
+    if let found = await localModels().first(where: { $0.name == name }) { return found }
     if let found = manifests.values.first(where: { $0.name == name && nodes[$0.model] != nil }) {
       return found
     }
     try await refresh(olderThan: .seconds(2))
-    return manifests.values.first { $0.name == name && nodes[$0.model] != nil }
-  }
-
-  /// Draws the machines of one envelope from the model's guard set.
-  ///
-  /// - Parameters:
-  ///   - count: 1…4.
-  ///   - model: What they must serve.
-  ///   - preferred: The machine with a warm cache.
-  ///   - avoided: Machines that just failed.
-  /// - Returns: Targets with keys that are offered now; empty when nobody fits.
-  /// - Throws: When the directory is too old and cannot be refreshed.
-  package func draw(
-    _ count: Int, model: ModelID, preferring preferred: NodeID?, avoiding avoided: Set<NodeID>
-  ) async throws -> [SealTarget] {
-    try await refresh(olderThan: .seconds(60))
-    var targets = targets(count, model, preferred, avoided)
-    if targets.isEmpty {
-      // The failed machine may have been replaced, or its key renewed, since the last look.
-      try await refresh(olderThan: .milliseconds(250))
-      targets = self.targets(count, model, preferred, avoided)
+    if let found = manifests.values.first(where: { $0.name == name && nodes[$0.model] != nil }) {
+      return found
     }
-    return targets
+    for served in manifests.values where served.name == name {
+      if let refusal = refusal(of: served.model) { throw refusal }
+    }
+    return nil
   }
 
   /// Forgets what is known of the connected machines, after a key turned out to be stale.
   package func invalidate() { fetchedAt = nil }
 
+  /// The coordinator could not be reached, or was lost in the middle of an answer.
+  package func noteUnreachable() { unreachableAt = time.now() }
+
+  /// Whether the coordinator was out of reach lately: its machines then need time to come back.
+  package var isRecovering: Bool {
+    unreachableAt.map { time.now() - $0 < .seconds(15) } ?? false
+  }
+
   /// The tier of a machine as this device appraised it.
   package func tier(of node: NodeID, model: ModelID) -> Tier? { nodes[model]?[node]?.tier }
 
-  private func targets(
-    _ count: Int, _ model: ModelID, _ preferred: NodeID?, _ avoided: Set<NodeID>
-  ) -> [SealTarget] {
-    let now = time.unixTime()
-    let usable = nodes[model] ?? [:]
-    let drawn =
-      guards[model]?.envelope(count, preferring: preferred, avoiding: avoided, using: &random)
-      ?? []
-    let targets = drawn.compactMap { node in
-      // A key that has expired since is left out; the next refresh brings the new one.
-      usable[node].flatMap { try? SealTarget($0, model: model, at: now) }
-    }
-    guard let suite = targets.first?.keys.suite else { return [] }
-    return targets.filter { $0.keys.suite == suite }
+  /// Why the policy takes no machine of a model; `nil` when none was left out.
+  func refusal(of model: ModelID) -> PlacementRefusal? {
+    guard let objections = objections[model], !objections.isEmpty else { return nil }
+    return PlacementRefusal(objections: objections, policy: policy)
+  }
+
+  private func localModels() async -> [ServedModel] {
+    guard let local, policy.places.contains(.device) else { return [] }
+    return await local.models()
   }
 
   // MARK: Fetching
 
-  private func refresh(olderThan age: Duration) async throws {
-    if let fetchedAt, time.now() - fetchedAt < age { return }
-    if let running = refreshing { return try await running.value }
-    let task = Task { try await self.fetch() }
+  /// Looks again when what is known is older; looks ahead, without waiting, at half that age.
+  func refresh(olderThan age: Duration) async throws {
+    guard coordinator != nil else { return }
+    if let fetchedAt, time.now() - fetchedAt < age {
+      if refreshing == nil, age >= .seconds(10), time.now() - fetchedAt >= age / 2 {
+        beginFetch()
+      }
+      return
+    }
+    try await (refreshing ?? beginFetch()).value
+  }
+
+  @discardableResult
+  private func beginFetch() -> Task<Void, any Error> {
+    let task = Task {
+      defer { refreshing = nil }
+      do {
+        try await fetch()
+      } catch {
+        if !(error is DirectoryError) { noteUnreachable() }
+        throw error
+      }
+    }
     refreshing = task
-    defer { refreshing = nil }
-    try await task.value
+    return task
   }
 
   private func fetch() async throws {
-    let bytes = try await coordinator.directory(earlier: known?.size ?? 0)
-    let now = time.unixTime()
-    let (fresh, log) = try verifier.snapshot(bytes, known: known, now: now)
-    known = log
-    defer { fetchedAt = time.now() }
-    if fresh.number == snapshot?.number { return }
-    var found: [ModelID: [NodeID: VerifiedNode]] = [:]
-    var weights: [ModelID: [GuardSet.Candidate]] = [:]
-    for (position, tree) in fresh.trees.enumerated() {
-      let indexes = (0..<tree.size).shuffled(using: &random).prefix(drawsPerTree).sorted()
-      let answer = try await coordinator.records(
-        snapshot: fresh.number, tree: position, indexes: indexes)
-      for record in try verifier.records(answer, tree: tree, indexes: indexes) {
-        guard let node = admit(record, tree.model, now) else { continue }
-        found[tree.model, default: [:]][node.nodeID] = node
-        weights[tree.model, default: []].append(
-          .init(node: node.nodeID, weight: Double(1 << min(15, Int(tree.bucket)))))
-      }
-      try await learnName(of: tree.model)
-    }
-    snapshot = fresh
-    nodes = found
-    for (model, candidates) in weights {
-      guards[model, default: GuardSet()].refresh(from: candidates, now: now, using: &random)
-    }
+    var hasChanged = false
+    for index in sources.indices where try await fetch(index) { hasChanged = true }
+    fetchedAt = time.now()
+    if hasChanged { adopt() }
   }
 
-  private func admit(_ record: NodeRecord, _ model: ModelID, _ now: UnixTime) -> VerifiedNode? {
-    do {
-      let node = try policy.admit(record, at: now)
-      return node.keys(for: model) == nil ? nil : node
-    } catch {
-      log.info("machine left out", ["reason": .error(error)])
-      return nil
+  /// Looks into one directory; whether it has changed.
+  private func fetch(_ index: Int) async throws -> Bool {
+    let remote = sources[index].remote
+    let known = sources[index].known
+    let bytes = try await remote.coordinator.directory(earlier: known?.size ?? 0)
+    let now = time.unixTime()
+    let (fresh, log) = try remote.verifier.snapshot(bytes, known: known, now: now)
+    sources[index].known = log
+    if fresh.number == sources[index].snapshot?.number { return false }
+    let isPool = remote.coordinator.pool != nil
+    var draft = Draft(policy: policy, isPool: isPool, time: now)
+    let named = !policy.paired.isEmpty || !policy.pinned.isEmpty || isPool
+    for (position, tree) in fresh.trees.enumerated() {
+      let indexes = (0..<tree.size).shuffled(using: &random)
+        .prefix(named ? Self.drawsForNamed : Self.drawsPerTree).sorted()
+      let answer = try await remote.coordinator.records(
+        snapshot: fresh.number, tree: position, indexes: indexes)
+      for record in try remote.verifier.records(answer, tree: tree, indexes: indexes) {
+        draft.add(record, tree)
+      }
+      try await learnName(of: tree.model, remote.coordinator)
     }
+    sources[index].snapshot = fresh
+    sources[index].draft = draft
+    return true
+  }
+
+  private func adopt() {
+    nodes = [:]
+    objections = [:]
+    var candidates: [GuardKey: [GuardSet.Candidate]] = [:]
+    for draft in sources.compactMap(\.draft) {
+      for (model, found) in draft.nodes { nodes[model, default: [:]].merge(found) { $1 } }
+      for (model, found) in draft.objections {
+        objections[model, default: [:]].merge(found, uniquingKeysWith: +)
+      }
+      for (key, found) in draft.candidates { candidates[key, default: []] += found }
+    }
+    for (reason, count) in objections.values.flatMap({ $0 }) {
+      let name = String(describing: reason)
+      log.info(
+        "machines left out",
+        [
+          "reason": ShortName(name).map { .name($0) } ?? "unknown", "number": .count(count),
+        ])
+    }
+    for (key, found) in candidates {
+      guards[key, default: GuardSet()].refresh(
+        from: found, now: time.unixTime(), using: &random)
+    }
+    shelf.removeAll()
   }
 
   /// A manifest is believed because its digest is the model's identity.
-  private func learnName(of model: ModelID) async throws {
+  private func learnName(of model: ModelID, _ coordinator: CoordinatorClient) async throws {
     guard manifests[model] == nil else { return }
     let bytes: [UInt8]
     do {
@@ -166,8 +249,43 @@ package actor NetworkView {
     }
     guard ModelID(SHA256.digest(bytes)) == model, let manifest = try? ModelManifest(decoding: bytes)
     else { throw DirectoryError.malformed }
-    manifests[model] = ServedModel(
-      name: manifest.name, model: model, isChat: manifest.kind == .chat,
-      isEmbedding: manifest.kind == .embeddings, contextTokens: manifest.contextTokens)
+    manifests[model] = ServedModel(manifest: manifest, model: model)
+  }
+
+  /// What a new snapshot would mean, while its records come.
+  private struct Draft {
+    let policy: PlacementPolicy
+    let isPool: Bool
+    let time: UnixTime
+    var nodes: [ModelID: [NodeID: VerifiedNode]] = [:]
+    var candidates: [GuardKey: [GuardSet.Candidate]] = [:]
+    var objections: [ModelID: [PlacementPolicy.Objection: Int]] = [:]
+
+    mutating func add(_ record: NodeRecord, _ tree: DirectorySnapshot.Tree) {
+      switch policy.admit(record, at: time) {
+      case .failure(let rejection):
+        objections[tree.model, default: [:]][rejection.objection, default: 0] += 1
+      case .success(let node):
+        guard node.keys(for: tree.model) != nil else { return }
+        let places = policy.places.filter { place in
+          switch place {
+          case .device: false
+          case .paired: !isPool && policy.paired.contains(node.nodeID)
+          case .pool: isPool
+          case .public: !isPool
+          }
+        }
+        guard !places.isEmpty else {
+          objections[tree.model, default: [:]][.place, default: 0] += 1
+          return
+        }
+        nodes[tree.model, default: [:]][node.nodeID] = node
+        let candidate = GuardSet.Candidate(
+          node: node.nodeID, weight: Double(1 << min(15, Int(tree.bucket))))
+        for place in places {
+          candidates[GuardKey(place: place, model: tree.model), default: []].append(candidate)
+        }
+      }
+    }
   }
 }

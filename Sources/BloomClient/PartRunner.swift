@@ -7,8 +7,12 @@ package protocol PartEvents: Sendable {
   func accepted(_ part: Int, by node: NodeID) async
   /// A sign of life.
   func alive(_ part: Int) async
+  /// The coordinator says that the part's machine is silent.
+  func suspected(_ part: Int) async
   /// A frame was opened and belongs to the transcript so far.
   func frame(_ part: Int, _ frame: Frame) async
+  /// The part has a verified last receipt; the cost is of the whole answer, `nil` when not booked.
+  func receipted(_ part: Int, cost: Micros?) async
   /// The part is over; `nil` after its verified last receipt, else why not.
   func ended(_ part: Int, _ failure: PartFailure?) async
 }
@@ -19,18 +23,22 @@ package struct PartFailure: Sendable, Equatable {
   package var isRetriable: Bool
   /// A stable code for people and metrics; never content.
   package var code: String
-  /// Nothing could be sealed to at all: no machine fits.
+  /// Nobody took the part: no machine fits, or all of them refused.
   package var isWithoutCandidates: Bool
+  /// A machine or the coordinator is known to be coming back, so that waiting makes sense.
+  package var isReturning: Bool
   /// An error the machine sealed for the user: what is wrong with the request.
   package var sealed: SealedError?
 
   /// Creates a failure.
   package init(
-    isRetriable: Bool, code: String, isWithoutCandidates: Bool = false, sealed: SealedError? = nil
+    isRetriable: Bool, code: String, isWithoutCandidates: Bool = false, isReturning: Bool = false,
+    sealed: SealedError? = nil
   ) {
     self.isRetriable = isRetriable
     self.code = code
     self.isWithoutCandidates = isWithoutCandidates
+    self.isReturning = isReturning
     self.sealed = sealed
   }
 }

@@ -1,7 +1,7 @@
 package import BloomAPI
 package import BloomBase
 internal import BloomCrypto
-package import BloomRecords
+internal import BloomRecords
 internal import BloomSeal
 package import BloomNet
 package import BloomWire
@@ -20,50 +20,48 @@ package final class PrivateInference: InferenceService {
     package var defaultMaxTokens: Int
     /// Whether prompts and answers are kept beside their receipts.
     package var keepsContent: Bool
-    /// Conditions that every machine must meet, told to the coordinator in the routing header.
+    /// Whether an answer that goes on elsewhere is computed so that its greedy text stays the same.
     ///
-    /// With a pool, `network` must be made with ``CoordinatorClient/inPool(_:)`` and its origin.
-    package var constraints: Routing.Constraints
+    /// Delivered tokens are then replayed as they were computed, which takes longer.
+    package var continuesExactly: Bool
 
     /// Creates a configuration; the defaults are the protocol's.
     package init(
       candidates: Int = 2, padding: PaddingProfile = .padded,
       timeouts: AnswerTimeouts = AnswerTimeouts(), defaultMaxTokens: Int = 4096,
-      keepsContent: Bool = false, constraints: Routing.Constraints = Routing.Constraints()
+      keepsContent: Bool = false, continuesExactly: Bool = false
     ) {
       self.candidates = candidates
       self.padding = padding
       self.timeouts = timeouts
       self.defaultMaxTokens = defaultMaxTokens
       self.keepsContent = keepsContent
-      self.constraints = constraints
+      self.continuesExactly = continuesExactly
     }
   }
 
   private let configuration: Configuration
   private let network: NetworkView
-  private let coordinator: CoordinatorClient
   private let time: any TimeSource
   private let loops: EventLoopGroup
   /// Prefix caches of machines are shared only within a salt, so only within this device.
   private let salt: [UInt8]
   private let warm = Locked(WarmMachines())
   private let keep: @Sendable (SealedPartRunner.KeptReceipt) -> Void
-  private let acknowledger: ReceiptAcknowledger
+  private let acknowledger: ReceiptAcknowledger?
 
   /// Creates the service; nothing is sent before the first call.
   package init(
-    configuration: Configuration = Configuration(), network: NetworkView,
-    coordinator: CoordinatorClient, time: any TimeSource, loops: EventLoopGroup = .shared,
+    configuration: Configuration = Configuration(), network: NetworkView, time: any TimeSource,
+    loops: EventLoopGroup = .shared,
     keep: @escaping @Sendable (SealedPartRunner.KeptReceipt) -> Void = { _ in }
   ) {
     self.configuration = configuration
     self.network = network
-    self.coordinator = coordinator
     self.time = time
     self.loops = loops
     self.keep = keep
-    acknowledger = ReceiptAcknowledger(coordinator, loop: loops.next())
+    acknowledger = network.coordinator.map { ReceiptAcknowledger($0, loop: loops.next()) }
     salt = SecureRandom.bytes(16)
   }
 
@@ -85,7 +83,7 @@ package final class PrivateInference: InferenceService {
       throw Self.unreachable(error)
     }
     guard let model else {
-      if let pool = configuration.constraints.pool, try await isEmptyNetwork() {
+      if let pool = network.policy.onlyPool, try await isEmptyNetwork() {
         throw APIError(
           status: 503, type: "server_error", code: "pool_empty",
           message: "No machine of the pool \(pool) is connected; `darkbloom pool list` shows them. "
@@ -104,7 +102,7 @@ package final class PrivateInference: InferenceService {
       (request.maxTokens ?? min(configuration.defaultMaxTokens, max(64, model.contextTokens)))
         * (isTokenless ? 0 : request.choices))
     let canonical = CanonicalRequest(
-      kind: Self.kind(request.kind), body: Self.body(request, limit),
+      kind: Self.kind(request.kind), body: body(request, limit),
       answer: .init(
         id: answer, created: now, now: now,
         seed: request.seed.map { UInt64(bitPattern: $0) & (1 << 53 - 1) }
@@ -112,14 +110,12 @@ package final class PrivateInference: InferenceService {
       salt: Hex.encode(salt + SHA256.digest(Array((request.cacheKey ?? "").utf8)).bytes.prefix(8)))
     let conversation = WarmMachines.key(request)
     let runner = SealedPartRunner(
-      network: network, coordinator: coordinator, request: canonical, model: model.model,
-      options: SealOptions(
-        tokenClass: TokenClass(holding: limit) ?? .upTo65536, deadlineMilliseconds: 60_000,
-        padding: configuration.padding, constraints: configuration.constraints),
-      candidates: configuration.candidates,
-      preferred: warm.withLock { $0[conversation] },
-      keepsContent: configuration.keepsContent,
-      acknowledge: { [acknowledger] in acknowledger.tell($0) }, keep: keep)
+      network: network, request: canonical, model: model.model,
+      options: SealedPartRunner.Options(
+        tokenClass: TokenClass(holding: limit) ?? .upTo65536, padding: configuration.padding,
+        candidates: configuration.candidates, preferred: warm.withLock { $0[conversation] },
+        keepsContent: configuration.keepsContent),
+      acknowledge: { [acknowledger] in acknowledger?.tell($0) }, keep: keep)
     let loop = loops.next()
     let driver = AnswerDriver(
       choices: isTokenless ? 1 : request.choices, isTokenless: isTokenless, runner: runner,
@@ -128,7 +124,14 @@ package final class PrivateInference: InferenceService {
     return SealedAnswer(
       header: AnswerHeader(id: answer.description, created: now.seconds, model: request.model),
       driver: driver, network: network, model: model.model
-    ) { [warm] node in warm.withLock { $0[conversation] = node } }
+    ) { [warm, network, configuration] node in
+      warm.withLock { $0[conversation] = node }
+      // The conversation's next message finds its key exchange done.
+      Task {
+        await network.prepare(
+          model: model.model, count: configuration.candidates, preferring: node)
+      }
+    }
   }
 
   private func isEmptyNetwork() async throws -> Bool {
@@ -140,12 +143,17 @@ package final class PrivateInference: InferenceService {
   }
 
   /// The body with a limit that the routing's class covers.
-  private static func body(_ request: InferenceRequest, _ limit: Int) -> JSONValue {
-    guard request.kind == .chat || request.kind == .completion, request.maxTokens == nil,
+  private func body(_ request: InferenceRequest, _ limit: Int) -> JSONValue {
+    guard request.kind == .chat || request.kind == .completion,
       case .object(var members) = request.body
     else { return request.body }
-    members.removeAll { $0.name == "max_tokens" }
-    members.append(.init("max_tokens", .integer(limit / max(1, request.choices))))
+    if request.maxTokens == nil {
+      members.removeAll { $0.name == "max_tokens" }
+      members.append(.init("max_tokens", .integer(limit / max(1, request.choices))))
+    }
+    if configuration.continuesExactly {
+      members.append(.init("continuation", .string("exact")))
+    }
     return .object(members)
   }
 
@@ -160,6 +168,11 @@ package final class PrivateInference: InferenceService {
 
   private static func unreachable(_ error: any Error) -> any Error {
     if error is CancellationError || error is APIError { return error }
+    if error is PlacementRefusal {
+      return APIError(
+        status: 422, type: "invalid_request_error", code: "placement_refused",
+        message: "Nothing was sent: \(error.safeDescription).")
+    }
     return APIError(
       status: 503, type: "server_error", code: "network_unavailable",
       message: "The network cannot be used: \(error.safeDescription).", retryAfterSeconds: 2)
@@ -186,7 +199,15 @@ struct SealedAnswer: RunningAnswer {
     let node = await driver.servingNode
     var tier: String?
     if let node { tier = await network.tier(of: node, model: model).map { "\($0)" } }
-    return AnswerFacts(node: node, tier: tier, parts: await driver.partCount)
+    return AnswerFacts(
+      node: node, tier: tier, parts: await driver.partCount,
+      receipt: await driver.receiptedPart.map { "\(header.id)-\($0)" },
+      cost: await driver.cost)
+  }
+
+  func settledFacts() async -> AnswerFacts {
+    await driver.settle(within: .milliseconds(250))
+    return await facts()
   }
 }
 

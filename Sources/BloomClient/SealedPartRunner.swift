@@ -1,23 +1,44 @@
 package import BloomBase
-internal import BloomRecords
 internal import BloomNet
+internal import BloomRecords
 package import BloomSeal
 package import BloomWire
 
 /// Runs parts of one answer over the network: draw, seal, send, open, check.
 package struct SealedPartRunner: PartRunner {
-  private let network: NetworkView
-  private let coordinator: CoordinatorClient
-  private let request: CanonicalRequest
-  private let model: ModelID
-  private let options: SealOptions
-  private let candidates: Int
-  private let preferred: NodeID?
-  private let keepsContent: Bool
-  private let keep: @Sendable (KeptReceipt) -> Void
-  private let acknowledge: @Sendable (ReceiptAcknowledgement) -> Void
-  /// The number of the next part on the wire: only parts that the coordinator took up count.
-  private let wirePart = Locked(0)
+  /// How one answer is asked for.
+  package struct Options: Sendable {
+    /// The most tokens of all choices together.
+    package var tokenClass: TokenClass
+    /// How the answer is padded on its way through the network.
+    package var padding: PaddingProfile
+    /// Machines of each envelope, 1…4.
+    package var candidates: Int
+    /// The machine with this conversation's warm cache.
+    package var preferred: NodeID?
+    /// Whether request and frames are kept with the receipt.
+    package var keepsContent: Bool
+
+    /// Sets every field.
+    package init(
+      tokenClass: TokenClass, padding: PaddingProfile, candidates: Int, preferred: NodeID? = nil,
+      keepsContent: Bool = false
+    ) {
+      self.tokenClass = tokenClass
+      self.padding = padding
+      self.candidates = candidates
+      self.preferred = preferred
+      self.keepsContent = keepsContent
+    }
+  }
+
+  /// What this device and the coordinator agree on about the answer's parts.
+  struct Numbering: Sendable {
+    /// The number of the next part on the wire: only parts that the coordinator took up count.
+    var next = 0
+    /// Whether a connection to the coordinator broke: it may then have forgotten parts.
+    var hasLost = false
+  }
 
   /// A verified last receipt of a part, with what is needed to verify it again later.
   package struct KeptReceipt: Sendable {
@@ -39,34 +60,32 @@ package struct SealedPartRunner: PartRunner {
     }
   }
 
+  private let network: NetworkView
+  private let request: CanonicalRequest
+  private let model: ModelID
+  private let options: Options
+  private let keep: @Sendable (KeptReceipt) -> Void
+  private let acknowledge: @Sendable (ReceiptAcknowledgement) -> Void
+  private let numbering = Locked(Numbering())
+
   /// Creates a runner of one answer.
   ///
   /// - Parameters:
   ///   - network: Where machines are drawn from.
-  ///   - coordinator: Where envelopes go.
   ///   - request: The first part's request.
   ///   - model: The model.
-  ///   - options: What the coordinator may know.
-  ///   - candidates: Machines of each envelope, 1…4.
-  ///   - preferred: The machine with this conversation's warm cache.
-  ///   - keepsContent: Whether request and frames are kept with the receipt.
-  ///   - acknowledge: Takes what the coordinator is told of it; must not wait.
+  ///   - options: How it is asked for.
+  ///   - acknowledge: Takes what the coordinator is told of a part's last receipt; must not wait.
   ///   - keep: Takes each verified last receipt.
   package init(
-    network: NetworkView, coordinator: CoordinatorClient, request: CanonicalRequest,
-    model: ModelID, options: SealOptions, candidates: Int, preferred: NodeID?,
-    keepsContent: Bool = false,
+    network: NetworkView, request: CanonicalRequest, model: ModelID, options: Options,
     acknowledge: @escaping @Sendable (ReceiptAcknowledgement) -> Void = { _ in },
     keep: @escaping @Sendable (KeptReceipt) -> Void
   ) {
     self.network = network
-    self.coordinator = coordinator
     self.request = request
     self.model = model
     self.options = options
-    self.candidates = candidates
-    self.preferred = preferred
-    self.keepsContent = keepsContent
     self.keep = keep
     self.acknowledge = acknowledge
   }
@@ -76,149 +95,81 @@ package struct SealedPartRunner: PartRunner {
     part: Int, resume: [ChoiceProgress], avoiding: Set<NodeID>, events: any PartEvents
   ) async {
     do {
-      let number = wirePart.withLock { $0 }
-      let sealed = try await seal(number, resume, avoiding)
-      guard let sealed else {
+      let drawn = try await network.draw(
+        options.candidates, model: model, preferring: options.preferred, avoiding: avoiding)
+      guard let drawn else {
+        let isReturning = await network.isRecovering
         return await events.ended(
           part,
-          PartFailure(isRetriable: true, code: "no_machine", isWithoutCandidates: true))
+          PartFailure(
+            isRetriable: true, code: "no_machine", isWithoutCandidates: true,
+            isReturning: isReturning))
       }
-      let body = try await coordinator.send(sealed.envelope)
-      wirePart.withLock { $0 = max($0, number + 1) }
-      try await read(body, of: sealed, part, events)
+      let isOwn = drawn.place == .device
+      let number = isOwn ? 0 : numbering.withLock { $0.next }
+      let sealed = try seal(number, resume, to: drawn)
+      let body = try await drawn.transport.send(sealed.envelope)
+      if !isOwn { numbering.withLock { $0.next = max($0.next, number + 1) } }
+      let reader = SealedPartReader(
+        part: part, answer: request.answer.id, sealed: sealed, keepsContent: options.keepsContent,
+        events: events, tap: drawn.transport.tap, keep: keep,
+        // Nobody but this device is to know of an answer that it gave itself.
+        acknowledge: isOwn ? nil : acknowledge)
+      let failure = try await reader.read(body)
+      // Its worker may have been started again, with another key.
+      if isOwn, failure != nil { await network.local?.forget() }
+      await events.ended(part, failure)
     } catch is CancellationError {
       return
     } catch let refusal as CoordinatorClient.Refusal {
       await events.ended(part, await failure(of: refusal.reason))
     } catch {
-      await events.ended(part, PartFailure(isRetriable: true, code: "connection_lost"))
+      numbering.withLock { $0.hasLost = true }
+      await network.local?.forget()
+      await network.noteUnreachable()
+      await events.ended(
+        part, PartFailure(isRetriable: true, code: "connection_lost", isReturning: true))
     }
   }
 
+  /// What a refusal means for the next try.
   private func failure(of reason: Reason) async -> PartFailure {
-    var isRetriable = reason.isRetriable
+    // Not allowed yet: the coordinator believes that the part before it is well.
+    var isRetriable = reason.isRetriable || reason == .partNotAllowed
     switch reason {
     // Asking again at once would not help: the user hears it.
     case .rateLimited, .poolEmpty: isRetriable = false
     case .staleKey: await network.invalidate()
     // This device and the coordinator count parts differently, after one of them lost a message.
-    case .replay: wirePart.withLock { $0 += 1 }
-    case .partNotAllowed:
-      isRetriable = wirePart.withLock { number in
-        guard number > 0 else { return false }
-        number -= 1
-        return true
-      }
+    case .replay: numbering.withLock { $0.next = min(15, $0.next + 1) }
+    case .answerUnknown: numbering.withLock { $0.next = 0 }
+    case .partNotAllowed: numbering.withLock { if $0.hasLost { $0.next = max(0, $0.next - 1) } }
     default: break
     }
     return PartFailure(
-      isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable)
+      isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable,
+      isReturning: isRetriable)
   }
 
   private func seal(
-    _ part: Int, _ resume: [ChoiceProgress], _ avoiding: Set<NodeID>
-  ) async throws -> SealedRequest? {
-    let targets = try await network.draw(
-      candidates, model: model, preferring: preferred, avoiding: avoiding)
-    guard !targets.isEmpty else { return nil }
+    _ part: Int, _ resume: [ChoiceProgress], to drawn: DrawnMachines
+  ) throws -> SealedRequest {
     var request = request
-    if part > 0 {
+    if part > 0 || resume.contains(where: { !$0.tokens.isEmpty || $0.isDone }) {
       request.resume = CanonicalRequest.Resume(
         part: part,
         choices: resume.map {
           .init(tokens: $0.tokens.map { UInt32(bitPattern: $0) }, isDone: $0.isDone)
         })
     }
+    let options = SealOptions(
+      tokenClass: options.tokenClass, deadlineMilliseconds: 60_000,
+      // Nobody is between this device and its own worker.
+      padding: drawn.place == .device ? .off : options.padding, constraints: drawn.constraints)
+    if let ready = drawn.ready?.take() {
+      return try RequestSealer.seal(request, options: options, contexts: ready)
+    }
     return try RequestSealer.seal(
-      request, options: options, contexts: try ReadyContexts(targets))
-  }
-
-  private func read(
-    _ body: MessageBody, of sealed: SealedRequest, _ part: Int, _ events: any PartEvents
-  ) async throws {
-    var decoder = OuterRecordDecoder()
-    var opener = sealed.opener()
-    var attempt: UInt8?
-    var failure = PartFailure(isRetriable: true, code: "truncated")
-    var last: Receipt?
-    var content = keepsContent ? sealed.content : nil
-    var cost: Micros?
-    var settled: Digest?
-    for try await bytes in body {
-      decoder.append(bytes)
-      while let item = try decoder.next() {
-        note(item.record, part)
-        switch item.record {
-        case .accepted(let node): await events.accepted(part, by: node)
-        case .alive, .queued: await events.alive(part)
-        case .settled(let digest, let micros):
-          settled = digest
-          if digest == last?.digest { cost = micros }
-        case .attemptFailed(let reason, let isRetriable, _):
-          failure = PartFailure(isRetriable: isRetriable, code: reason.name)
-        case .sealed(let chunk):
-          if attempt != item.attempt {
-            // Another machine's answer starts anew; nothing of the one before was delivered.
-            attempt = item.attempt
-            opener = sealed.opener()
-            content = keepsContent ? sealed.content : nil
-          }
-          var opened: [AnswerEvent] = []
-          let error = open(&opener, chunk, &opened)
-          for event in opened {
-            switch event {
-            case .began(let node): await events.accepted(part, by: node)
-            case .frame(let frame):
-              if let kept = content {
-                // An answer too long to keep is kept without content rather than cut.
-                content = kept.response.count < ReceiptContent.maximumByteCount ? kept : nil
-                content?.append(frame)
-              }
-              if case .error(let sealedError) = frame {
-                failure = PartFailure(
-                  isRetriable: sealedError.code == .engine, code: "\(sealedError.code)",
-                  sealed: sealedError)
-              }
-              await events.frame(part, frame)
-            case .receipt(let receipt): last = receipt
-            case .finished(let receipt): last = receipt
-            }
-          }
-          if error != nil {
-            // What was delivered before is authentic; the rest of this answer is not believed.
-            return await events.ended(
-              part, PartFailure(isRetriable: true, code: "answer_not_authentic"))
-          }
-        }
-        try Task.checkCancellation()
-      }
-    }
-    if let last, let file = sealed.file(of: last, cost: cost) {
-      keep(KeptReceipt(answer: request.answer.id, part: part, file: file, content: content))
-    }
-    let isWhole = (try? opener.end()) != nil && failure.sealed == nil
-    if let last {
-      // Of a part that was read to its end the last receipt is the one that settles.
-      acknowledge(
-        ReceiptAcknowledgement(
-          answer: last.claims.answer, part: last.claims.part, receipt: last.digest,
-          isRight: !isWhole || settled == nil || settled == last.digest))
-    }
-    await events.ended(part, isWhole ? nil : failure)
-  }
-
-  private func note(_ record: OuterRecord, _ part: Int) {
-    coordinator.tap?.note(record, answer: request.answer.id, part: part)
-  }
-
-  private func open(
-    _ opener: inout ResponseOpener, _ bytes: [UInt8], _ events: inout [AnswerEvent]
-  ) -> SealError? {
-    do throws(SealError) {
-      try opener.receive(bytes) { events.append($0) }
-      return nil
-    } catch {
-      return error
-    }
+      request, options: options, contexts: try ReadyContexts(drawn.targets))
   }
 }

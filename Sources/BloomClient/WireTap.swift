@@ -133,6 +133,7 @@ package final class WireTap: Sendable {
     case .attemptFailed: kind = "attempt-failed"
     case .settled: kind = "settled"
     case .queued: kind = "queued"
+    case .suspected: kind = "suspected"
     }
     note(.record(answer: answer, part: part, kind: kind, byteCount: byteCount, node: node))
   }

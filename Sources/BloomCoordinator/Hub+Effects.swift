@@ -30,7 +30,7 @@ extension Hub {
           reason: code.wire, isRetriable: willRetry || code.wire.isRetriable,
           retryAfterMilliseconds: 0), attempt: attempt.number)
     case .started(let id, let node): relays[id]?.selected = node
-    case .suspect(let id, _): failedParts.insert(id)
+    case .suspect(let id, _): suspect(id)
     case .end(let id, let ending): end(id, ending)
     case .turnAway(let node):
       guard let id = sessionOfNode[node], let session = sessions[id] else { return }
@@ -90,6 +90,14 @@ extension Hub {
     books.ended(relay.id.answer, now: time.now())
   }
 
+  /// The next part may begin, and the gateway hears it at once: its own timer would be later.
+  private func suspect(_ id: RequestID) {
+    failedParts.insert(id)
+    guard let relay = relays[id], !relay.isEnded, !relay.isSuspected else { return }
+    relay.isSuspected = true
+    relay.sink.push(.suspected, attempt: relay.attempts.last?.number ?? 0)
+  }
+
   func attempt(_ id: RequestID, _ node: NodeID) -> Relay.Attempt? {
     relays[id]?.attempts.last { $0.node == node }
   }
@@ -140,10 +148,11 @@ extension Hub {
     case .suspected:
       session.isSuspect = true
       guard let node = session.node else { return }
-      for relay in session.streams.values { failedParts.insert(relay.id) }
+      for relay in session.streams.values { suspect(relay.id) }
       handle(.nodeSuspected(node))
     case .recovered:
       session.isSuspect = false
+      for relay in session.streams.values { relay.isSuspected = false }
       if let node = session.node { handle(.nodeRecovered(node)) }
     case .close(let reason):
       metrics.linkClosed(reason)

@@ -25,7 +25,8 @@ extension Hub {
     else { return }
     metrics.receipt(.noted)
     handle(.progressed(relay.id, facts.node, tokens: facts.completionTokens))
-    _ = try? store.submit(.receipt(facts))  // a stale one changes nothing
+    // A stale one changes nothing.
+    if let ticket = try? store.submit(.receipt(facts)) { flushLater(ticket) }
   }
 
   /// A last receipt: paid once, acknowledged when it is durable.

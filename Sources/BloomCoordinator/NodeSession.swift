@@ -53,6 +53,8 @@ final class Relay {
   /// Receipts on their way into the books; the sink ends after them.
   var settling = 0
   var isEnded = false
+  /// Whether the gateway was told that the node is silent.
+  var isSuspected = false
 
   init(_ request: SealedRequest, arrivedAt: Instant) {
     self.request = request

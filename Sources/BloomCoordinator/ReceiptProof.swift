@@ -1,7 +1,7 @@
 package import BloomBase
 internal import BloomCrypto
 internal import BloomLedger
-package import BloomRecords
+internal import BloomRecords
 internal import BloomStore
 internal import BloomWire
 

@@ -1,5 +1,5 @@
 internal import BloomBase
-internal import BloomPlatform
+package import BloomPlatform
 
 #if canImport(Glibc)
 internal import Glibc

@@ -144,7 +144,8 @@ struct SealedRoute: Sendable {
   private static func reason(_ error: LedgerError) -> Reason {
     switch error {
     case .insufficientCredit: .noCredit
-    case .previousPartHealthy, .partOutOfOrder, .termsDiffer, .unknownAnswer: .partNotAllowed
+    case .unknownAnswer: .answerUnknown
+    case .previousPartHealthy, .partOutOfOrder, .termsDiffer: .partNotAllowed
     default: .replay
     }
   }

@@ -44,6 +44,8 @@ enum AnswerResponse {
             guard let event else { return try await writer.raw(comment) }
             try await writer.send(event.data, event: event.name)
           }
+          // A comment that clients pass over: what is only known once the answer is booked.
+          try await writer.comment(comment(await answer.settledFacts()))
         }
       case .lines:
         .stream("application/x-ndjson") { writer in
@@ -70,7 +72,7 @@ enum AnswerResponse {
         if let delta = AnswerTranslation.deltas(of: frame) { collector.add(delta) }
       case .finished(let usage):
         let body = whole(answer.header, collector.choices, AnswerTranslation.usage(usage))
-        return await withFacts(.json(body), answer)
+        return with(await answer.settledFacts(), .json(body), answer)
       case .failed(let failure, let sealed):
         throw AnswerTranslation.error(failure, sealed)
       case .embedding, .json: break
@@ -81,7 +83,12 @@ enum AnswerResponse {
 
   /// Headers that tell where the answer came from.
   static func withFacts(_ response: Response, _ answer: any RunningAnswer) async -> Response {
-    let facts = await answer.facts()
+    with(await answer.facts(), response, answer)
+  }
+
+  private static func with(
+    _ facts: AnswerFacts, _ response: Response, _ answer: any RunningAnswer
+  ) -> Response {
     var response = response
     response.headers.add("X-Darkbloom-Answer", HTTPFieldValue(hex: answer.header.id))
     if let node = facts.node {
@@ -91,7 +98,25 @@ enum AnswerResponse {
       response.headers.add("X-Darkbloom-Tier", value)
     }
     response.headers.add("X-Darkbloom-Parts", HTTPFieldValue(facts.parts))
+    // The name is known ahead: `darkbloom receipts show` finds the newest part of an answer.
+    if let receipt = try? HTTPFieldValue(facts.receipt ?? answer.header.id) {
+      response.headers.add("X-Darkbloom-Receipt", receipt)
+    }
+    if let cost = facts.cost {
+      response.headers.add("X-Darkbloom-Cost-Micros", HTTPFieldValue(Int(cost.rawValue)))
+    }
     return response
+  }
+
+  /// `x-darkbloom node=… tier=… parts=… receipt=… cost-micros=…`, what is known of it.
+  static func comment(_ facts: AnswerFacts) -> String {
+    var words = ["x-darkbloom"]
+    if let node = facts.node { words.append("node=\(node.digest.hex)") }
+    if let tier = facts.tier { words.append("tier=\(tier)") }
+    words.append("parts=\(facts.parts)")
+    if let receipt = facts.receipt { words.append("receipt=\(receipt)") }
+    if let cost = facts.cost { words.append("cost-micros=\(cost.rawValue)") }
+    return words.joined(separator: " ")
   }
 
   private static func write(

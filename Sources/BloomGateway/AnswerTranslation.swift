@@ -38,7 +38,8 @@ enum AnswerTranslation {
     case .noCandidates:
       return APIError(
         status: 503, type: "server_error", code: "no_machine",
-        message: "No verified machine takes this request now; try again, or serve it yourself: `darkbloom up`.",
+        message:
+          "No verified machine takes this request now; try again, or serve it yourself: `darkbloom up`.",
         retryAfterSeconds: 5)
     case .tooManyParts:
       return APIError(
@@ -89,7 +90,9 @@ enum AnswerTranslation {
     case .constraintUnmet:
       return APIError(
         status: 422, type: "invalid_request_error", code: "constraint_unmet",
-        message: "No machine meets your placement policy; `darkbloom gateway --tier` sets it.")
+        message: "No machine meets your placement policy (tier, region, pool or price cap): see it "
+          + "with `darkbloom policy show`, widen it with, for example, "
+          + "`darkbloom policy set region any`.")
     default:
       return APIError(
         status: reason.httpStatus, type: "server_error", code: reason.name,

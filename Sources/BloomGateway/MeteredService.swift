@@ -111,6 +111,8 @@ private final class MeteredAnswer: RunningAnswer {
 
   func facts() async -> AnswerFacts { await answer.facts() }
 
+  func settledFacts() async -> AnswerFacts { await answer.settledFacts() }
+
   /// Counts one end; later ones are the same answer's.
   private func end(_ counter: Counter) {
     let isFirst = state.withLock { state in

@@ -1,12 +1,15 @@
 internal import BloomBase
 internal import BloomCrypto
 internal import BloomModels
+internal import BloomNet
 internal import BloomRecords
 internal import BloomWire
 
 extension NodeAgent {
   /// Finished requests that the owner can look at.
   static let recentCount = 20
+  /// Sealed bytes of a self-test; it has a few KiB.
+  static let selfTestLimitBytes = 1 << 20
 
   /// Adds the time since the last call to the day's work, when requests ran in it.
   func accountWork() {
@@ -94,52 +97,41 @@ extension NodeAgent {
 
   /// Runs a sealed request of this machine's own; nobody pays for it.
   ///
-  /// - Throws: ``NodeError`` `worker` when it was not taken or not finished.
+  /// - Returns: The sealed answer, at most 1 MiB.
+  /// - Throws: ``NodeError`` `worker` when it was not taken, or not finished within a minute.
   func runLocally(_ envelope: [UInt8]) async throws(NodeError) -> [UInt8] {
-    guard let prefix = try? EnvelopePrefix.read(envelope) else {
+    guard let (stream, answer) = takeLocal(envelope, isSelfTest: true) else {
       throw NodeError(.worker, "the request cannot be read")
     }
-    let stream = local.begin()
-    perform(
-      jobs.requested(
-        stream, head: Array(envelope[..<prefix.byteCount]),
-        body: Array(envelope[prefix.byteCount...])))
-    let end = time.now() + .seconds(60)
-    while localEnds[stream] == nil, time.now() < end {
-      await pause()
+    // Nobody cancels the sleep but the end of this call.
+    let alarm = Task { [loop] in
+      if (try? await loop.sleep(for: .seconds(60))) != nil { answer.finish() }
     }
-    let failure = localEnds.removeValue(forKey: stream) ?? .some(.deadline)
-    let answer = local.end(stream)
-    if let failure {
-      perform(jobs.stop(stream, .nodeLost))
-      throw NodeError(.worker, "the worker did not answer: \(failure.name)")
+    defer {
+      alarm.cancel()
+      leaveLocal(stream)
     }
-    return answer ?? []
-  }
-
-  /// What the job table says of a request of this machine's own.
-  func performLocally(_ effect: JobTable.Effect) {
-    switch effect {
-    case .refuse(let stream, let reason, _), .handBack(let stream, let reason):
-      localEnds[stream] = .some(reason)
-    case .answer(let stream, let bytes):
-      if !local.receive(bytes, of: stream) { perform(jobs.stop(stream, .tooLarge)) }
-    case .done(let stream, let receipt):
-      noteDone(receipt, isSelfTest: true)
-      localEnds[stream] = .some(nil)
-    case .accept, .receipt, .command: break
+    var decoder = OuterRecordDecoder()
+    var sealed: [UInt8] = []
+    while let (bytes, resumes) = await answer.next() {
+      decoder.append(bytes)
+      // These records are this agent's own: they decode.
+      while let record = try? decoder.next()?.record {
+        switch record {
+        case .sealed(let chunk): sealed += chunk
+        case .attemptFailed(let reason, _, _):
+          throw NodeError(.worker, "the worker did not answer: \(reason.name)")
+        default: break
+        }
+      }
+      if resumes { resumeLocal(stream) }
+      if sealed.count > Self.selfTestLimitBytes {
+        throw NodeError(.worker, "the worker's answer is too long")
+      }
     }
-  }
-}
-
-extension JobTable.Effect {
-  /// The link's number of the request that it is about.
-  var stream: StreamID? {
-    switch self {
-    case .command: nil
-    case .accept(let stream), .refuse(let stream, _, _), .answer(let stream, _),
-      .receipt(let stream, _), .done(let stream, _), .handBack(let stream, _):
-      stream
+    guard !sealed.isEmpty else {
+      throw NodeError(.worker, "the worker did not answer: \(Reason.deadline.name)")
     }
+    return sealed
   }
 }

@@ -71,6 +71,7 @@ extension NodeAgent {
       workers[model]?.isIdle = isIdle
       guard jobs.isWorking(model) else { break }
       machine.beat(model, now: isIdle ? now : now.earlier(byMilliseconds: age))
+      sayAliveLocally(model, ageMilliseconds: age, now)
     case .capacity(let capacity): workers[model]?.capacity = capacity
     case .failed(let text):
       workers[model]?.failure = text

@@ -55,6 +55,9 @@ package actor NodeAgent {
 
   var machine: NodeLinkMachine
   var jobs = JobTable()
+  /// Requests of this machine's own gateway, by the number they have in ``jobs``.
+  var localAnswers: [StreamID: LocalAnswer] = [:]
+  var lastLocal: UInt64 = 0
   var workers: [ModelID: Worker] = [:]
   var record: NodeRecord?
   var epoch: UInt64
@@ -77,9 +80,6 @@ package actor NodeAgent {
   /// Since when requests ran without a look at the clock.
   var workingSince: Instant?
   var recent: [FinishedJob] = []
-  var local = LocalJobs()
-  /// Ends of this machine's own requests; a reason when they failed.
-  var localEnds: [StreamID: Reason?] = [:]
   private var waiters: [CheckedContinuation<Void, Never>] = []
   private var alarm: (at: Instant, task: Task<Void, Never>)?
   private var nextReport = Instant(nanoseconds: 0)
@@ -240,7 +240,7 @@ package actor NodeAgent {
   }
 
   private func perform(_ effect: JobTable.Effect) {
-    if let stream = effect.stream, LocalJobs.isLocal(stream) { return performLocally(effect) }
+    if answerLocally(effect) { return }
     switch effect {
     case .command(let model, let command): tell(model, command)
     case .accept(let stream): perform(machine.accept(stream, now: time.now()))

@@ -43,6 +43,7 @@ struct NodeConsole: Sendable {
       stop()
       return answer
     }
+    addLocalDoor(to: &router)
     return router
   }
 

@@ -116,8 +116,9 @@ package enum ReceiptRules: Sendable {
       throw .receiptMismatch("prompt tokens")
     }
     guard claims.start.seconds <= claims.end.seconds else { throw .receiptMismatch("times") }
-    guard (claims.mode == .whole) == (claims.part == 0) else { throw .receiptMismatch("mode") }
-    guard claims.part > 0 || claims.replayedTokens == 0 else {
+    // Part 0 continues too when its coordinator knows nothing of the parts before it.
+    guard claims.mode != .whole || claims.part == 0 else { throw .receiptMismatch("mode") }
+    guard claims.mode != .whole || claims.replayedTokens == 0 else {
       throw .receiptMismatch("replayed tokens")
     }
   }

@@ -11,6 +11,7 @@ struct OpenAnswer: ~Copyable, Sendable {
 
   private let target: SealTarget
   private let head: EnvelopeHead
+  private let isContinued: Bool
   private let requestCommitment: Digest
   private var cipher: ChunkCipher
   private var reader = ChunkReader()
@@ -24,7 +25,8 @@ struct OpenAnswer: ~Copyable, Sendable {
   private var last: Receipt?
 
   init(
-    _ keys: AnswerKeys, head: EnvelopeHead, request: [UInt8], preamble: AnswerPreamble
+    _ keys: AnswerKeys, head: EnvelopeHead, request: [UInt8], isContinued: Bool,
+    preamble: AnswerPreamble
   ) throws(SealError) {
     let cipher: ChunkCipher
     do throws(CryptoError) {
@@ -34,6 +36,7 @@ struct OpenAnswer: ~Copyable, Sendable {
     } catch { throw .crypto(error) }
     self.cipher = cipher
     self.head = head
+    self.isContinued = isContinued
     target = keys.target
     requestCommitment = HMAC<SHA256>.digest(key: keys.commitKey, message: request)
     commitment = HMAC<SHA256>(key: keys.commitKey)
@@ -125,6 +128,10 @@ struct OpenAnswer: ~Copyable, Sendable {
       return receipt
     }
     let claims = receipt.claims
+    // The coordinator cannot know whether the request goes on from anything; this device does.
+    guard (claims.mode == .whole) == !isContinued else {
+      throw .record(.receiptMismatch("mode"))
+    }
     guard claims.requestCommitment == requestCommitment else {
       throw .record(.receiptMismatch("request commitment"))
     }

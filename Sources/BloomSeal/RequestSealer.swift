@@ -36,6 +36,8 @@ package struct EncodedRequest: Sendable {
   package let answer: AnswerID
   /// The part's number.
   package let part: Int
+  /// Whether it goes on from delivered tokens.
+  package let isContinued: Bool
   /// The bytes that are sealed, before padding.
   package let bytes: [UInt8]
 
@@ -44,6 +46,7 @@ package struct EncodedRequest: Sendable {
     kind = request.kind
     answer = request.answer.id
     part = request.part
+    isContinued = request.resume != nil
     bytes = request.encoded
   }
 }
@@ -55,6 +58,8 @@ package struct SealedRequest: Sendable {
   /// The head, as the coordinator reads it.
   package let head: EnvelopeHead
   let requestBytes: [UInt8]
+  /// Whether it goes on from delivered tokens.
+  let isContinued: Bool
   let answers: [AnswerKeys]
 
   /// Starts to open an answer; each attempt at another machine needs its own.
@@ -151,7 +156,8 @@ package enum RequestSealer: Sendable {
     try wrap(contexts.fourth, envelopeKey, binding, &envelope, &answers)
     envelope.append(contentsOf: body)
     return SealedRequest(
-      envelope: envelope, head: head, requestBytes: plaintext, answers: answers)
+      envelope: envelope, head: head, requestBytes: plaintext,
+      isContinued: request.isContinued, answers: answers)
   }
 
   private static func wrap(

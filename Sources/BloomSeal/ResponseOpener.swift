@@ -34,6 +34,7 @@ package struct ResponseOpener: ~Copyable, Sendable {
 
   private let head: EnvelopeHead
   private let requestBytes: [UInt8]
+  private let isContinued: Bool
   private let answers: [AnswerKeys]
   private var phase = Phase.preamble
   private var preamble: [UInt8] = []
@@ -42,6 +43,7 @@ package struct ResponseOpener: ~Copyable, Sendable {
   init(_ sealed: SealedRequest) {
     head = sealed.head
     requestBytes = sealed.requestBytes
+    isContinued = sealed.isContinued
     answers = sealed.answers
   }
 
@@ -101,6 +103,8 @@ package struct ResponseOpener: ~Copyable, Sendable {
         $0.target.node == preamble.node && $0.target.keys.keyID == preamble.key
       })
     else { throw .wrongMachine }
-    return try OpenAnswer(keys, head: head, request: requestBytes, preamble: preamble)
+    return try OpenAnswer(
+      keys, head: head, request: requestBytes, isContinued: isContinued,
+      preamble: preamble)
   }
 }

@@ -33,6 +33,8 @@ final class SimAnswer {
   var delivered = 0
   /// The number of the next part on the wire: only parts that the coordinator took up count.
   var wirePart = 0
+  /// Whether a connection to the coordinator broke: it may then have forgotten parts.
+  var hasLost = false
   /// The open response body of each part of the machine.
   var sessions: [Int: Int] = [:]
   /// Parts that the coordinator took up.
@@ -50,7 +52,9 @@ final class SimAnswer {
     self.seed = seed
     self.promptTokens = promptTokens
     machine = AnswerStateMachine(
-      choices: 1, timeouts: AnswerTimeouts(recovery: .seconds(4), total: .seconds(90)), now: now)
+      choices: 1,
+      timeouts: AnswerTimeouts(recovery: .seconds(4), returning: .seconds(4), total: .seconds(90)),
+      now: now)
   }
 
   var answerTokens: Int {
@@ -69,5 +73,8 @@ struct SimSession {
   var sealed: [UInt8] = []
   var attempt: UInt8 = 0
   var isOpen = true
-  var failure = PartFailure(isRetriable: true, code: "truncated")
+  var failure = PartFailure(isRetriable: true, code: SimSession.broken, isReturning: true)
+
+  /// The code of a body that ended before its time.
+  static let broken = "connection_lost"
 }

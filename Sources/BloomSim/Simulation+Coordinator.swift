@@ -211,7 +211,9 @@ extension Simulation {
           reason: wire, isRetriable: willRetry || wire.isRetriable, retryAfterMilliseconds: 0),
         attempt: attempt)
     case .started(let id, let node): coordinator.requests[id]?.selected = node
-    case .suspect(let id, _): coordinator.failedParts.insert(id)
+    case .suspect(let id, _):
+      coordinator.failedParts.insert(id)
+      say(id, .suspected, attempt: coordinator.requests[id]?.attempts.last?.number ?? 0)
     case .end(let id, let ending):
       end(id, ending)
       if plan.sabotage == .endsTwice { end(id, ending) }
@@ -363,7 +365,8 @@ extension Simulation {
   private func reason(_ error: LedgerError) -> Reason {
     switch error {
     case .insufficientCredit: .noCredit
-    case .previousPartHealthy, .partOutOfOrder, .termsDiffer, .unknownAnswer: .partNotAllowed
+    case .unknownAnswer: .answerUnknown
+    case .previousPartHealthy, .partOutOfOrder, .termsDiffer: .partNotAllowed
     default: .replay
     }
   }

@@ -49,16 +49,16 @@ extension Simulation {
   /// The coordinator did not take the part up.
   func gatewayIsRefused(_ session: Int, _ reason: Reason) {
     guard let answer = answers[sessions[session].answer] else { return }
-    var isRetriable = reason.isRetriable
     switch reason {
-    case .replay: answer.wirePart += 1
-    case .partNotAllowed:
-      isRetriable = answer.wirePart > 0
-      answer.wirePart = max(0, answer.wirePart - 1)
+    case .replay: answer.wirePart = min(15, answer.wirePart + 1)
+    case .answerUnknown: answer.wirePart = 0
+    case .partNotAllowed: if answer.hasLost { answer.wirePart = max(0, answer.wirePart - 1) }
     default: break
     }
+    let isRetriable = reason.isRetriable || reason == .partNotAllowed
     sessions[session].failure = PartFailure(
-      isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable)
+      isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable,
+      isReturning: isRetriable)
     gatewayLoses(session)
   }
 
@@ -88,12 +88,14 @@ extension Simulation {
     answer.sessions[part] = nil
     guard answer.ending == nil else { return }
     let failure = sessions[session].failure
+    if failure.code == SimSession.broken { answer.hasLost = true }
     perform(
       answer,
       failure.isWithoutCandidates
-        ? answer.machine.noCandidates(part, now: now)
+        ? answer.machine.noCandidates(part, isReturning: failure.isReturning, now: now)
         : answer.machine.partFailed(
-          part, isRetriable: failure.isRetriable, code: failure.code, now: now))
+          part, isRetriable: failure.isRetriable, isReturning: failure.isReturning,
+          code: failure.code, now: now))
   }
 
   /// The user, or the whole gateway, is gone.
@@ -159,9 +161,11 @@ extension Simulation {
       sessions[session].sealed += bytes
       read(session, answer)
     case .attemptFailed(let reason, let isRetriable, _):
-      sessions[session].failure = PartFailure(isRetriable: isRetriable, code: reason.name)
+      sessions[session].failure = PartFailure(
+        isRetriable: isRetriable, code: reason.name, isReturning: reason.isRetriable)
     case .accepted(let node): perform(answer, answer.machine.partAccepted(part, by: node, now: now))
     case .alive, .queued: perform(answer, answer.machine.partAlive(part, now: now))
+    case .suspected: perform(answer, answer.machine.partSuspected(part, now: now))
     case .settled: break
     }
   }

@@ -7,6 +7,7 @@ package import BloomBase
 /// Releasing it without an end is what a kill leaves behind. Not to be used from two threads.
 package final class SQLiteSession {
   private let connection: SQLiteConnection
+  private var numbers: AnswerNumbers?
 
   /// Opens or makes a file.
   ///
@@ -41,6 +42,9 @@ package final class SQLiteSession {
   /// - Throws: ``StoreError`` when it was not written.
   package func begin(_ changes: StoreChanges) throws {
     try connection.execute("BEGIN IMMEDIATE")
-    try SQLiteQueries(connection).write(changes)
+    let queries = SQLiteQueries(connection)
+    var numbers = try numbers ?? queries.answerNumbers()
+    try queries.write(changes, &numbers)
+    self.numbers = numbers
   }
 }

@@ -194,7 +194,7 @@ extension CanonicalRequest.Resume {
     try scanner.beginObject("resume")
     while let key = try scanner.nextKey() {
       switch key {
-      case "part": part = try scanner.integer("part", 1...15)
+      case "part": part = try scanner.integer("part", 0...15)
       case "choices":
         try scanner.beginArray("choices")
         while try scanner.nextItem() {

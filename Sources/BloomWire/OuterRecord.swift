@@ -17,6 +17,8 @@ package enum OuterRecord: Sendable, Equatable {
   case settled(receipt: Digest, cost: Micros)
   /// The request waits: 1 is next; the estimate is in milliseconds.
   case queued(position: Int, estimateMilliseconds: Int)
+  /// The node that works is silent for longer than it may: the next part may begin beside it.
+  case suspected
 
   /// The largest payload of one record, 64 KiB.
   package static let maximumPayload = 65_536
@@ -46,6 +48,7 @@ package enum OuterRecord: Sendable, Equatable {
       payload.unsigned(UInt64(position))
       payload.unsigned(UInt64(estimate))
       Self.append(5, attempt, payload.bytes, to: &bytes)
+    case .suspected: Self.append(6, attempt, [], to: &bytes)
     }
   }
 
@@ -72,9 +75,9 @@ package enum OuterRecord: Sendable, Equatable {
       self = .sealed(Array(payload))
       return
     }
-    if type == 2 {
+    if type == 2 || type == 6 {
       guard payload.isEmpty else { throw .trailingBytes }
-      self = .alive
+      self = type == 2 ? .alive : .suspected
       return
     }
     var reader = try CBORReader(Array(payload))

@@ -70,6 +70,8 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   case receiptMismatch = 33
   /// The part is not allowed now: the part before it neither failed nor went silent.
   case partNotAllowed = 34
+  /// The coordinator does not know the answer that the part continues: it begins anew at part 0.
+  case answerUnknown = 35
   /// The API key's own limit on spending is used up.
   case spendLimit = 36
   /// The API key or its account may not do this: another model, pool, region or tier, or blocked.
@@ -89,7 +91,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .replay, .staleKey, .rateLimited, .busy, .queueFull, .modelUnavailable, .deadline,
       .nodeLost, .nodeSilent, .ownerActive, .draining, .onBattery, .tooHot, .outsideHours,
       .meteredNetwork, .lowMemory, .lowDisk, .paused, .engineFailed, .notProven, .lowStanding,
-      .noDemand, .superseded, .internalFault, .ownerCap, .poolEmpty:
+      .noDemand, .superseded, .internalFault, .ownerCap, .answerUnknown, .poolEmpty:
       true
     }
   }
@@ -101,7 +103,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .unauthorized, .keyExpired: 401
     case .noCredit, .spendLimit: 402
     case .notAllowed: 403
-    case .replay, .partNotAllowed, .superseded, .receiptMismatch: 409
+    case .replay, .partNotAllowed, .superseded, .receiptMismatch, .answerUnknown: 409
     case .tooLarge: 413
     case .staleKey, .notProven: 421
     case .constraintUnmet: 422

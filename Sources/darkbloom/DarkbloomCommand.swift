@@ -17,8 +17,8 @@ enum DarkbloomCommand {
     ],
     subcommands: [
       UpCommand.spec, GatewayCommand.spec, NodeCommand.spec, AskCommand.spec, ChatCommand.spec,
-      EnvCommand.spec, ModelsCommand.spec, ReceiptsCommand.spec, VerifyCommand.spec,
-      JoinCommand.spec, LoginCommand.spec, KeysCommand.spec, PoolCommand.spec,
+      EnvCommand.spec, ModelsCommand.spec, PolicyCommand.spec, ReceiptsCommand.spec,
+      VerifyCommand.spec, JoinCommand.spec, LoginCommand.spec, KeysCommand.spec, PoolCommand.spec,
       WiretapCommand.spec, NetcheckCommand.spec, BugreportCommand.spec, CompletionCommand.spec,
       ManualCommand.spec,
     ])
@@ -47,6 +47,7 @@ enum DarkbloomCommand {
       case "keys": return try await KeysCommand(context).run()
       case "pool": return try await PoolCommand(context).run()
       case "models": return try await ModelsCommand(context).run()
+      case "policy": return try PolicyCommand(context).run()
       case "verify": return try VerifyCommand(context).run()
       case "receipts": return try ReceiptsCommand(context).run()
       default: throw UsageError("choose a command; `darkbloom --help` lists them")

@@ -36,12 +36,20 @@ struct GatewayCommand {
       CommandContext.data, port, config, CommandContext.logLevel,
       OptionSpec("network", value: "FILE", "the network to use, DATA/network.json unless given"),
       OptionSpec(
-        "tier", value: "TIER", "the weakest evidence a machine must have",
+        "tier", value: "TIER",
+        "the weakest evidence a machine must have, if stronger than the policy's",
         choices: ["software", "paired", "measured", "hardware"]),
       OptionSpec(
         "pool", value: "POOL", "only machines of this pool of yours, or none for the whole network"),
       OptionSpec("candidates", value: "N", "machines of each sealed request, 1 to 4"),
       keepContent,
+      OptionSpec(
+        "exact",
+        "replay what was delivered when an answer goes on elsewhere, so that its text is the same",
+        environment: "DARKBLOOM_EXACT"),
+      OptionSpec(
+        "node-socket", value: "PATH",
+        "the socket of this device's node, DATA/node.sock unless given"),
     ],
     examples: [.init("darkbloom gateway --tier hardware", "only machines proven by hardware")])
 
@@ -74,7 +82,6 @@ struct GatewayCommand {
     let data = context.dataFolder
     try PrivateFile.makeFolder(data)
     let settings = try Self.settings(context)
-    let network = try JoinedNetwork(path: settings.network ?? "\(data)/network.json")
     let files = GatewayFiles(folder: data)
     let book = try files.book()
     try settings.check(hasKeys: !book.entries.isEmpty)
@@ -86,7 +93,7 @@ struct GatewayCommand {
     let gateway = GatewayService(
       settings: settings,
       access: LocalAccess(hosts: settings.hosts, origins: settings.origins, keys: keys),
-      service: try inference(network, data, settings, keys, tap), tap: tap)
+      service: try inference(data, settings, keys, tap), tap: tap)
     let keeper = KeyKeeper(files: files, own: own, keys: keys, log: context.log("gateway"))
     let shutdown = ShutdownSignal()
     ParentWatch.start(context.environment) { ParentWatch.terminate() }
@@ -103,35 +110,65 @@ struct GatewayCommand {
   }
 
   private func inference(
-    _ network: JoinedNetwork, _ data: String, _ settings: GatewaySettings, _ keys: AccessKeys,
-    _ tap: WireTap
+    _ data: String, _ settings: GatewaySettings, _ keys: AccessKeys, _ tap: WireTap
   ) throws -> PrivateInference {
     let tiers: [String: Tier] = [
       "software": .software, "paired": .paired, "measured": .measured, "hardware": .hardware,
     ]
+    var policy = try PolicyCommand.read(context)
+    if let tier = context.command.value("tier").flatMap({ tiers[$0] }) {
+      policy.minimumTier = max(policy.minimumTier, tier)
+    }
     let http = HTTPClient()
-    let asked = context.command.value("pool") ?? network.pool
-    let pool = asked == "none" ? nil : asked
-    let coordinator = CoordinatorClient(
-      base: network.url, apiKey: try network.requireKey(), pool: pool, http: http, tap: tap)
-    let origin = pool.map { PoolName.origin(of: $0, in: network.origin) } ?? network.origin
     let view = NetworkView(
-      coordinator: coordinator,
-      verifier: try DirectoryVerifier(origin: origin, key: network.logKey),
-      policy: TierPolicy(minimum: tiers[context.command.value("tier") ?? "software"] ?? .hardware),
-      time: SystemTime(), log: context.log("gateway"))
+      remotes: try remotes(settings.network ?? "\(data)/network.json", &policy, http, tap),
+      local: LocalNode(
+        socket: context.command.value("node-socket") ?? "\(data)/node.sock", http: http,
+        time: SystemTime()),
+      policy: policy, time: SystemTime(), log: context.log("gateway"))
     let shelf = try ReceiptShelf(folder: "\(data)/receipts")
     var configuration = PrivateInference.Configuration()
     configuration.candidates = settings.candidates
     configuration.keepsContent = settings.keepsContent
     configuration.timeouts.total = .seconds(settings.answerSeconds)
-    configuration.constraints.pool = pool
+    configuration.continuesExactly = context.command.has("exact")
     return PrivateInference(
-      configuration: configuration, network: view, coordinator: coordinator, time: SystemTime(),
+      configuration: configuration, network: view, time: SystemTime(),
       keep: { receipt in
         shelf.keep(receipt)
         if let cost = receipt.file.cost { keys.booked(cost, answer: receipt.answer.description) }
       })
+  }
+
+  /// The directories to draw from; none when the user wants this device alone.
+  ///
+  /// A pool named here, or by the link that this device joined with, is the only place beside this
+  /// device. One that the policy names comes before the network.
+  private func remotes(
+    _ path: String, _ policy: inout PlacementPolicy, _ http: HTTPClient, _ tap: WireTap
+  ) throws -> [NetworkView.Remote] {
+    if policy.places == [.device] { return [] }
+    let network = try JoinedNetwork(path: path)
+    let named = context.command.value("pool") ?? network.pool
+    if let named, named != "none" { policy = policy.within(pool: named) }
+    if named == "none" { policy.pool = nil }
+    var directories: [String?] = []
+    if let pool = policy.pool, policy.places.contains(.pool) { directories.append(pool) }
+    if policy.places.contains(where: { $0 == .paired || $0 == .public }) { directories.append(nil) }
+    guard !directories.isEmpty else {
+      throw ConfigurationError(
+        "the policy uses only a pool's machines and names no pool; run: darkbloom policy set pool NAME"
+      )
+    }
+    let key = try network.requireKey()
+    return try directories.map { pool in
+      NetworkView.Remote(
+        coordinator: CoordinatorClient(
+          base: network.url, apiKey: key, pool: pool, http: http, tap: tap),
+        verifier: try DirectoryVerifier(
+          origin: pool.map { PoolName.origin(of: $0, in: network.origin) } ?? network.origin,
+          key: network.logKey, maximumAgeSeconds: policy.freshnessSeconds))
+    }
   }
 }
 

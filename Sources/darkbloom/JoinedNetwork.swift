@@ -32,7 +32,8 @@ struct JoinedNetwork {
     guard let bytes = try PrivateFile.read(path) else {
       throw ConfigurationError(
         "this device has joined no network (\(path) is missing); run: darkbloom join LINK, or "
-          + "darkbloom up for a network of your own")
+          + "darkbloom up for a network of your own, or use the node of this device alone: "
+          + "darkbloom policy set places device")
     }
     guard let value = try? JSONValue(decoding: bytes), let url = value["url"]?.string,
       let origin = value["origin"]?.string,

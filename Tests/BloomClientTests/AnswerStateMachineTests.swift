@@ -89,19 +89,122 @@ import Testing
   @Test func `nothing fits any more: an error within two seconds`() {
     var answer = machine()
     _ = answer.begin(now: start)
-    var effects = answer.noCandidates(0, now: at(1))
+    var effects = answer.noCandidates(0, isReturning: false, now: at(1))
     var number = 1
     for time in stride(from: 101, through: 2100, by: 100) where effects.last != .fail(.noCandidates)
     {
       effects = answer.tick(now: at(time))
       if case .startPart(let part, _, _)? = effects.last {
         number = part
-        _ = answer.noCandidates(number, now: at(time))
+        _ = answer.noCandidates(number, isReturning: false, now: at(time))
       }
       if case .fail? = effects.last { break }
     }
     let isEnded = effects.last == .fail(.noCandidates) || effects.last == .fail(.tooManyParts)
     #expect(isEnded)
+  }
+
+  @Test func `a coordinator that is restarted is waited for once a machine had begun`() {
+    for hasBegun in [true, false] {
+      var answer = machine()
+      _ = answer.begin(now: start)
+      if hasBegun { _ = answer.partAccepted(0, by: a, now: at(1)) }
+      var number = 0
+      var effects = answer.partFailed(
+        0, isRetriable: true, isReturning: true, code: "connection_lost", now: at(10))
+      var time = 10
+      while time < 30_000 {
+        for case .startPart(let part, _, _) in effects { number = part }
+        if case .fail? = effects.last { break }
+        _ = answer.noCandidates(number, isReturning: true, now: at(time))
+        time += 100
+        effects = answer.tick(now: at(time))
+      }
+      #expect(effects.last == .fail(.noCandidates))
+      #expect(hasBegun ? (20_000...20_300).contains(time) : (2_000...2_300).contains(time))
+    }
+  }
+
+  @Test func `a coordinator that hangs does not hold the answer for ever`() {
+    var answer = machine()
+    var effects = answer.begin(now: start)
+    var time = 0
+    while time < 60_000 {
+      if case .fail? = effects.last { break }
+      time += 50
+      effects = answer.tick(now: at(time))
+    }
+    #expect(effects.last == .fail(.noCandidates))
+    #expect(time <= 5_000)
+  }
+
+  @Test func `the coordinator's word of silence starts a second part at once, a sign ends it`() {
+    var answer = machine()
+    _ = answer.begin(now: start)
+    _ = answer.partAccepted(0, by: a, now: at(0))
+    #expect(
+      answer.partSuspected(0, now: at(120)) == [
+        .startPart(1, resume: [ChoiceProgress()], avoiding: [a])
+      ])
+    #expect(answer.partSuspected(0, now: at(130)).isEmpty, "one beside it is enough")
+    var calm = machine()
+    _ = calm.begin(now: start)
+    _ = calm.partAccepted(0, by: a, now: at(0))
+    _ = calm.partAlive(0, now: at(100))
+    #expect(calm.tick(now: at(200)).isEmpty)
+  }
+
+  @Test func `a second part that nobody takes is tried again while the first is silent`() {
+    var answer = machine()
+    _ = answer.begin(now: start)
+    _ = answer.partAccepted(0, by: a, now: at(0))
+    _ = answer.tick(now: at(350))
+    #expect(answer.noCandidates(1, isReturning: true, now: at(360)).isEmpty)
+    #expect(answer.tick(now: at(400)).isEmpty, "not at once")
+    #expect(
+      answer.tick(now: at(460)) == [.startPart(2, resume: [ChoiceProgress()], avoiding: [a])])
+  }
+
+  @Test func `what a second part is refused does not end the first`() {
+    var answer = machine()
+    _ = answer.begin(now: start)
+    _ = answer.partAccepted(0, by: a, now: at(0))
+    _ = answer.tick(now: at(350))
+    #expect(answer.partFailed(1, isRetriable: false, code: "no_credit", now: at(360)).isEmpty)
+    #expect(
+      answer.frameArrived(0, choice: 0, tokens: [1], endsChoice: true, now: at(370))
+        == [.deliver, .finish])
+  }
+
+  @Test func `a link that loses two in a hundred signs raises no alarm in a five second prefill`() {
+    for seed in 0..<200 as Range<UInt64> {
+      var generator = SeededGenerator(seed: seed)
+      var answer = machine()
+      _ = answer.begin(now: start)
+      _ = answer.partAccepted(0, by: a, now: at(0))
+      // A lost segment is sent again after 200 ms, and what follows waits behind it.
+      var arrivals: [Int] = []
+      for sent in stride(from: 100, through: 5_000, by: 100) {
+        let isLost = Int.random(in: 0..<100, using: &generator) < 2
+        arrivals.append(max(arrivals.last ?? 0, sent + (isLost ? 200 : 5)))
+      }
+      for time in stride(from: 10, through: 5_000, by: 10) {
+        for _ in arrivals.filter({ $0 > time - 10 && $0 <= time }) {
+          _ = answer.partAlive(0, now: at(time))
+        }
+        #expect(answer.tick(now: at(time)).isEmpty, "seed \(seed) at \(time) ms")
+      }
+    }
+  }
+
+  @Test func `nothing is shown of a choice that has ended`() {
+    var answer = machine(choices: 2)
+    _ = answer.begin(now: start)
+    _ = answer.partAccepted(0, by: a, now: at(1))
+    _ = answer.frameArrived(0, choice: 0, tokens: [1], endsChoice: true, now: at(2))
+    let effects = answer.frameArrived(0, choice: 0, tokens: [2], endsChoice: false, now: at(3))
+    #expect(effects.first != .deliver)
+    #expect(answer.progress[0].tokens == [1])
   }
 
   @Test func `a refusal of the request itself is not tried elsewhere`() {

@@ -75,9 +75,24 @@ import Testing
   }
 
   @Test func `a second part is refused while nothing has failed`() async throws {
+    try await withCoordinator([.waits(afterTokens: 2)]) { test, nodes in
+      let answer = newAnswer()
+      let first = try test.seal(answer, to: [nodes[0].machine])
+      let asking = Task { try await test.ask(first) }
+      try await test.until("running") { await nodes[0].producedByteCount > 1_000 }
+      let sealed = try test.seal(answer, to: [nodes[0].machine], part: 1)
+      await #expect(throws: CoordinatorClient.Refusal(reason: .partNotAllowed)) {
+        try await test.ask(sealed)
+      }
+      asking.cancel()
+      _ = await asking.result
+    }
+  }
+
+  @Test func `a part of an answer that nobody knows is sent back to begin anew`() async throws {
     try await withCoordinator([.answer(tokens: 2)]) { test, nodes in
       let sealed = try test.seal(newAnswer(), to: [nodes[0].machine], part: 1)
-      await #expect(throws: CoordinatorClient.Refusal(reason: .partNotAllowed)) {
+      await #expect(throws: CoordinatorClient.Refusal(reason: .answerUnknown)) {
         try await test.ask(sealed)
       }
     }

@@ -87,7 +87,7 @@ struct TestCoordinator: Sendable {
         case .attemptFailed(let reason, _, _): outcome.failures.append(reason)
         case .settled(let digest, let cost): outcome.settled.append((digest, cost))
         case .alive: outcome.aliveCount += 1
-        case .queued: break
+        case .queued, .suspected: break
         }
       }
     }

@@ -41,6 +41,11 @@ import Testing
     #expect(answer.lines.count == 5)
     #expect(answer.lines.last == "data: [DONE]")
     #expect(answer.lines[1].contains(#""content":"a""#))
+    // What is only known at the end comes as a comment that clients pass over.
+    #expect(answer.comments.count == 1)
+    #expect(answer.comments[0].hasPrefix("x-darkbloom node=0303"))
+    #expect(answer.comments[0].hasSuffix("tier=confidential parts=2"))
+    #expect(answer.headers["x-darkbloom-receipt"] == "00ff")
   }
 
   @Test func `every dialect streams the same answer`() async throws {

@@ -169,8 +169,12 @@ struct Answer: Sendable {
   let text: String
 
   var json: JSONValue? { try? JSONValue(decoding: Array(text.utf8)) }
-  /// The lines that are not empty.
-  var lines: [String] { text.split(separator: "\n").map(String.init) }
+  /// The lines that are neither empty nor comments.
+  var lines: [String] { text.split(separator: "\n").map(String.init).filter { $0.first != ":" } }
+  /// The comments of an event stream.
+  var comments: [String] {
+    text.split(separator: "\n").filter { $0.first == ":" }.map { String($0.dropFirst(2)) }
+  }
 }
 
 extension HTTPClient {

@@ -242,13 +242,14 @@ struct TestNetwork: Sendable {
 
   /// One answer's text and end.
   func ask(
-    _ text: String = "hello", maxTokens: Int = 24, onToken: () -> Void = {}
+    _ text: String = "hello", through other: PrivateInference? = nil, maxTokens: Int = 24,
+    onToken: () -> Void = {}
   ) async throws -> Answer {
     let body = """
       {"model":"\(model.manifest.name)","max_tokens":\(maxTokens),"temperature":0,"seed":7,
        "messages":[{"role":"user","content":"\(text)"}]}
       """
-    let running = try await client.begin(try ChatRequest.parse(Array(body.utf8)))
+    let running = try await (other ?? client).begin(try ChatRequest.parse(Array(body.utf8)))
     var answer = Answer()
     while let output = await running.next() {
       switch output {
@@ -327,15 +328,18 @@ func withNetwork(
   let access = CoordinatorClient(
     base: "http://coordinator", apiKey: key, http: HTTPClient(web))
   let view = NetworkView(
-    coordinator: access,
-    verifier: try DirectoryVerifier(origin: "test", key: logKey.verifyingKey.bytes),
-    policy: TierPolicy(minimum: .software), time: SystemTime(), log: log)
+    remotes: [
+      NetworkView.Remote(
+        coordinator: access,
+        verifier: try DirectoryVerifier(origin: "test", key: logKey.verifyingKey.bytes))
+    ],
+    policy: PlacementPolicy(), time: SystemTime(), log: log)
   var options = PrivateInference.Configuration()
   options.candidates = 1
   let network = TestNetwork(
     memory: memory, store: store, launcher: launcher,
     client: PrivateInference(
-      configuration: options, network: view, coordinator: access, time: SystemTime()),
+      configuration: options, network: view, time: SystemTime()),
     model: model, node: node, coordinator: coordinator, settings: settings, folder: folder)
   var failure: (any Error)?
   do {

@@ -110,7 +110,7 @@ import Foundation
     for target in layout.targets where !target.isTest {
       let isTool =
         target.name.hasPrefix("bench-") || target.name.hasPrefix("bloom-")
-        || ["BloomBench", "BloomSim", "BloomTestSupport"].contains(target.name)
+        || ["BloomBench", "BloomSim", "BloomChaos", "BloomTestSupport"].contains(target.name)
       #expect(
         isTool || layout.layers[target.name] != nil,
         "\(target.name) is missing in docs/architecture.md")

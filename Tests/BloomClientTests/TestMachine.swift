@@ -1,0 +1,78 @@
+import BloomBase
+import BloomCrypto
+import BloomHPKE
+import BloomOpen
+import BloomRecords
+import BloomSeal
+import BloomWire
+
+/// A machine with one worker: its keys, its record, and its half of the seal.
+struct TestMachine: Sendable {
+  let record: NodeRecord
+  let secrets: WorkerSecrets
+  let identity: WorkerIdentity
+
+  init(
+    seed: UInt8, model: ModelID, now: UnixTime = SystemTime().unixTime(), release: UInt8 = 1,
+    keySeed: UInt8? = nil
+  ) throws {
+    let bytes = [UInt8](repeating: seed, count: 32)
+    let keyBytes = [UInt8](repeating: keySeed ?? seed, count: 32)
+    let identityKey = try SigningKey.derive(.p256, seed: [1] + bytes)
+    let receiptKey = try SigningKey.derive(.p256, seed: [2] + keyBytes)
+    let encryptionKey = try SoftwareKEMKey.derive(
+      HPKESuite.p256.kem, keyMaterial: SecretBytes([3] + keyBytes))
+    let statement = KeyStatement(
+      identityKey: identityKey.verifyingKey,
+      workers: [
+        WorkerKeys(
+          suite: .p256, encryptionKey: encryptionKey.publicKey,
+          receiptKey: receiptKey.verifyingKey, model: model)
+      ], notBefore: now + -60, notAfter: now + 3_000,
+      release: SHA256.digest([release]), evidence: Evidence.none.digest, platform: .none,
+      bootEpoch: 7, paddingProfiles: [.off, .padded, .steady], capacityBucket: 1,
+      sandbox: [.noNetwork], engine: SHA256.digest([2]))
+    record = try NodeRecord(
+      signedStatement: statement.signed(by: identityKey), evidence: Evidence.none)
+    secrets = WorkerSecrets(suite: .p256, encryptionKey: encryptionKey, receiptKey: receiptKey)
+    identity = WorkerIdentity(
+      node: statement.nodeID, model: model, release: statement.release, engine: statement.engine,
+      evidence: statement.evidence, notBefore: statement.notBefore, notAfter: statement.notAfter)
+  }
+
+  var node: NodeID { identity.node }
+
+  /// Opens an envelope and answers with tokens, one frame each, and a last receipt.
+  ///
+  /// - Returns: The sealed bytes and the last receipt's digest.
+  func answer(
+    _ envelope: [UInt8], tokens: [UInt32], isEnded: Bool = true, mode: ContinuationMode? = nil
+  ) throws -> (bytes: [UInt8], receipt: Digest?) {
+    let now = SystemTime().unixTime()
+    var opener = RequestOpener(secrets: secrets, identity: identity)
+    let opened = try opener.open(envelope, at: now)
+    let mode = mode ?? (opened.routing.part == 0 ? .whole : .continued)
+    var sealer = try opened.answer(start: now)
+    var output: [UInt8] = []
+    for token in tokens {
+      let frame = TokenFrame(tokens: [token], deltas: [.content("t\(token) ")])
+      try sealer.send([.tokens(frame)], into: &output)
+    }
+    guard isEnded else { return (output, nil) }
+    try sealer.send([.tokens(TokenFrame(tokens: [], finish: .stop))], into: &output)
+    try sealer.send([.usage(Usage(promptTokens: 9, completionTokens: tokens.count))], into: &output)
+    let last = try sealer.finish(
+      ReceiptCounts(
+        promptTokens: 9, replayedTokens: 0, finish: .stop, end: now + 1, sampling: .zero,
+        mode: mode), into: &output)
+    return (output, last.digest)
+  }
+
+  /// The tokens that a request says were delivered before.
+  func resumedTokens(_ envelope: [UInt8]) throws -> [UInt32] {
+    var opener = RequestOpener(secrets: secrets, identity: identity)
+    let opened = try opener.open(envelope, at: SystemTime().unixTime())
+    guard case .success(let request) = opened.content else { return [] }
+    return request.resume?.choices.first?.tokens ?? []
+  }
+}

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Switches off one check of the client at a time, in a copy, and expects its tests to fail.
+
+Each mutant replaces pieces of source text. A piece that is not there exactly once is an error, so
+the list cannot fall behind the code. The copy is built once: an environment variable chooses the
+mutant. Two checks are missing because the types do not allow to leave them out: a checkpoint and a
+node record exist only verified, and a set of key exchanges gives its contexts only once.
+
+Usage: python3 Tests/Mutants/client.py [NAME ...]
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COPY = ROOT / ".build" / "mutants" / "client"
+CLIENT = "Sources/BloomClient/"
+
+# Name, then pieces: file, the text as it is, the text with the error. `@` stands for
+# `planted("<name>")`.
+MUTANTS = [
+    ("ignores-inclusion", ("DirectoryVerifier.swift",
+     "guard checkpoint.size > 0,\n      MerkleProof", "guard checkpoint.size > 0,\n      @ || MerkleProof")),
+    ("ignores-history", ("DirectoryVerifier.swift",
+     "MerkleProof.isConsistent(", "@ || MerkleProof.isConsistent(")),
+    ("ignores-number", ("DirectoryVerifier.swift",
+     "guard snapshot.number == checkpoint.size", "guard @ || snapshot.number == checkpoint.size")),
+    ("ignores-age", ("DirectoryVerifier.swift", "guard abs(now", "guard @ || abs(now")),
+    ("ignores-missing-records", ("DirectoryVerifier.swift",
+     "guard pairs.count == indexes.count", "guard @ || pairs.count == indexes.count")),
+    ("ignores-record-proof", ("DirectoryVerifier.swift",
+     "guard\n        MerkleProof.isIncluded(", "guard\n        @ || MerkleProof.isIncluded(")),
+    ("believes-any-manifest", ("NetworkView.swift",
+     "guard ModelID(SHA256.digest(bytes)) == model,", "guard @ || ModelID(SHA256.digest(bytes)) == model,")),
+    ("takes-machines-without-model", ("NetworkView.swift",
+     "guard node.keys(for: tree.model) != nil", "guard @ || node.keys(for: tree.model) != nil"),
+     ("NetworkView+Draw.swift",
+      "usable[node].flatMap { try? SealTarget($0, model: wanted.model, at: now) }",
+      "usable[node].flatMap {\n try? SealTarget($0, model: @ ? ($0.record.statement.workers.first?.model ?? "
+      "wanted.model) : wanted.model, at: now) }")),
+    ("ignores-places", ("NetworkView.swift", "guard !places.isEmpty", "guard @ || !places.isEmpty")),
+    ("ignores-blocked", ("PlacementPolicy.swift", "if blocked.contains(node)", "if !@, blocked.contains(node)")),
+    ("ignores-pinned", ("PlacementPolicy.swift", "if !pinned.isEmpty, ", "if !@, !pinned.isEmpty, ")),
+    ("ignores-tier", ("PlacementPolicy.swift",
+     "TierPolicy(minimum: minimumTier,", "TierPolicy(minimum: @ ? .software : minimumTier,")),
+    ("forgets-region", ("PlacementPolicy.swift", "region: region,\n      minimumTier:", "region: @ ? nil : region,\n      minimumTier:")),
+    ("forgets-price-cap", ("PlacementPolicy.swift",
+     "minimumTier, priceCap: priceCap)", "minimumTier, priceCap: @ ? nil : priceCap)")),
+    ("uses-old-keys", ("NetworkView.swift", "    shelf.removeAll()\n", "    if !@ { shelf.removeAll() }\n"),
+     ("NetworkView+Draw.swift", "&& nodes[model]?[target.node]", "&& (@ ? target : nil)?.keys.keyID == target.keys.keyID || nodes[model]?[target.node]")),
+    ("shows-another-attempt", ("SealedPartReader.swift",
+     "guard !state.hasDelivered", "guard @ || !state.hasDelivered")),
+    ("believes-any-cost", ("SealedPartReader.swift",
+     "if digest == state.receipt?.digest", "if @ || digest == state.receipt?.digest")),
+    ("forgets-delivered", ("SealedPartRunner.swift",
+     "if part > 0 || resume.contains(", "if part > 0 || !@ && resume.contains(")),
+    ("counts-forgotten-parts", ("SealedPartRunner.swift",
+     "case .answerUnknown: numbering.withLock { $0.next = 0 }",
+     "case .answerUnknown: numbering.withLock { if !@ { $0.next = 0 } }")),
+    ("shows-stale-part", ("AnswerStateMachine.swift",
+     "guard parts[index].hasDelivered || parts[index].start",
+     "guard @ || parts[index].hasDelivered || parts[index].start")),
+    ("shows-after-the-end", ("AnswerStateMachine.swift",
+     "progress.indices.contains(choice), !progress[choice].isDone",
+     "progress.indices.contains(choice), @ || !progress[choice].isDone")),
+    ("keeps-the-loser", ("AnswerStateMachine.swift", "parts = [parts[index]]", "if !@ { parts = [parts[index]] }")),
+]
+
+PLANTED = """
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
+private let name = unsafe getenv("MUTANT").map { unsafe String(cString: $0) }
+
+func planted(_ mutant: String) -> Bool { name == mutant }
+"""
+
+TESTS = "BloomClientTests"
+
+
+def package():
+    """The package with what the client's tests need and nothing else."""
+    text = (ROOT / "Package.swift").read_text()
+    found = {}
+    for line in text.splitlines():
+        match = re.match(r'  (library|shim|system|tests)\("(\w+)"(?:, \[(.*)\]\)|.*\)),?$', line)
+        if match:
+            found[match[2]] = (line, re.findall(r'"(\w+)"', match[3] or ""))
+    wanted, queue = [], [TESTS]
+    while queue:
+        name = queue.pop()
+        if name in wanted or name == "BloomGateway":
+            continue
+        wanted.append(name)
+        queue += found[name][1]
+    lines = [found[name][0].replace(', "BloomGateway"', "") for name in reversed(wanted)]
+    start = text.index("let targets")
+    head = text[:start] + "let targets: [Target] = [\n" + "\n".join(lines) + "\n]\n"
+    return head + text[text.index("\nlet package"):], wanted
+
+
+def prepare():
+    manifest, wanted = package()
+    for name in wanted:
+        part = ("Tests/" if name == TESTS else "Sources/") + name
+        shutil.rmtree(COPY / part, ignore_errors=True)
+        shutil.copytree(ROOT / part, COPY / part)
+    (COPY / "Package.swift").write_text(manifest)
+    (COPY / CLIENT / "Planted.swift").write_text(PLANTED)
+    for name, *pieces in MUTANTS:
+        for file, old, new in pieces:
+            path = COPY / CLIENT / file
+            source = path.read_text()
+            if source.count(old) != 1:
+                sys.exit(f"{name}: its text is there {source.count(old)} times; bring the list up to date")
+            path.write_text(source.replace(old, new.replace("@", f'planted("{name}")')))
+
+
+def tests_pass(mutant):
+    with open(COPY / f"{mutant or 'none'}.log", "wb") as log:
+        # A mutant that never ends is as good as found.
+        try:
+            test = subprocess.run(
+                ["swift", "test", "--skip-build"], cwd=COPY, stdout=log, stderr=log, timeout=120,
+                env=os.environ | {"MUTANT": mutant})
+        except subprocess.TimeoutExpired:
+            return False
+        return test.returncode == 0
+
+
+def main(names):
+    prepare()
+    if subprocess.run(["swift", "build", "--build-tests"], cwd=COPY).returncode != 0:
+        sys.exit("the copy with its mutants does not compile")
+    if not tests_pass(""):
+        sys.exit(f"the tests fail without a mutant: see {COPY}/none.log")
+    survivors = 0
+    for name, *_ in MUTANTS:
+        if names and name not in names:
+            continue
+        survived = tests_pass(name)
+        survivors += survived
+        print(f"{name}: {'SURVIVES' if survived else 'found'}", flush=True)
+    if survivors:
+        sys.exit(f"{survivors} mutants survive: the tests must be tightened")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
