@@ -178,7 +178,8 @@ package actor LocalCluster {
       return try await launch(
         "darkbloom",
         [
-          "node", "run", "--data", data, "--network", network, "--models", "\(folder)/models",
+          "node", "run", "--always", "--data", data, "--network", network, "--models",
+          "\(folder)/models",
           "--model", models[.real]?.name ?? "", "--threads", "1", "--slots", "\(slots)",
           "--log-level", "error",
         ])

@@ -20,7 +20,10 @@ package enum ReceiptProof: Sendable {
 
   /// The statement's row, kept a day longer than any receipt it vouches for.
   ///
-  /// - Parameter record: A node record; `nil` when it holds no statement, which no checked one does.
+  /// - Parameters:
+  ///   - record: A node record.
+  ///   - now: The coordinator's clock.
+  /// - Returns: `nil` when the record holds no statement, which no checked one does.
   static func statementRow(of record: [UInt8], now: UnixTime) -> KeyStatementRecord? {
     guard let signed = signedStatement(of: record) else { return nil }
     return KeyStatementRecord(

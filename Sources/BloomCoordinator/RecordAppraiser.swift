@@ -106,6 +106,7 @@ package struct RecordAppraiser: Sendable {
     return AppraisedRecord(
       statement: record.statement,
       statementDigest: ReceiptProof.signedStatement(of: bytes).map { SHA256.digest($0) } ?? .zero,
-      tier: verified.tier, leaf: MerkleHash.leaf(bytes), place: shelf.keep(bytes), profile: profile, membership: membership)
+      tier: verified.tier, leaf: MerkleHash.leaf(bytes), place: shelf.keep(bytes), profile: profile,
+      membership: membership)
   }
 }

@@ -13,7 +13,10 @@ extension NodeAgent {
 
   /// Gives a sealed request to the worker; the answer's records come in what is returned.
   ///
-  /// - Parameter isSelfTest: Whether the machine asks itself.
+  /// - Parameters:
+  ///   - envelope: A sealed request to this machine alone.
+  ///   - isSelfTest: Whether the machine asks itself.
+  /// - Returns: The request's number and its answer; `nil` when it is not one for this machine.
   func takeLocal(
     _ envelope: [UInt8], isSelfTest: Bool = false
   ) -> (stream: StreamID, answer: LocalAnswer)? {

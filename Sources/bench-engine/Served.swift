@@ -149,8 +149,9 @@ struct Served {
     return try JSONValue(decoding: try await response.body.collect(upTo: 1 << 22))
   }
 
-  /// The worker's resident memory: in all, and what of it is private and not the cache, which is by
-  /// far the largest private mapping. Weights, program and libraries are mapped files, shared with
+  /// The worker's resident memory: in all, and what of it is private and not the cache.
+  ///
+  /// The cache is by far the largest private mapping. Weights, program and libraries are mapped files, shared with
   /// every other worker.
   private static func idleMemory(of network: Server) -> [BenchRow] {
     let script = """

@@ -18,7 +18,10 @@ struct BenchMachine: Sendable {
 
   /// Makes the machine of a number.
   ///
-  /// - Parameter evidenceBytes: Of a format that nobody knows, so that records have a real size.
+  /// - Parameters:
+  ///   - number: Decides its keys.
+  ///   - evidenceBytes: Of a format that nobody knows, so that records have a real size.
+  /// - Throws: What libcrypto throws.
   init(_ number: Int, evidenceBytes: Int) throws {
     let now = SystemTime().unixTime()
     let seed = (0..<32).map { UInt8(truncatingIfNeeded: number >> (8 * ($0 % 4))) }

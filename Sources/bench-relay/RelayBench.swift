@@ -138,9 +138,16 @@ struct RelayBench {
     ]
   }
 
-  /// Microseconds until the first sealed byte of an answer; the rest is read before it returns.
+  /// Times an answer's first sealed byte; the rest is read before it returns.
   ///
-  /// - Parameter past: Outer records before sealed bytes, which need not come in one piece.
+  /// - Parameters:
+  ///   - url: Where the envelope goes.
+  ///   - envelope: A sealed request.
+  ///   - key: The account's key.
+  ///   - client: The connections.
+  ///   - past: Outer records before sealed bytes, which need not come in one piece.
+  /// - Returns: Microseconds.
+  /// - Throws: What the connection throws.
   private func firstByte(
     _ url: String, _ envelope: [UInt8], _ key: String?, _ client: HTTPClient, past: Int = 0
   ) async throws -> Double {

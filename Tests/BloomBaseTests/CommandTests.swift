@@ -112,7 +112,8 @@ import Testing
         CommandSpec(
           "gate", "a gate",
           subcommands: [
-            CommandSpec("run", "runs it", options: [OptionSpec("port", short: "p", value: "N", "p")]),
+            CommandSpec(
+              "run", "runs it", options: [OptionSpec("port", short: "p", value: "N", "p")]),
             CommandSpec("keys", "keys", subcommands: [CommandSpec("list", "lists keys")]),
           ], defaultSubcommand: "run")
       ])

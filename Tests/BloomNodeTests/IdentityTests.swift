@@ -121,7 +121,8 @@ import Darwin
     try inside.write(SHA256.digest([1]).hex, [2])
     try inside.write("note", [2])
     #expect(await shelf.restore().isEmpty)
-    #expect(inside.names().isEmpty)
+    // The gateway keeps its own receipts in the same folder, by other names.
+    #expect(inside.names() == ["note"])
   }
 }
 

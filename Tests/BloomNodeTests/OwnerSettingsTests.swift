@@ -25,7 +25,7 @@ import Darwin
     let root = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
     let manual = try #require(SmallFile.read("\(root)/docs/node.md", limitBytes: 1 << 20))
     for setting in OwnerSetting.all {
-      #expect(manual.contains("| `\(setting.name)` |"), "\(setting.name) is missing in docs/node.md")
+      #expect(manual.contains("| `\(setting.name)` |"), "\(setting.name) is missing")
     }
   }
 

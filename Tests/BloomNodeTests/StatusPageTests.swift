@@ -24,7 +24,7 @@ import Testing
     let text = NodeStatusPage(try JSONValue(decoding: Array(Self.status.utf8))).text
     for part in [
       "is away, weights unloaded", "owner active", "open, not bound to TLS", "last input 7 s ago",
-      "screen locked", "on battery, 40 %", "33 W", "1 of 4 slots", "31.2 tokens/s",
+      "screen locked", "on battery, 40 %", "33 W", "1 of 4 slots", "31.3 tokens/s",
       "self-test FAILED: no receipt", "CRASHES", "3 requests, 70 tokens, 1.5 h",
       "earned 1.500000 − electricity 0.250000 − wear 0.000001 = 1.249999", "640 of 1000",
       "no demand ×12", "5 + 8 tokens, 2 s, self-test",

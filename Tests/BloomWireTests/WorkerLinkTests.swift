@@ -71,7 +71,7 @@ import Testing
 
   @Test(arguments: [[3, 4], [4, 3], [3, 3]])
   func `an owner's refused kinds come in order, each once`(kinds: [UInt8]) throws {
-    let bytes: [UInt8] = [0x82, 0x08, 0x84, 0x82] + kinds + [0xf4, 0xf4, 0x80]
+    let bytes: [UInt8] = [0x82, 0x08, 0x85, 0x82] + kinds + [0xf4, 0xf4, 0x80, 0x80]
     if kinds == [3, 4] {
       #expect(try WorkerCommand(decoding: bytes).encoded == bytes)
     } else {

@@ -49,7 +49,8 @@ import Darwin
         [
           "/usr/bin/env", "HOME=\(path)", "PATH=\(path)/bin:/usr/bin:/bin",
           "XDG_CONFIG_HOME=\(path)/config", "DARKBLOOM_DATA=\(path)/data",
-          "DARKBLOOM_MODELS=\(path)/models", "\(ProcessEnvironment.programFolder)/darkbloom", "node",
+          "DARKBLOOM_MODELS=\(path)/models", "\(ProcessEnvironment.programFolder)/darkbloom",
+          "node",
         ] + arguments, output: output)
       return (code, String(decoding: try PrivateFile.read(output) ?? [], as: UTF8.self))
     }

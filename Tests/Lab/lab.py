@@ -103,7 +103,7 @@ class Lab:
         home = self.homes[number]
         name = home.host.name
         command = [
-            *(self.program("darkbloom"), "node", "run"),
+            *(self.program("darkbloom"), "node", "run", "--always"),
             *("--data", f"{self.folder}/{name}/data", "--models", f"{self.folder}/{name}/models"),
             *("--network", self.network_file(name, url)),
             *("--model", MODEL, "--threads", "1"),
