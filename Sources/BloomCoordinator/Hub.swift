@@ -31,6 +31,7 @@ package actor Hub {
   var publishAllowance = PublishAllowance()
   var isPublishing = false
   var failedParts = FailedParts()
+  var servedParts = ServedParts()
   var books = OpenBooks()
   var figures = FleetFigures()
   var keptStatements = KnownDigests()
