@@ -142,7 +142,7 @@ package enum CoordinatorProgram: Sendable {
     }
     let service = CoordinatorService(
       configuration: configuration, store: store, logKey: key, leaves: leaves, leafLog: leafLog,
-      catalog: catalog, log: log)
+      catalog: catalog, log: log, loops: EventLoopGroup(count: settings.loops))
     do {
       try await ShutdownSignal().run {
         try await serve(service) { addresses in

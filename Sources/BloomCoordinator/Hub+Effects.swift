@@ -44,7 +44,7 @@ extension Hub {
     guard let relay = relays[dispatch.request],
       let sessionID = sessionOfNode[dispatch.node], let session = sessions[sessionID],
       let candidate = relay.request.prefix.candidates.first(where: { $0.node == dispatch.node }),
-      let statement = session.record?.statement,
+      let statement = session.statement,
       // Bad only when the record changed between placement and now: then another node is tried.
       let chain = try? ReceiptChain(
         head: relay.request.prefix.head, candidate: candidate, statement: statement),

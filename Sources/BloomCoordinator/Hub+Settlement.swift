@@ -152,8 +152,7 @@ extension Hub {
         receipt = try relay.attempts[index].chain.receive(bytes)
       } else {
         let claims = try Receipt(unverified: bytes).claims
-        let statement = record.statement
-        guard claims.node == session.node,
+        guard claims.node == session.node, let statement = session.statement,
           let keys = statement.workers.first(where: { $0.keyID == claims.key })
         else { return nil }
         receipt = try Receipt(verifying: bytes, key: keys.receiptKey)

@@ -97,6 +97,11 @@ package actor Hub {
     return id
   }
 
+  /// What waits in a link's inbox.
+  package func drain(_ inbox: LinkInbox, from id: SessionID) {
+    for message in inbox.take() { received(message, from: id) }
+  }
+
   /// One binary message of a link.
   package func received(_ bytes: [UInt8], from id: SessionID) {
     guard let session = sessions[id] else { return }

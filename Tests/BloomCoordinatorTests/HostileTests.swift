@@ -113,7 +113,7 @@ import Testing
       await test.service.hub.membershipChanged()
       var count = 0
       while await nodes[0].requestCount < 2, count < 60 {
-        let machines = nodes.map(\.machine)
+        let machines = nodes.map { $0.machine }
         let outcome = try await test.ask(test.seal(newAnswer(), to: machines))
         count += 1
         #expect(outcome.isFinished)

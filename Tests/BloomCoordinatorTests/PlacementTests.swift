@@ -3,7 +3,9 @@ import BloomClient
 import BloomCoordinator
 import BloomCrypto
 import BloomRecords
+import BloomSeal
 import BloomStore
+import BloomWire
 import Testing
 
 /// A gateway's view over a real coordinator: first the pool's machines, then everybody's.
