@@ -28,7 +28,8 @@ extension CoordinatorProgram {
           ),
           OptionSpec(
             "price-completion", value: "MICROS",
-            "of a million completion tokens, \(Initialisation.defaultPrice.completion) unless given"),
+            "of a million completion tokens, \(Initialisation.defaultPrice.completion) unless given"
+          ),
           OptionSpec(
             "first-credit", value: "MICROS",
             "what admin and the first user may spend, a unit unless given"),

@@ -104,7 +104,8 @@ struct Initialisation {
     print(
       "Answers cost \(price.promptPerMillion) micro-units a million prompt tokens and "
         + "\(price.completionPerMillion) a million completion tokens;")
-    print("95 % is the owner's. The first user and admin begin with \(firstCredit) units. Change it:")
+    print(
+      "95 % is the owner's. The first user and admin begin with \(firstCredit) units. Change it:")
     print(
       "  darkbloom-coordinator admin prices set --fallback --prompt MICROS --completion MICROS "
         + "--data \(folder.folder.path)")

@@ -91,6 +91,7 @@ struct MoneyDesk: Sendable {
   /// - Parameters:
   ///   - account: Whose.
   ///   - value: The request's parameters: `from`, `to`, `detail`, `format`.
+  /// - Returns: The answer; single answers are read while they are sent.
   /// - Throws: ``AccountError`` `invalid`, or `StoreError`.
   func statement(of account: AccountID, _ value: (String) -> String?) async throws -> Response {
     let period = try MoneyPeriod(from: value("from"), to: value("to"), now: time.unixTime())
@@ -153,7 +154,8 @@ struct MoneyDesk: Sendable {
       let first = text.first, !"=+-@ ".contains(first)
     else {
       throw AccountError(
-        .invalid, "a destination has 1 to \(LedgerLimits.text) bytes without control characters "
+        .invalid,
+        "a destination has 1 to \(LedgerLimits.text) bytes without control characters "
           + "and does not begin with =, +, -, @ or a space")
     }
     return text

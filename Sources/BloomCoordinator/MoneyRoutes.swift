@@ -132,7 +132,8 @@ struct MoneyRoutes: Sendable {
       of: answer, payer: payer, ended: UnixTime(ended))
     guard let found else {
       throw AccountError(
-        .notFound, "your account paid for no such answer, or it is not settled yet: try again "
+        .notFound,
+        "your account paid for no such answer, or it is not settled yet: try again "
           + "in some minutes")
     }
     return found.sequence

@@ -40,7 +40,8 @@ enum PolicyFile: Sendable {
   /// Reads a signed policy and checks its signature.
   ///
   /// - Throws: ``AccountError`` `invalid` that says which line is wrong, or that it is not signed.
-  static func read(_ text: String, signedBy key: VerifyingKey) throws(AccountError) -> SignedPolicy {
+  static func read(_ text: String, signedBy key: VerifyingKey) throws(AccountError) -> SignedPolicy
+  {
     let (policy, rest) = try split(text)
     var signer: String?
     var signature: [UInt8]?
@@ -55,7 +56,8 @@ enum PolicyFile: Sendable {
     let signed = SignedPolicy(policy, signature: signature, signer: signer)
     guard isSigned(signed, by: key) else {
       throw AccountError(
-        .invalid, "the signature is not this network's, or the policy was changed after it; "
+        .invalid,
+        "the signature is not this network's, or the policy was changed after it; "
           + "sign it again: darkbloom-coordinator admin policy sign FILE")
     }
     return signed
@@ -82,16 +84,18 @@ enum PolicyFile: Sendable {
       guard isRight else {
         let wanted = index == 0 ? String(name) : "\(name)=WHOLE NUMBER"
         throw AccountError(
-          .invalid, "line \(index + 1) of the policy must be \(wanted); begin with: "
+          .invalid,
+          "line \(index + 1) of the policy must be \(wanted); begin with: "
             + "darkbloom-coordinator admin policy show --next")
       }
     }
     let signed = lines.prefix(names.count).joined(separator: "\n") + "\n"
     guard let policy = LedgerPolicy(signedBytes: Array(signed.utf8)) else {
       throw AccountError(
-        .invalid, "a value of the policy is out of its range: shares and override-min are 0…1000 "
-          + "per mille, override-max 1000…10000, replays-per-answer 0…\(LedgerLimits.parts), sums "
-          + "0…\(LedgerLimits.amount); numbers have no leading zeros or signs")
+        .invalid,
+        "a value of the policy is out of its range: shares and override-min are 0…1000 "
+          + "per mille, override-max 1000…10000, replays-per-answer 0…\(LedgerLimits.parts), "
+          + "sums 0…\(LedgerLimits.amount); numbers have no leading zeros or signs")
     }
     return (policy, Array(lines.dropFirst(names.count)))
   }

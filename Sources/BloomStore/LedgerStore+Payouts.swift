@@ -7,6 +7,7 @@ extension LedgerStore {
   /// - Parameters:
   ///   - account: Whose; `nil` for everybody's.
   ///   - limit: How many at most.
+  /// - Returns: The payouts.
   /// - Throws: ``StoreError`` when the backend cannot be read.
   package func payouts(of account: AccountID?, limit: Int = 1_000) async throws -> [Payout] {
     try await backend.payouts(of: account, limit: limit)

@@ -168,9 +168,10 @@ struct MoneyCommands {
   private static func statement(_ statement: JSONValue) -> String {
     let lines = statement["lines"]?.items ?? []
     if lines.isEmpty { return "nothing in these days" }
-    return (lines.map(line) + [
-      "sum \(Micros(statement["change_micros"]?.integer ?? 0))"
-    ]).joined(separator: "\n")
+    return
+      (lines.map(line) + [
+        "sum \(Micros(statement["change_micros"]?.integer ?? 0))"
+      ]).joined(separator: "\n")
   }
 
   private static func line(_ line: JSONValue) -> String {
@@ -195,7 +196,8 @@ struct MoneyCommands {
   private static func usage(_ usage: JSONValue) -> String {
     let days = usage["days"]?.items ?? []
     if days.isEmpty { return "nothing in these days" }
-    return (days.map { sides($0["date"]?.string ?? "?", $0) }
+    return
+      (days.map { sides($0["date"]?.string ?? "?", $0) }
       + [sides("all       ", usage["total"] ?? .null)]).joined(separator: "\n")
   }
 

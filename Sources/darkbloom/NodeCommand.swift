@@ -30,7 +30,8 @@ struct NodeCommand {
       CommandSpec("pause", "take no new work until resumed", options: asking),
       CommandSpec("resume", "serve again", options: asking),
       NodeServiceCommand.logsSpec, NodeReports.earningsSpec, NodeReports.modelsSpec,
-      NodeScheduleCommand.spec, NodePriceCommand.spec, NodeReports.doctorSpec, NodeEnrolment.enrollSpec,
+      NodeScheduleCommand.spec, NodePriceCommand.spec, NodeReports.doctorSpec,
+      NodeEnrolment.enrollSpec,
       NodeEnrolment.leaveSpec,
     ])
 

@@ -37,17 +37,17 @@ struct NodePriceCommand {
   init(_ context: CommandContext) { self.context = context }
 
   func run() async throws -> ExitCode {
-    let body = try body()
+    let change = try body()
     let network = try JoinedNetwork(path: JoinedNetwork.path(context.dataFolder))
     _ = try network.requireKey()
     let client = AccountClient(network)
     let path = "/v1/nodes/\(try await machine(client))/price"
-    guard let body else {
+    guard let change else {
       let answer = try await client.get(path)
       show(answer, Self.text)
       return .done
     }
-    show(try await client.post(path, object: body)) { answer in
+    show(try await client.post(path, object: change)) { answer in
       let own = answer["own"]?["price"].flatMap { $0 == .null ? nil : Self.price($0) }
       return "\(own.map { "asks \($0)" } ?? "is paid by the list"), "
         + "the list price is \(answer["list"].map(Self.price) ?? "?")"

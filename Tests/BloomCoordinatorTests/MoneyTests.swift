@@ -80,7 +80,8 @@ import Darwin
         of: user.account, in: UnixTime(0)..<UnixTime(1 << 40))
       let paid = before.total - test.store.balance(of: user.account).total
       let earned = test.store.balance(of: test.owner).total - ownerBefore.total
-      let fees = test.store.balance(of: SystemAccount.fees.id).credit
+      let fees =
+        test.store.balance(of: SystemAccount.fees.id).credit
         + test.store.balance(of: SystemAccount.replay.id).credit
       #expect(paid > .zero && paid == earned + fees)
       #expect(fees.rawValue > 0 && fees.rawValue <= paid.rawValue / 20)
