@@ -114,12 +114,12 @@ package struct CoordinatorService: Sendable {
     let fallback = configuration.defaultOwner.map { NodeMembership(owner: $0) }
     let pools = Pools(store: store, time: time)
     self.pools = pools
-    let appraiser = RecordAppraiser(
-      policy: TierPolicy(minimum: configuration.minimumTier),
-      shelf: RecordShelf(folder: configuration.scratch)
-    ) {
+    let membership: @Sendable (NodeID) -> NodeMembership? = {
       pools.membership(of: $0) ?? fallback
     }
+    let appraiser = RecordAppraiser(
+      policy: TierPolicy(minimum: configuration.minimumTier),
+      shelf: RecordShelf(folder: configuration.scratch), membership: membership)
     enrolment = Enrolment(
       store: store, pools: pools, logKey: logKey.verifyingKey.bytes, time: time,
       limits: configuration.enrolment)
@@ -132,7 +132,8 @@ package struct CoordinatorService: Sendable {
       leafLog: leafLog, pools: pools, log: log, metrics: metrics, seed: random.next())
     let accountRoutes = AccountRoutes(
       hub: hub, store: store, accounts: Accounts(store: store), pools: pools,
-      enrolment: enrolment, policy: configuration.accounts, time: time)
+      enrolment: enrolment, policy: configuration.accounts,
+      membership: membership, time: time)
     let place = (configuration.url, configuration.origin, logKey.verifyingKey.bytes)
     admin = configuration.adminSocket.map { path in
       let routes = AdminRoutes(account: accountRoutes) { code, isForMachine in

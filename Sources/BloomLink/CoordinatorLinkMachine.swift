@@ -147,8 +147,9 @@ package struct CoordinatorLinkMachine: Sendable {
   /// The driver found the proof bad, or refuses the machine for another reason.
   package mutating func disproven(_ reason: Reason = .notProven) -> [CoordinatorLinkEffect] {
     guard case .proving = state else { return [] }
-    close(reason)
-    return flush()
+    // Told why, its owner can do something about it.
+    let retry = limits.refusedRetry.components.seconds * 1_000
+    return goodbye(reason, retryAfterMilliseconds: Int(retry))
   }
 
   /// Gives the node a request; `nil` when the link cannot take one.

@@ -23,6 +23,8 @@ package actor NodeAgent {
     package static let idleBeat = Duration.milliseconds(1_500)
     /// Seconds before a record's end when new keys are asked for.
     package static let renewalSeconds: Int64 = 240
+    /// How long after the owner's last own request the model stays loaded for the next one.
+    package static let own = Duration.seconds(600)
     /// How long a request that was stopped may run on before its worker is ended.
     package static let stopping = Duration.seconds(2)
   }
@@ -41,6 +43,9 @@ package actor NodeAgent {
     var isRotating = false
     var selfTest: SelfTestResult?
   }
+
+  /// Why a coordinator refuses a machine that nobody owns.
+  static let notEnrolled = "the coordinator refuses it: this machine is in no account"
 
   /// The machine.
   package nonisolated let nodeID: NodeID
@@ -66,7 +71,14 @@ package actor NodeAgent {
   var exporter: [UInt8]?
   var ending = LinkEnding(wasOpen: false, retryAfter: nil)
   var isProving = false
+  /// Why there is no link, in words; `nil` once there is one.
+  var linkProblem: String?
   var order = ServiceOrder.serve
+  /// Whether ``order`` keeps away strangers only: nothing but the owner's presence or hours is in
+  /// the way.
+  var servesOwner = false
+  /// Until when the owner's own requests are expected.
+  var ownUntil: Instant?
   /// When work that still runs goes back, and when its worker is ended if it does not.
   var graceEnd: Instant?
   var stopEnd: Instant?
@@ -159,7 +171,7 @@ package actor NodeAgent {
   func reschedule() {
     if isStopping, jobs.count == 0, !machine.isOpen { return }
     var next = nextReport
-    for due in [machine.nextDeadline, graceEnd, stopEnd] {
+    for due in [machine.nextDeadline, graceEnd, stopEnd, order.level == .away ? ownUntil : nil] {
       if let due { next = min(next, due) }
     }
     if let alarm, alarm.at <= next { return }
@@ -187,6 +199,7 @@ package actor NodeAgent {
       if now - worker.heardAt < Limits.idleBeat { machine.beat(model, now: now) }
     }
     perform(machine.tick(now: now))
+    endOwnUse(now)
     endGrace(now)
     accountWork()
     guard now >= nextReport else { return }
@@ -227,7 +240,9 @@ package actor NodeAgent {
     case .told(let message): told(message)
     case .close(let reason, let retryAfter):
       log.info("link closed", ["reason": ShortName(reason.name).map { .name($0) } ?? "unknown"])
+      linkProblem = "the coordinator ended it: \(NodeStatusPage.plain(reason.name))"
       if reason == .unauthorized {
+        linkProblem = Self.notEnrolled
         log.error("this machine is in no account; run: darkbloom node enroll")
       }
       ending.retryAfter = retryAfter

@@ -19,9 +19,11 @@ package struct NodeStatusPage: Sendable {
 
   private func head() -> [String] {
     let level = status["level"]?.string ?? "unknown"
+    let isLoaded = status["models"]?.items?.contains { $0["state"]?.string == "loaded" } == true
     let words = [
       "serve": "serves with all slots", "polite": "serves one request at a time",
-      "drain": "takes nothing new", "away": "is away, weights unloaded",
+      "drain": "takes nothing new",
+      "away": isLoaded ? "serves its owner alone" : "is away, weights unloaded",
     ]
     let node = String((status["node"]?.string ?? "").prefix(12))
     var lines = ["Darkbloom node \(node) \(words[level] ?? level)"]
@@ -29,7 +31,8 @@ package struct NodeStatusPage: Sendable {
     let link = status["link"]?.string ?? "unknown"
     let isBound = status["link_bound"]?.bool == true
     lines.append(
-      "  link  \(link)\(link == "open" && !isBound ? ", not bound to TLS" : "")")
+      "  link  \(link)\(link == "open" && !isBound ? ", not bound to TLS" : "")"
+        + (status["link_problem"]?.string.map { "; \($0)" } ?? ""))
     if let signals = status["signals"], signals.members != nil { lines += self.signals(signals) }
     return lines
   }

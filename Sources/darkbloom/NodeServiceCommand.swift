@@ -52,6 +52,14 @@ struct NodeServiceCommand {
     if !contract.isAccepted(in: context.dataFolder) {
       guard context.command.has("accept") else {
         try setup.settingsFile.writeTemplate()
+        if context.command.has("json") {
+          let asked = JSONValue.members([
+            "accepted": .bool(false), "contract": .string(contract.text),
+            "settings": .string(setup.settingsFile.path),
+          ])
+          print(String(decoding: asked.encoded, as: UTF8.self))
+          return .failed
+        }
         print(contract.text)
         print("\nSettings: \(setup.settingsFile.path)")
         print("To accept and start: darkbloom node start --accept")
@@ -104,6 +112,23 @@ struct NodeServiceCommand {
   }
 
   func stop() async throws -> ExitCode {
+    let (hadService, wasRunning) = try await end()
+    if context.command.has("json") {
+      let facts = JSONValue.members([
+        "removed_service": .bool(hadService), "was_running": .bool(wasRunning),
+      ])
+      print(String(decoding: facts.encoded, as: UTF8.self))
+    } else if hadService || wasRunning {
+      print("stopped; identity, receipts and models stay")
+    } else {
+      print("no node runs here")
+    }
+    return .done
+  }
+
+  /// Ends the service and whatever node runs here, and waits for its drain.
+  @discardableResult
+  func end() async throws -> (hadService: Bool, wasRunning: Bool) {
     var hadService = false
     if try PrivateFile.read(unitPath) != nil {
       hadService = true
@@ -116,17 +141,13 @@ struct NodeServiceCommand {
     }
     // A node that somebody runs in a terminal ends too: that is what "stop" says.
     let wasRunning = (try? await setup.ask(.stop)) != nil
-    if context.command.has("json") {
-      let facts = JSONValue.members([
-        "removed_service": .bool(hadService), "was_running": .bool(wasRunning),
-      ])
-      print(String(decoding: facts.encoded, as: UTF8.self))
-    } else if hadService || wasRunning {
-      print("stopped; identity, receipts and models stay")
-    } else {
-      print("no node runs here")
+    if wasRunning {
+      for _ in 0..<400 {
+        guard (try? await setup.ask(.status)) != nil else { break }
+        try await Task.sleep(for: .milliseconds(100))
+      }
     }
-    return .done
+    return (hadService, wasRunning)
   }
 
   private func install() throws {
