@@ -47,6 +47,7 @@ package struct NodeIdentity: Sendable {
   ///   - purpose: What is asked for.
   ///   - challenge: The coordinator's, 32 bytes.
   ///   - logKey: The network's, as pinned when it was joined.
+  /// - Returns: The identity's key, the challenge and the signature, in hexadecimal digits.
   /// - Throws: What the signer throws.
   package func enrolmentProof(
     _ purpose: EnrolmentProof.Purpose, challenge: [UInt8], logKey: [UInt8]
