@@ -13,7 +13,8 @@ extension NodeAgent {
   ///   - order: The level and why.
   ///   - servesOwner: Whether the owner's own requests may load the model all the same.
   package func set(_ order: ServiceOrder, servesOwner: Bool = false) {
-    guard order != self.order || servesOwner != self.servesOwner, !isStopping else { return }
+    guard order != self.order || servesOwner != self.servesOwner else { return }
+    if isStopping { return hurry(order) }
     self.order = order
     self.servesOwner = servesOwner
     log.info(
@@ -38,6 +39,13 @@ extension NodeAgent {
     report()
     wakeAll()
     reschedule()
+  }
+
+  /// An agent that ends drained, for an update, does not keep its owner waiting.
+  private func hurry(_ order: ServiceOrder) {
+    guard order.level >= .drain else { return }
+    perform(jobs.handBackAll(order.reason ?? .draining))
+    stopBy = stopBy.map { min($0, time.now() + order.grace + .milliseconds(500)) }
   }
 
   /// Gives back what still runs when its time is over, and ends workers that do not let go.

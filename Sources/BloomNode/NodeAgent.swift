@@ -83,6 +83,8 @@ package actor NodeAgent {
   var graceEnd: Instant?
   var stopEnd: Instant?
   var isStopping = false
+  /// While the agent stops: when what still runs goes back.
+  var stopBy: Instant?
   var standing: Standing?
   var earned = Micros(0)
   /// What the owner does not serve; told to workers at their start and at changes.
@@ -138,8 +140,8 @@ package actor NodeAgent {
       tell(model, .drain(.draining, milliseconds: milliseconds))
     }
     wakeAll()
-    let end = time.now() + grace + Limits.stopping
-    while jobs.count > 0, time.now() < end { await pause() }
+    stopBy = time.now() + grace + Limits.stopping
+    while jobs.count > 0, let end = stopBy, time.now() < end { await pause() }
     for model in workers.keys.sorted() { perform(jobs.workerEnded(model, .draining)) }
     while let task = storing.values.first { await task.value }
     // The last receipts are on the disk; a moment more and the coordinator has them too.

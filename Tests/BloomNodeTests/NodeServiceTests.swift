@@ -2,6 +2,8 @@ import BloomBase
 import BloomEngine
 import BloomNet
 import BloomWire
+import BloomStore
+import BloomLedger
 import Testing
 
 @testable import BloomNode
@@ -28,6 +30,15 @@ import Testing
       try await network.until("paid and acknowledged") {
         $0["unconfirmed_receipts"]?.integer == 0 && $0["requests"]?["done"]?.integer == 1
       }
+      // What the status calls earned is what the ledger booked, less the platform's fee.
+      try await network.until("earned") {
+        ($0["today"]?["earned_micros"]?.string.flatMap { Int64($0) } ?? 0) > 0
+      }
+      let status = try await network.status()
+      let owner = try #require(AccountID("owner"))
+      #expect(
+        status["earned_micros"]?.string
+          == "\(network.store.balance(of: owner).earned.rawValue)")
     }
   }
 

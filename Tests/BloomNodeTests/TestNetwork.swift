@@ -297,6 +297,8 @@ func withNetwork(
     .put(row),
   ])
   try await store.apply(.deposit(key: "d", user, Micros(1_000_000_000)))
+  let price = try #require(Price(promptPerMillion: 1_000_000, completionPerMillion: 2_000_000))
+  try await store.apply(.changePrice(.fallback(price)))
   let model = try testModel()
   let logKey = try SigningKey.generate(.ed25519)
   let recent = RecentLog()
