@@ -1,9 +1,9 @@
 import BloomBase
 import BloomEngine
-import BloomNet
-import BloomWire
-import BloomStore
 import BloomLedger
+import BloomNet
+import BloomStore
+import BloomWire
 import Testing
 
 @testable import BloomNode
