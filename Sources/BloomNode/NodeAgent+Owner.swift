@@ -15,8 +15,10 @@ extension NodeAgent {
   package func set(_ order: ServiceOrder, servesOwner: Bool = false) {
     guard order != self.order || servesOwner != self.servesOwner else { return }
     if isStopping { return hurry(order) }
+    let isSame = order == self.order
     self.order = order
     self.servesOwner = servesOwner
+    if isSame, order.level != .away { return }
     log.info(
       "level changed",
       [

@@ -105,8 +105,13 @@ struct NodeEnrolment {
     let data = context.dataFolder
     let purges = context.command.has("purge")
     let isRunning = (try? await setup.ask(.status)) != nil
+    // Settings and service of another data folder are another node's.
+    let service = NodeServiceCommand(setup)
+    let isInstalled = try service.isInstalled(for: data)
+    let isUsers =
+      isInstalled || data == context.folders.data || context.command.value("settings") != nil
     if purges {
-      try await NodeServiceCommand(setup).end()
+      try await service.end(endsService: isInstalled)
     } else if isRunning {
       throw UsageError("the node runs; end it first: darkbloom node stop")
     }
@@ -116,7 +121,7 @@ struct NodeEnrolment {
     } else if !purges {
       throw UsageError("this machine is in no account: it has no identity, or joined no network")
     }
-    if purges { purge(data) }
+    if purges { purge(data, withSettings: isUsers) }
     left.tell(context.command.has("json"), data)
     return .done
   }
@@ -146,8 +151,8 @@ struct NodeEnrolment {
         print("\(name) is in no account any more")
       }
       if purged {
-        print("identity, receipts, settings and service are gone from \(data); model files stay:")
-        print("remove them with: darkbloom models remove NAME")
+        print("what the node kept in \(data) is gone, with its settings and service")
+        print("model files stay; remove them with: darkbloom models remove NAME")
       }
     }
   }
@@ -170,7 +175,7 @@ struct NodeEnrolment {
   }
 
   /// Removes what the node keeps; the gateway's files and model files stay.
-  private func purge(_ data: String) {
+  private func purge(_ data: String, withSettings: Bool) {
     for name in PrivateFile.names(in: data) where Self.isNodes(name) {
       PrivateFile.remove("\(data)/\(name)")
     }
@@ -179,9 +184,9 @@ struct NodeEnrolment {
       PrivateFile.remove("\(data)/receipts/\(name)")
     }
     // A device that also asks keeps its account and its network.
-    let isUsers = (try? JoinedNetwork(path: path))?.apiKey != nil
-    if !isUsers, !PrivateFile.names(in: data).contains("gateway-token") { PrivateFile.remove(path) }
-    PrivateFile.remove(setup.settingsFile.path)
+    let asks = (try? JoinedNetwork(path: path))?.apiKey != nil
+    if !asks, !PrivateFile.names(in: data).contains("gateway-token") { PrivateFile.remove(path) }
+    if withSettings { PrivateFile.remove(setup.settingsFile.path) }
     // Folders that hold something else stay: rmdir(2) refuses them.
     for folder in ["\(data)/receipts", data] { _ = unsafe rmdir(folder) }
   }

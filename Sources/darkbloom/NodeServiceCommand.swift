@@ -126,11 +126,20 @@ struct NodeServiceCommand {
     return .done
   }
 
+  /// Whether the installed service is the node of this data folder.
+  func isInstalled(for data: String) throws -> Bool {
+    let text = try PrivateFile.read(unitPath).map { String(decoding: $0, as: UTF8.self) }
+    return text?.contains(setup.absolute(data)) == true
+  }
+
   /// Ends the service and whatever node runs here, and waits for its drain.
+  ///
+  /// - Parameter endsService: Whether the service ends too, and not only a node in a terminal.
+  /// - Returns: What there was to end.
   @discardableResult
-  func end() async throws -> (hadService: Bool, wasRunning: Bool) {
+  func end(endsService: Bool = true) async throws -> (hadService: Bool, wasRunning: Bool) {
     var hadService = false
-    if try PrivateFile.read(unitPath) != nil {
+    if endsService, try PrivateFile.read(unitPath) != nil {
       hadService = true
       #if os(macOS)
       _ = try await command(["launchctl", "bootout", "gui/\(userNumber)", unitPath])

@@ -114,7 +114,7 @@ struct NodeSetup {
     return arguments + (isAlways ? ["--always"] : [])
   }
 
-  private func absolute(_ path: String) -> String {
+  func absolute(_ path: String) -> String {
     path.hasPrefix("/") ? path : "\(context.environment["PWD"] ?? "")/\(path)"
   }
 }
