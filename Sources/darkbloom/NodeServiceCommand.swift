@@ -136,6 +136,7 @@ struct NodeServiceCommand {
   ///
   /// - Parameter endsService: Whether the service ends too, and not only a node in a terminal.
   /// - Returns: What there was to end.
+  /// - Throws: `ConfigurationError` when the service manager is not here.
   @discardableResult
   func end(endsService: Bool = true) async throws -> (hadService: Bool, wasRunning: Bool) {
     var hadService = false
