@@ -179,6 +179,8 @@ struct NodeEnrolment {
     for name in PrivateFile.names(in: data) where Self.isNodes(name) {
       PrivateFile.remove("\(data)/\(name)")
     }
+    // A node that was killed left it; it is no regular file.
+    PrivateFile.remove(setup.socketPath)
     // The gateway keeps its own there under other names.
     for name in PrivateFile.names(in: "\(data)/receipts") where Hex.decode(name)?.count == 32 {
       PrivateFile.remove("\(data)/receipts/\(name)")

@@ -226,7 +226,8 @@ import Darwin
     let left = try await run("darkbloom", "node", "leave", "--purge", "--data", second)
     #expect(left.code == 0, "\(left.output)")
     var facts = stat()
-    #expect(unsafe stat(second, &facts) != 0, "nothing is left, not even the folder")
+    let isLeft = unsafe stat(second, &facts) == 0
+    #expect(!isLeft, "nothing is left, not even the folder")
   }
 
   private func afterRestart() async throws {
