@@ -33,7 +33,8 @@ import Testing
       #expect(text.contains(part), "\(part) is missing in:\n\(text)")
     }
     #expect(!text.contains("gpu"))
-    let unloaded = Self.status.split(separator: "loaded\"", maxSplits: 1).joined(separator: "stored\"")
+    let unloaded = Self.status.split(separator: "loaded\"", maxSplits: 1)
+      .joined(separator: "stored\"")
     let away = NodeStatusPage(try JSONValue(decoding: Array(unloaded.utf8))).text
     #expect(away.contains("is away, weights unloaded"))
   }
