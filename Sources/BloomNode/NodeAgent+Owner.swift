@@ -63,6 +63,7 @@ extension NodeAgent {
     stopEnd = nil
     for (model, worker) in workers where worker.outbox != nil {
       guard keepsOwn ? jobs.isWorkingForStrangers(model) : true else { continue }
+      workers[model]?.isDismissed = true
       worker.outbox?.finish(dropping: true)
     }
   }

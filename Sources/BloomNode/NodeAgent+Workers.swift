@@ -15,6 +15,12 @@ extension NodeAgent {
     !isStopping && (order.level != .away || isOwnWanted(time.now()))
   }
 
+  /// Whether a worker that just ended did so unasked.
+  func isCrash(_ model: ModelID) -> Bool {
+    defer { workers[model]?.isDismissed = false }
+    return isWanted(model) && workers[model]?.isDismissed != true
+  }
+
   /// A worker's process runs; it loads now.
   func workerStarted(_ model: ModelID, _ outbox: TwoLaneQueue) {
     guard isWanted(model) else { return outbox.finish(dropping: true) }

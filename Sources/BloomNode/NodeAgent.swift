@@ -41,6 +41,8 @@ package actor NodeAgent {
     var failure: String?
     var isCrashLooping = false
     var isRotating = false
+    /// Whether it was sent away, so that its end is no crash.
+    var isDismissed = false
     var selfTest: SelfTestResult?
   }
 
@@ -308,7 +310,7 @@ package actor NodeAgent {
       case .begin, .chunk, .cancel, .load: false
       case .credit, .rotate, .vouched, .policy, .drain: true
       }
-    guard let outbox = workers[model]?.outbox else { return }
+    guard let outbox = workers[model]?.outbox, workers[model]?.isDismissed != true else { return }
     if !outbox.push(LengthFraming.framed(command.encoded), isControl: isControl) {
       log.error("worker does not read and is ended", ["model": .id(model)])
       outbox.finish(dropping: true)

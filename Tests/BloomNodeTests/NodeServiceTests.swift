@@ -84,6 +84,25 @@ import Testing
     }
   }
 
+  @Test func `a quick pause and resume is no crash`() async throws {
+    try await withNetwork { network in
+      try await network.untilServed()
+      let console = NodeConsoleClient(socket: "\(network.folder.path)/s")
+      for round in 1...6 {
+        let launches = network.launcher.launches
+        _ = try await console.ask(.pause)
+        _ = try await console.ask(.resume)
+        try await network.until("loaded again, round \(round)") {
+          network.launcher.launches > launches
+            && $0["models"]?.items?.first?["state"]?.string == "loaded"
+        }
+      }
+      let model = try await network.status()["models"]?.items?.first
+      #expect(model?["crash_looping"]?.bool == false)
+      #expect(model?["failure"]?.string == nil)
+    }
+  }
+
   @Test func `a cancelled service ends its running answer and keeps its receipt`() async throws {
     var script = ScriptedEngine.Script()
     script.answerTokens = 2_000
