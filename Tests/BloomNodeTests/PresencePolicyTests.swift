@@ -136,7 +136,7 @@ import Testing
     #expect(policy.decide(snapshot, now: Self.at(131)) == .serve)
   }
 
-  @Test func `others' graphics time stops the work after ten seconds, and thirty quiet ones end it`() {
+  @Test func `others' graphics time stops the work after ten seconds, for thirty quiet ones`() {
     var policy = PresencePolicy(settings: OwnerSettings())
     var snapshot = Self.quiet()
     snapshot.othersGPUPermille = 300
