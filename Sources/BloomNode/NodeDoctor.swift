@@ -265,6 +265,11 @@ package struct NodeDoctor: Sendable {
         name: Self.nodeName, state: .warning, text: "loads its model still",
         fix: "wait, then run this again")
     }
+    if let reason = status["reason"]?.string, status["level"]?.string == "polite" {
+      return Finding(
+        name: Self.nodeName, state: .ok,
+        text: "serves, one request at a time now: \(NodeStatusPage.plain(reason))", fix: nil)
+    }
     if let reason = status["reason"]?.string {
       return Finding(
         name: Self.nodeName, state: .warning, text: "takes no work now: \(reason)",
