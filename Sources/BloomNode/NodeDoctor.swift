@@ -259,7 +259,7 @@ package struct NodeDoctor: Sendable {
           : "let it run undisturbed; standing comes back with kept work")
     }
     if status["models"]?.items?.contains(where: { $0["state"]?.string == "loaded" }) != true,
-      status["reason"]?.string == nil
+      ["serve", "polite"].contains(status["level"]?.string)
     {
       return Finding(
         name: Self.nodeName, state: .warning, text: "loads its model still",
