@@ -9,6 +9,8 @@ internal import BloomStore
 struct OpenBooks {
   private struct Book {
     var living = 0
+    /// Parts that ever began here.
+    var count = 0
     var closeAt: Instant?
   }
 
@@ -22,8 +24,12 @@ struct OpenBooks {
   /// Parts of an answer that run now.
   func living(_ answer: AnswerID) -> Int { books[answer]?.living ?? 0 }
 
+  /// Whether one part only was ever run for an answer.
+  func isSingle(_ answer: AnswerID) -> Bool { books[answer]?.count == 1 }
+
   mutating func began(_ answer: AnswerID) {
     books[answer, default: Book()].living += 1
+    books[answer]?.count += 1
     books[answer]?.closeAt = nil
   }
 
