@@ -25,7 +25,7 @@ struct SealedRoute: Sendable {
       metrics.refused(refusal.reason)
       return Self.refusal(refusal.reason, retryAfter: refusal.retryAfter)
     } catch let error as LedgerError {
-      let reason = Self.reason(error)
+      let reason = error.wire
       metrics.refused(reason)
       return Self.refusal(reason)
     }
@@ -139,15 +139,6 @@ struct SealedRoute: Sendable {
       response.headers.add(.retryAfter, HTTPFieldValue(Int(retryAfter.components.seconds) + 1))
     }
     return response
-  }
-
-  private static func reason(_ error: LedgerError) -> Reason {
-    switch error {
-    case .insufficientCredit: .noCredit
-    case .unknownAnswer: .answerUnknown
-    case .previousPartHealthy, .partOutOfOrder, .termsDiffer: .partNotAllowed
-    default: .replay
-    }
   }
 }
 

@@ -85,6 +85,13 @@ package struct ChipMix: Equatable, Sendable {
   /// Chips and weights; weights need not sum to one.
   package let shares: [(chip: String, weight: Double)]
 
+  /// The chips with their shares in percent.
+  package var text: String {
+    let sum = shares.reduce(0) { $0 + $1.weight }
+    return shares.map { "\($0.chip) \(Int(($0.weight / sum * 100).rounded())) %" }
+      .joined(separator: ", ")
+  }
+
   /// Whether both are the same mix.
   package static func == (a: Self, b: Self) -> Bool { a.name == b.name }
 
