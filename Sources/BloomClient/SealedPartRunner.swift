@@ -100,14 +100,15 @@ package struct SealedPartRunner: PartRunner {
       let isOwn = drawn.place == .device
       let number = isOwn ? 0 : numbering.withLock { $0.next }
       let sealed = try seal(number, resume, to: drawn)
-      let body = try await drawn.transport.send(sealed.envelope)
+      let reply = try await drawn.transport.post(sealed.envelope)
       if !isOwn { numbering.withLock { $0.taken(number) } }
+      if let placement = reply.placement { await events.placed(part, placement) }
       let reader = SealedPartReader(
         part: part, answer: request.answer.id, sealed: sealed, keepsContent: options.keepsContent,
         events: events, tap: drawn.transport.tap, keep: keep,
         // Nobody but this device is to know of an answer that it gave itself.
         acknowledge: isOwn ? nil : acknowledge)
-      let failure = try await reader.read(body)
+      let failure = try await reader.read(reply.body)
       // Its worker may have been started again, with another key.
       if isOwn, failure != nil { await network.local?.forget() }
       await events.ended(part, failure)

@@ -58,7 +58,7 @@ struct NodeRoute: Sendable {
   private func ping(_ pings: TwoLaneQueue, _ socket: WebSocket, _ id: SessionID) async {
     while !(await pings.next()).isEmpty {
       // Without a pong the machine's own deadline ends the link.
-      if (try? await socket.ping()) != nil { await hub.heard(id) }
+      await hub.pinged(id, roundTrip: try? await socket.ping())
     }
   }
 

@@ -17,6 +17,8 @@ final class NodeSession {
   var streams: [StreamID: Relay] = [:]
   var models: [ModelPresence] = []
   var capacity: Capacity?
+  /// What pings say of the way to the node.
+  var quality = LinkQuality()
   /// When the node last heard how the network sees it.
   var standingAt: Instant?
 

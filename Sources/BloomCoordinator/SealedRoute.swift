@@ -54,7 +54,8 @@ struct SealedRoute: Sendable {
     }
     let id = sealed.work.id
     let sink = try await hub.submit(sealed)
-    return .stream("application/darkbloom-res") { [hub] writer in
+    let placement = await hub.placement(of: id)
+    var response = Response.stream("application/darkbloom-res") { [hub] writer in
       defer { _ = held }
       do {
         while let batch = await sink.next() {
@@ -67,6 +68,10 @@ struct SealedRoute: Sendable {
       }
       await hub.clientLeft(id)
     }
+    if let placement, let value = try? HTTPFieldValue(placement) {
+      response.headers.add("Darkbloom-Placement", value)
+    }
+    return response
   }
 
   /// The envelope, counted as it comes; who sends slower than a bad line is turned away.

@@ -82,7 +82,6 @@ package struct Scheduler: Sendable {
     case .nodeDraining(let node): drain(node, now)
     case .nodeLeft(let node): leave(node, now)
     case .networkMeasured(let node, let roundTrip, let loss): measure(node, roundTrip, loss)
-    case .availabilityMeasured(let node, let kept): measure(node, kept: kept)
     case .nodeDisputed(let node): dispute(node, now)
     case .requestArrived(let request): arrive(request, now)
     case .answerRestored(let id, let account, let model, let output, let dispatches):

@@ -111,7 +111,9 @@ func plan(_ command: ParsedCommand, seed: Int) throws -> SimPlan {
   var plan = SimPlan(seed: UInt64(seed))
   plan.nodes = try command.integer("nodes", in: 1...1000) ?? plan.nodes
   plan.answers = try command.integer("answers", in: 1...100_000) ?? plan.answers
-  if let seconds = try command.integer("seconds", in: 1...3600) { plan.duration = .seconds(seconds) }
+  if let seconds = try command.integer("seconds", in: 1...3600) {
+    plan.duration = .seconds(seconds)
+  }
   if let vices = try command.integer("vices", in: 0...100) {
     plan.viceShare = Double(vices) / 100
   }
