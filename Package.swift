@@ -66,118 +66,42 @@ let targets: [Target] = [
   // Layer 3: adapters.
   library("BloomNet", ["BloomBase", "BloomPlatform", "BloomHTTP", "CLibuv", "CTLS", "CPlatform"]),
   library("BloomStore", ["BloomBase", "BloomPlatform", "BloomLedger", "CSQLite"]),
-  library(
-    "BloomStorePostgres", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "CPostgres"]),
+  library("BloomStorePostgres", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "CPostgres"]),
   library("BloomEngine", ["BloomBase"]),
   library("BloomEngineLlama", ["BloomBase", "BloomPlatform", "BloomEngine", "CLlama"]),
   library("BloomModels", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto"]),
 
   // Layer 4: services.
-  library(
-    "BloomClient",
-    [
-      "BloomBase", "BloomPlatform", "BloomModels", "BloomWire", "BloomCrypto", "BloomRecords",
-      "BloomSeal", "BloomAPI", "BloomHTTP", "BloomNet",
-    ]),
-  library(
-    "BloomGateway",
-    [
-      "BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomAPI", "BloomHTTP", "BloomNet",
-      "BloomClient",
-    ]),
-  library(
-    "BloomCoordinator",
-    [
-      "BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomModels",
-      "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet",
-    ]),
-  library(
-    "BloomNode",
-    [
-      "BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords",
-      "BloomModels", "BloomHTTP", "BloomNet",
-    ]),
-  library(
-    "BloomWorker",
-    [
-      "BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE",
-      "BloomOpen", "BloomModels", "BloomEngine", "BloomAPI",
-    ]),
+  library("BloomClient", ["BloomBase", "BloomPlatform", "BloomModels", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomAPI", "BloomHTTP", "BloomNet"]),
+  library("BloomGateway", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
+  library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomModels", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet"]),
+  library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
+  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomOpen", "BloomModels", "BloomEngine", "BloomAPI"]),
 
   // Layer 5: programs.
-  program(
-    "darkbloom",
-    [
-      "BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal",
-      "BloomModels", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway", "BloomNode",
-    ]),
-  program(
-    "darkbloom-coordinator",
-    ["BloomBase", "BloomPlatform", "BloomCoordinator", "BloomStore", "BloomNet"]),
-  program(
-    "darkbloom-worker",
-    [
-      "BloomBase", "BloomPlatform", "BloomWire", "BloomModels", "BloomWorker", "BloomEngine",
-      "BloomEngineLlama",
-    ]),
+  program("darkbloom", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomModels", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway", "BloomNode"]),
+  program("darkbloom-coordinator", ["BloomBase", "BloomPlatform", "BloomCoordinator", "BloomStore", "BloomNet"]),
+  program("darkbloom-worker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomModels", "BloomWorker", "BloomEngine", "BloomEngineLlama"]),
 
   // Tools. One bench program an area, so that each links only what it measures.
   library("BloomBench", ["BloomBase", "BloomPlatform"]),
-  library(
-    "BloomSim",
-    [
-      "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule",
-      "BloomLedger", "BloomStore", "BloomClient", "BloomNode", "BloomCoordinator",
-    ]),
+  library("BloomSim", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomClient", "BloomNode", "BloomCoordinator"]),
   program("bloom-sim", ["BloomBase", "BloomPlatform", "BloomWire", "BloomSim"]),
-  library(
-    "BloomChaos",
-    [
-      "BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomAPI", "BloomEngine",
-      "BloomModels", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient",
-      "BloomNode", "BloomCoordinator",
-    ]),
+  library("BloomChaos", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomAPI", "BloomEngine", "BloomModels", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomNode", "BloomCoordinator"]),
   program("bloom-chaos", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomChaos"]),
   program("scripted-worker", ["BloomEngine", "BloomWorker"]),
-  program(
-    "bench-path",
-    [
-      "BloomBench", "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomEngine",
-      "BloomEngineLlama", "BloomHTTP", "BloomNet", "BloomChaos",
-    ]),
+  program("bench-path", ["BloomBench", "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomEngine", "BloomEngineLlama", "BloomHTTP", "BloomNet", "BloomChaos"]),
   program("bench-net", ["BloomBench", "BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
-  program(
-    "bench-seal",
-    [
-      "BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE",
-      "BloomSeal", "BloomOpen", "COpenSSL",
-    ]),
-  program(
-    "bench-engine",
-    [
-      "BloomBench", "BloomBase", "BloomPlatform", "BloomWire", "BloomHTTP", "BloomNet",
-      "BloomEngine", "BloomEngineLlama",
-    ]),
+  program("bench-seal", ["BloomBench", "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "COpenSSL"]),
+  program("bench-engine", ["BloomBench", "BloomBase", "BloomPlatform", "BloomWire", "BloomHTTP", "BloomNet", "BloomEngine", "BloomEngineLlama"]),
   program("bench-schedule", ["BloomBench", "BloomBase", "BloomSchedule", "BloomSim"]),
-  program(
-    "bench-ledger",
-    [
-      "BloomBench", "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomLedger", "BloomStore",
-      "BloomStorePostgres",
-    ]),
+  program("bench-ledger", ["BloomBench", "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
 
-  program(
-    "bench-relay",
-    [
-      "BloomBench", "BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto",
-      "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomHTTP", "BloomNet",
-    ]),
+  program("bench-relay", ["BloomBench", "BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomHTTP", "BloomNet"]),
 
   // Victim and attacker of the hardening tests: protections are proven from outside.
   program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
-  program(
-    "ledger-crash",
-    ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
+  program("ledger-crash", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
 
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
@@ -185,73 +109,24 @@ let targets: [Target] = [
   tests("BloomPlatformTests", ["BloomBase", "BloomPlatform", "BloomTestSupport"]),
   tests("BloomWireTests", ["BloomBase", "BloomWire"]),
   tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomHPKE"]),
-  tests(
-    "BloomSealTests",
-    [
-      "BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal",
-      "BloomOpen",
-    ]),
+  tests("BloomSealTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
   tests("BloomScheduleTests", ["BloomBase", "BloomSchedule"]),
   tests("BloomLinkTests", ["BloomBase", "BloomWire", "BloomLink"]),
-  tests(
-    "BloomSimTests",
-    [
-      "BloomBase", "BloomWire", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore",
-      "BloomSim",
-    ]),
+  tests("BloomSimTests", ["BloomBase", "BloomWire", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomSim"]),
   tests("BloomLedgerTests", ["BloomBase", "BloomLedger"]),
-  tests(
-    "BloomStoreTests",
-    [
-      "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomLedger", "BloomStore",
-      "BloomStorePostgres",
-    ]),
+  tests("BloomStoreTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
   tests("BloomHTTPTests", ["BloomBase", "BloomHTTP"]),
   tests("BloomNetTests", ["BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
   tests("BloomAPITests", ["BloomBase", "BloomWire", "BloomAPI"]),
-  tests(
-    "BloomEngineTests",
-    ["BloomBase", "BloomPlatform", "BloomWire", "BloomEngine", "BloomEngineLlama"]),
+  tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomEngine", "BloomEngineLlama"]),
   tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
-  tests(
-    "BloomWorkerTests",
-    [
-      "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomNet", "BloomWire", "BloomCrypto",
-      "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine",
-      "BloomWorker",
-    ]),
-  tests(
-    "BloomClientTests",
-    [
-      "BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE",
-      "BloomSeal", "BloomOpen", "BloomModels", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient",
-      "BloomGateway",
-    ]),
-  tests(
-    "BloomGatewayTests",
-    ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
-  tests(
-    "BloomCoordinatorTests",
-    [
-      "BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE",
-      "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore",
-      "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator",
-    ]),
-  tests(
-    "BloomNodeTests",
-    [
-      "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomLink", "BloomCrypto",
-      "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels",
-      "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet",
-      "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode",
-    ]),
+  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomNet", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
+  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
+  tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
+  tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),
+  tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
   tests("TidyTests", []),
-  tests(
-    "EndToEndTests",
-    [
-      "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomModels", "BloomHTTP",
-      "BloomNet",
-    ]),
+  tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomModels", "BloomHTTP", "BloomNet"]),
   tests("BloomChaosTests", ["BloomPlatform", "BloomNet"]),
 ]
 
