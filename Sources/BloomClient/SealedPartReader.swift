@@ -21,6 +21,8 @@ struct SealedPartReader: Sendable {
     var failure = PartFailure.truncated
     var receipt: Receipt?
     var content: ReceiptContent?
+    /// Bytes of content before the receipt.
+    var receiptedByteCount = 0
     var cost: Micros?
     var settled: Digest?
     var hasDelivered = false
@@ -61,8 +63,8 @@ struct SealedPartReader: Sendable {
       return
     }
     await events.receipted(part, cost: state.cost)
-    keep(
-      SealedPartRunner.KeptReceipt(answer: answer, part: part, file: file, content: state.content))
+    let content = state.content?.receipted(byteCount: state.receiptedByteCount)
+    keep(SealedPartRunner.KeptReceipt(answer: answer, part: part, file: file, content: content))
   }
 
   private func read(
@@ -89,6 +91,7 @@ struct SealedPartReader: Sendable {
             state.attempt = item.attempt
             opener = sealed.opener()
             state.content = keepsContent ? sealed.content : nil
+            state.receiptedByteCount = 0
           }
           guard await open(&opener, chunk, &state) else { return false }
         }
@@ -125,7 +128,9 @@ struct SealedPartReader: Sendable {
         }
         state.hasDelivered = true
         await events.frame(part, frame)
-      case .receipt(let receipt), .finished(let receipt): state.receipt = receipt
+      case .receipt(let receipt), .finished(let receipt):
+        state.receipt = receipt
+        state.receiptedByteCount = state.content?.response.count ?? 0
       }
     }
     return isAuthentic

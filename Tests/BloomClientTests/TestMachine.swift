@@ -44,9 +44,12 @@ struct TestMachine: Sendable {
 
   /// Opens an envelope and answers with tokens, one frame each, and a last receipt.
   ///
+  /// With `receiptAfter` a running receipt follows on so many tokens.
+  ///
   /// - Returns: The sealed bytes and the last receipt's digest.
   func answer(
-    _ envelope: [UInt8], tokens: [UInt32], isEnded: Bool = true, mode: ContinuationMode? = nil
+    _ envelope: [UInt8], tokens: [UInt32], isEnded: Bool = true, mode: ContinuationMode? = nil,
+    receiptAfter: Int? = nil
   ) throws -> (bytes: [UInt8], receipt: Digest?) {
     let now = SystemTime().unixTime()
     var opener = RequestOpener(secrets: secrets, identity: identity)
@@ -54,7 +57,11 @@ struct TestMachine: Sendable {
     let mode = mode ?? (opened.routing.part == 0 ? .whole : .continued)
     var sealer = try opened.answer(start: now)
     var output: [UInt8] = []
-    for token in tokens {
+    for (index, token) in tokens.enumerated() {
+      if index == receiptAfter {
+        let counts = ReceiptCounts(promptTokens: 9, end: now, sampling: .zero, mode: mode)
+        _ = try sealer.receipt(counts, into: &output)
+      }
       let frame = TokenFrame(tokens: [token], deltas: [.content("t\(token) ")])
       try sealer.send([.tokens(frame)], into: &output)
     }

@@ -53,11 +53,16 @@ extension LocalNetwork {
     try await nodeStatus()["models"]?.items?.compactMap { $0["active"]?.integer }.reduce(0, +) ?? 0
   }
 
-  /// Begins a stream, and gives its response once the first bytes of the body are there.
-  func beginStream(_ body: JSONValue, on client: HTTPClient) async throws -> ClientResponse {
+  /// Begins a stream, reads its first bytes and leaves.
+  ///
+  /// The connection ends when the last reference to the response does, so not before this returns.
+  func leaveStream(_ body: JSONValue) async throws {
     var request = try ClientRequest.post(
       "http://127.0.0.1:\(port)/v1/chat/completions", body.encoded)
     request.headers.add(.authorization, try HTTPFieldValue("Bearer " + token))
-    return try await client.send(request, timeout: .seconds(60))
+    let client = HTTPClient()
+    defer { client.close() }
+    let response = try await client.send(request, timeout: .seconds(60))
+    for try await _ in response.body { break }
   }
 }

@@ -169,12 +169,9 @@ import Darwin
   /// A program that leaves in mid-answer stops the machine: it computes nothing for nobody.
   private func stops(_ network: LocalNetwork, _ model: String) async throws {
     let before = try await network.nodeStatus()["requests"]?["done"]?.integer ?? 0
-    let client = HTTPClient()
-    let body = Self.chat(
-      model, "Write a long story.", ["max_tokens": .integer(4000), "stream": .bool(true)])
-    let response = try await network.beginStream(body, on: client)
-    for try await _ in response.body { break }
-    client.close()
+    try await network.leaveStream(
+      Self.chat(
+        model, "Write a long story.", ["max_tokens": .integer(4000), "stream": .bool(true)]))
     var done = before
     var active: Int64 = 1
     for _ in 0..<100 where done == before || active > 0 {
