@@ -21,6 +21,8 @@ struct SealedPartReader: Sendable {
     var failure = PartFailure(isRetriable: true, code: "truncated")
     var receipt: Receipt?
     var content: ReceiptContent?
+    /// The bytes of the response that the last receipt covers: later frames are signed by none.
+    var coveredByteCount = 0
     var cost: Micros?
     var settled: Digest?
     var hasDelivered = false
@@ -61,8 +63,9 @@ struct SealedPartReader: Sendable {
       return
     }
     await events.receipted(part, cost: state.cost)
-    keep(
-      SealedPartRunner.KeptReceipt(answer: answer, part: part, file: file, content: state.content))
+    var content = state.content
+    content?.cut(to: state.coveredByteCount)
+    keep(SealedPartRunner.KeptReceipt(answer: answer, part: part, file: file, content: content))
   }
 
   private func read(
@@ -126,7 +129,9 @@ struct SealedPartReader: Sendable {
         }
         state.hasDelivered = true
         await events.frame(part, frame)
-      case .receipt(let receipt), .finished(let receipt): state.receipt = receipt
+      case .receipt(let receipt), .finished(let receipt):
+        state.receipt = receipt
+        state.coveredByteCount = state.content?.response.count ?? 0
       }
     }
     return isAuthentic

@@ -106,6 +106,13 @@ package struct ReceiptContent: Sendable, Equatable {
     FrameDecoder.append(frame: frame.encoded, to: &response)
   }
 
+  /// Leaves out the frames behind a place: those that came after the last receipt.
+  ///
+  /// - Parameter byteCount: What ``response`` had when the receipt came.
+  package mutating func cut(to byteCount: Int) {
+    response.removeSubrange(min(byteCount, response.count)...)
+  }
+
   /// The frames of a response file.
   ///
   /// - Throws: `wire` when it is cut or not of this form.

@@ -11,6 +11,10 @@ struct ModelsCommand {
         options: [
           CommandContext.models, .json,
           OptionSpec("found", "models that Ollama and llama.cpp have on this machine"),
+        ],
+        examples: [
+          .init("darkbloom models list", "what this machine can serve"),
+          .init("darkbloom models list --found", "what it could add without a download"),
         ]),
       CommandSpec(
         "add", "add a GGUF file, or a model of Ollama or llama.cpp where it lies",
@@ -28,10 +32,12 @@ struct ModelsCommand {
         ]),
       CommandSpec(
         "verify", "check every byte of a model against its manifest",
-        options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")]),
+        options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")],
+        examples: [.init("darkbloom models verify qwen3-8b", "after a copy or a disk's fault")]),
       CommandSpec(
         "rm", "remove a model's files",
-        options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")]),
+        options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")],
+        examples: [.init("darkbloom models rm qwen3-8b", "gives its space back")]),
     ])
 
   private let context: CommandContext
