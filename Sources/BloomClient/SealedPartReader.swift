@@ -23,6 +23,7 @@ struct SealedPartReader: Sendable {
     var content: ReceiptContent?
     var cost: Micros?
     var settled: Digest?
+    var isAccepted = false
     var hasDelivered = false
   }
 
@@ -74,7 +75,9 @@ struct SealedPartReader: Sendable {
       while let item = try decoder.next() {
         tap?.note(item.record, answer: answer, part: part)
         switch item.record {
-        case .accepted(let node): await events.accepted(part, by: node)
+        case .accepted(let node):
+          state.isAccepted = true
+          await events.accepted(part, by: node)
         case .alive, .queued: await events.alive(part)
         case .suspected: await events.suspected(part)
         case .settled(let digest, let micros):
@@ -82,7 +85,9 @@ struct SealedPartReader: Sendable {
           if digest == state.receipt?.digest { state.cost = micros }
         case .attemptFailed(let reason, let isRetriable, _):
           state.failure = PartFailure(
-            isRetriable: isRetriable, code: reason.name, isReturning: reason.isRetriable)
+            isRetriable: isRetriable, code: reason.name,
+            isWithoutCandidates: isRetriable && !state.isAccepted,
+            isReturning: reason.isWorthWaiting)
         case .sealed(let chunk):
           if state.attempt != item.attempt {
             // Another machine's answer starts anew, which is only right before anything was shown.

@@ -98,12 +98,11 @@ package struct SealedPartRunner: PartRunner {
       let drawn = try await network.draw(
         options.candidates, model: model, preferring: options.preferred, avoiding: avoiding)
       guard let drawn else {
-        let isReturning = await network.isRecovering
         return await events.ended(
           part,
           PartFailure(
             isRetriable: true, code: "no_machine", isWithoutCandidates: true,
-            isReturning: isReturning))
+            isReturning: await network.isReturning(model)))
       }
       let isOwn = drawn.place == .device
       let number = isOwn ? 0 : numbering.withLock { $0.next }
@@ -116,8 +115,10 @@ package struct SealedPartRunner: PartRunner {
         // Nobody but this device is to know of an answer that it gave itself.
         acknowledge: isOwn ? nil : acknowledge)
       let failure = try await reader.read(body)
-      // Its worker may have been started again, with another key.
-      if isOwn, failure != nil { await network.local?.forget() }
+      if isOwn, let failure {
+        await network.local?.failed(
+          isRefusal: failure.isWithoutCandidates && !failure.isReturning)
+      }
       await events.ended(part, failure)
     } catch is CancellationError {
       return
@@ -125,7 +126,7 @@ package struct SealedPartRunner: PartRunner {
       await events.ended(part, await failure(of: refusal.reason))
     } catch {
       numbering.withLock { $0.hasLost = true }
-      await network.local?.forget()
+      await network.local?.failed(isRefusal: false)
       await network.noteUnreachable()
       await events.ended(
         part, PartFailure(isRetriable: true, code: "connection_lost", isReturning: true))
@@ -146,9 +147,10 @@ package struct SealedPartRunner: PartRunner {
     case .partNotAllowed: numbering.withLock { if $0.hasLost { $0.next = max(0, $0.next - 1) } }
     default: break
     }
+    let isReturning = reason.isWorthWaiting ? true : await network.isReturning(model)
     return PartFailure(
       isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable,
-      isReturning: isRetriable)
+      isReturning: isReturning)
   }
 
   private func seal(
@@ -171,5 +173,20 @@ package struct SealedPartRunner: PartRunner {
     }
     return try RequestSealer.seal(
       request, options: options, contexts: try ReadyContexts(drawn.targets))
+  }
+}
+
+extension Reason {
+  /// Whether whoever refused is there and may take the part soon: full, loading the model again, or
+  /// not yet sure that the part before it is over.
+  ///
+  /// Machines that are gone, or whose owner is back, are nobody to wait for.
+  var isWorthWaiting: Bool {
+    switch self {
+    case .busy, .queueFull, .modelUnavailable, .replay, .answerUnknown, .partNotAllowed,
+      .superseded:
+      true
+    default: false
+    }
   }
 }
