@@ -29,7 +29,7 @@ package actor LocalNode {
   private var manifests: [ModelID: ServedModel] = [:]
   /// Whether the agent itself was there at the last look, whatever it serves.
   private var isThere = false
-
+  /// When it last said that it serves nobody.
   private var refusedAt: Instant?
 
   /// Where its envelopes go.

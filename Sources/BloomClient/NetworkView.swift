@@ -181,7 +181,8 @@ package actor NetworkView {
       do {
         try await fetch()
       } catch {
-        if !(error is DirectoryError) { noteUnreachable() }
+        // A refusal is an answer: whoever gave it is there.
+        if !(error is DirectoryError || error is CoordinatorClient.Refusal) { noteUnreachable() }
         throw error
       }
     }
