@@ -73,7 +73,7 @@ import Testing
         envelope, frames: Array(Self.frames[start..<end]), isEnded: isLast)
       var bytes: [UInt8] = []
       OuterRecord.accepted(node: machine.node).append(attempt: 1, to: &bytes)
-      OuterRecord.sealed(sealed).append(attempt: 1, to: &bytes)
+      if !sealed.isEmpty { OuterRecord.sealed(sealed).append(attempt: 1, to: &bytes) }
       if !isLast {
         OuterRecord.attemptFailed(reason: .nodeLost, isRetriable: true, retryAfterMilliseconds: 0)
           .append(attempt: 1, to: &bytes)
