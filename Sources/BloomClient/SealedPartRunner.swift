@@ -114,10 +114,12 @@ package struct SealedPartRunner: PartRunner {
         events: events, tap: drawn.transport.tap, keep: keep,
         // Nobody but this device is to know of an answer that it gave itself.
         acknowledge: isOwn ? nil : acknowledge)
-      let failure = try await reader.read(body)
-      if isOwn, let failure {
-        await network.local?.failed(
-          isRefusal: failure.isWithoutCandidates && !failure.isReturning)
+      var failure = try await reader.read(body)
+      if isOwn, let reason = failure {
+        let isRefusal = reason.isWithoutCandidates && Reason(name: reason.code)?.isOwners == true
+        await network.local?.failed(isRefusal: isRefusal)
+        // Whatever else is wrong with it, it is there: its worker is started again.
+        if !isRefusal { failure?.isReturning = true }
       }
       await events.ended(part, failure)
     } catch is CancellationError {
@@ -185,6 +187,16 @@ extension Reason {
     switch self {
     case .busy, .queueFull, .modelUnavailable, .replay, .answerUnknown, .partNotAllowed,
       .superseded:
+      true
+    default: false
+    }
+  }
+
+  /// Whether the machine's owner, or what the owner set, wants that it serves nobody now.
+  var isOwners: Bool {
+    switch self {
+    case .ownerActive, .draining, .onBattery, .tooHot, .outsideHours, .meteredNetwork, .lowMemory,
+      .lowDisk, .paused, .ownerCap:
       true
     default: false
     }
