@@ -67,6 +67,18 @@ struct FileHandle: ~Copyable {
     }
   }
 
+  /// Empties the file.
+  func truncate() throws(ModelsError) {
+    guard ftruncate(descriptor, 0) == 0 else { throw FileHandle.failure("empty a file", "") }
+  }
+
+  /// Holds the file for this process until it is closed; throws `busy` text when another has it.
+  ///
+  /// flock(2).
+  func lock(_ busy: String) throws(ModelsError) {
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw ModelsError(.system, busy) }
+  }
+
   /// Waits until the bytes are on the disk.
   ///
   /// fsync(2).

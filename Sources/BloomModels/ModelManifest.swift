@@ -207,7 +207,7 @@ extension ModelManifest {
   }
 
   /// Whether a name can stand alone in a folder: no separators, no control characters, not hidden.
-  static func isPlainName(_ name: String) -> Bool {
+  package static func isPlainName(_ name: String) -> Bool {
     !name.isEmpty && name.utf8.first != 0x2e
       && name.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x2f && $0 != 0x5c && $0 != 0x7f }
   }

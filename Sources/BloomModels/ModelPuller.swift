@@ -60,20 +60,21 @@ public struct ModelPuller: Sendable {
   ///
   /// - Throws: ``ModelsError`` `badSource` or `digestMismatch` after the last attempt.
   public func pull(_ manifest: ModelManifest) async throws(ModelsError) {
-    for file in manifest.files {
-      switch store.presence(of: file) {
-      case .stored, .linked: continue
-      case .partial, .missing: try await pull(file)
-      }
-    }
+    for file in manifest.files { try await pull(file) }
     try store.write(manifest)
   }
 
-  private func pull(_ file: ModelManifest.File) async throws(ModelsError) {
+  /// Fetches one file unless the store has it.
+  ///
+  /// - Throws: ``ModelsError`` `badSource` or `digestMismatch` after the last attempt.
+  package func pull(_ file: ModelManifest.File) async throws(ModelsError) {
+    switch store.presence(of: file) {
+    case .stored, .linked: return
+    case .partial, .missing: break
+    }
+    let writer = try PartialFile(store.partialPath(file.sha256), file: file)
     var failure = ModelsError(.badSource, file.name)
-    for _ in 0..<Limits.attempts {
-      if Task.isCancelled { throw ModelsError(.badSource, "cancelled") }
-      let writer = try PartialFile(store.partialPath(file.sha256), file: file)
+    for _ in 0..<Limits.attempts where !Task.isCancelled {
       do throws(ModelsError) {
         let start = try await writer.resume()
         if start < file.byteCount {
@@ -90,9 +91,10 @@ public struct ModelPuller: Sendable {
         return
       } catch {
         failure = error
-        if error.code == .system { throw error }
+        if error.code == .system { break }
       }
     }
+    await writer.removeIfEmpty()
     throw failure
   }
 }

@@ -90,6 +90,49 @@ public struct ModelStore: Sendable {
     return try await add(entry.path, name: name ?? entry.name, inPlace: true)
   }
 
+  /// Describes a file that the store has already, from its header.
+  ///
+  /// - Parameters:
+  ///   - file: A stored file.
+  ///   - name: The name for clients; the file's own name without its ending when `nil`.
+  /// - Returns: The model's manifest, which is in the store then.
+  /// - Throws: ``ModelsError`` `badHeader`; a file that no other model uses is gone then.
+  public func describe(
+    _ file: ModelManifest.File, name: String? = nil
+  ) async throws(ModelsError) -> ModelManifest {
+    do throws(ModelsError) {
+      let manifest = ModelManifest.describing(
+        try await hasher.header(of: path(of: file)),
+        name: name ?? ModelManifest.plainName(file.name),
+        fileName: file.name, sha256: file.sha256, byteCount: file.byteCount)
+      try write(manifest)
+      return manifest
+    } catch {
+      if try list().allSatisfy({ !$0.files.contains { $0.sha256 == file.sha256 } }) {
+        Folder.remove(blobPath(file.sha256))
+      }
+      throw error
+    }
+  }
+
+  /// Downloads that were broken off: how many files, and their bytes.
+  public func unfinished() throws(ModelsError) -> (count: Int, byteCount: UInt64) {
+    let sizes = try Folder.names("\(root)/partial").compactMap { name in
+      Folder.byteCount("\(root)/partial/\(name)")
+    }.filter { $0 > 0 }
+    return (sizes.count, sizes.reduce(0, +))
+  }
+
+  /// Removes what broken downloads left; one that runs fails.
+  ///
+  /// - Returns: The bytes set free.
+  @discardableResult
+  public func removeUnfinished() throws(ModelsError) -> UInt64 {
+    let freed = try unfinished().byteCount
+    for name in try Folder.names("\(root)/partial") { Folder.remove("\(root)/partial/\(name)") }
+    return freed
+  }
+
   /// The manifests in the store, by name; unreadable ones are left out.
   public func list() throws(ModelsError) -> [ModelManifest] {
     var manifests: [ModelManifest] = []
@@ -112,9 +155,13 @@ public struct ModelStore: Sendable {
     return manifest
   }
 
-  /// The one model of a name; `notFound` when there is none or more than one.
+  /// The one model of a name, or of at least eight digits of its id.
+  ///
+  /// - Throws: ``ModelsError`` `notFound` when there is none or more than one.
   public func manifest(named name: String) throws(ModelsError) -> ModelManifest {
-    let found = try list().filter { $0.name == name || $0.id.digest.hex.hasPrefix(name) }
+    let found = try list().filter {
+      $0.name == name || name.utf8.count >= 8 && $0.id.digest.hex.hasPrefix(name)
+    }
     guard let first = found.first, found.count == 1 || name == first.id.digest.hex else {
       throw ModelsError(.notFound, found.isEmpty ? name : "\(name) names \(found.count) models")
     }

@@ -5,8 +5,8 @@ package import BloomNet
 
 /// Fetches model files from HTTPS mirrors by range requests, and goes on where a connection broke.
 ///
-/// A mirror is a URL under which each file lies as `sha256-HEX`, or a pattern with `{sha256}` or
-/// `{name}`. Nothing that a mirror says is believed: sizes are checked here, bytes by their digest.
+/// A mirror is a URL under which each file lies as `sha256-HEX`, a pattern with `{sha256}` or
+/// `{name}`, or the URL of the one file itself. Nothing that a mirror says is believed: sizes are checked here, bytes by their digest.
 package final class HTTPModelSource: ModelSource {
   /// Redirects that are followed for one request; each range starts at the mirror's own URL again.
   static let redirects = 5
@@ -14,6 +14,7 @@ package final class HTTPModelSource: ModelSource {
   static let fruitlessTries = 4
 
   private let mirrors: [String]
+  private let areFiles: Bool
   private let client: HTTPClient
   private let pause: Duration
   /// How often each file was begun: a wrong or broken one is tried at the next mirror.
@@ -23,17 +24,20 @@ package final class HTTPModelSource: ModelSource {
   ///
   /// - Parameters:
   ///   - mirrors: Tried in order; `https`, or `http` on this machine's own loopback.
+  ///   - areFiles: Whether each mirror is the URL of the wanted file.
   ///   - client: Carries the requests.
   ///   - pause: After a try without a byte, doubled for each further one.
   /// - Throws: `ModelsError` `badSource` for a mirror that is none.
   package init(
-    mirrors: [String], client: HTTPClient, pause: Duration = .milliseconds(500)
+    mirrors: [String], areFiles: Bool = false, client: HTTPClient,
+    pause: Duration = .milliseconds(500)
   ) throws(ModelsError) {
     guard !mirrors.isEmpty else { throw ModelsError(.badSource, "no mirror is named") }
     for mirror in mirrors where Self.allowed(mirror) == nil {
       throw ModelsError(.badSource, "a mirror must be an https URL")
     }
     self.mirrors = mirrors
+    self.areFiles = areFiles
     self.client = client
     self.pause = pause
   }
@@ -50,18 +54,19 @@ package final class HTTPModelSource: ModelSource {
     var error: ModelsError
     var isLasting: Bool
 
-    static func broken(_ file: ModelManifest.File, _ error: any Error) -> Trouble {
+    static func broken(_ name: String, _ error: any Error) -> Trouble {
       Trouble(
-        error: ModelsError(.badSource, "\(file.name): \(error.safeDescription)"), isLasting: false)
+        error: ModelsError(.badSource, "\(name): \(error.safeDescription)"), isLasting: false)
     }
 
-    static func lie(_ file: ModelManifest.File, _ text: String) -> Trouble {
-      Trouble(error: ModelsError(.badSource, "\(file.name): \(text)"), isLasting: true)
+    static func lie(_ name: String, _ text: String) -> Trouble {
+      Trouble(error: ModelsError(.badSource, "\(name): \(text)"), isLasting: true)
     }
   }
 
   private func place(_ file: ModelManifest.File, _ turn: Int) -> String {
     let mirror = mirrors[turn % mirrors.count]
+    if areFiles { return mirror }
     let digest = file.sha256.hex
     guard mirror.contains("{") else {
       return "\(mirror)\(mirror.hasSuffix("/") ? "" : "/")sha256-\(digest)"
@@ -78,6 +83,27 @@ package final class HTTPModelSource: ModelSource {
       rest = rest[range.upperBound...]
     }
     return result + rest
+  }
+
+  /// Asks the first mirror how long its file is: one byte is fetched.
+  ///
+  /// - Parameter name: What the file is called in an error.
+  /// - Returns: The size in bytes, as the mirror says.
+  /// - Throws: `ModelsError` `badSource` when there is no such file, or the mirror does not say.
+  package func byteCount(_ name: String) async throws(ModelsError) -> UInt64 {
+    do throws(Trouble) {
+      let response = try await request(mirrors[0], range: "bytes=0-0", name)
+      let total =
+        switch response.status.code {
+        case 200: response.headers[.contentLength].flatMap { UInt64($0) }
+        case 206: response.headers["Content-Range"].flatMap { Self.range($0)?.total }
+        default: throw .lie(name, "the mirror answers with status \(response.status.code)")
+        }
+      guard let total, total > 0 else { throw .lie(name, "the mirror does not tell its size") }
+      return total
+    } catch {
+      throw error.error
+    }
   }
 
   /// Fetches a file's bytes from an offset on.
@@ -119,7 +145,8 @@ package final class HTTPModelSource: ModelSource {
     _ file: ModelManifest.File, _ place: String, _ offset: inout UInt64,
     _ receive: (ArraySlice<UInt8>) async throws(ModelsError) -> Void
   ) async throws(Trouble) {
-    let response = try await request(place, from: offset, file)
+    let range = offset > 0 ? "bytes=\(offset)-" : nil
+    let response = try await request(place, range: range, file.name)
     var skip = try Self.skipped(response, file, from: offset)
     var buffer: [UInt8] = []
     var body = response.body.makeAsyncIterator()
@@ -137,7 +164,7 @@ package final class HTTPModelSource: ModelSource {
         }
       } catch {
         isOver = true
-        broken = .broken(file, error)
+        broken = .broken(file.name, error)
       }
       while buffer.count >= ModelPuller.Limits.pieceBytes || isOver && !buffer.isEmpty {
         let next = buffer.prefix(ModelPuller.Limits.pieceBytes)
@@ -153,17 +180,17 @@ package final class HTTPModelSource: ModelSource {
   }
 
   private func request(
-    _ place: String, from offset: UInt64, _ file: ModelManifest.File
+    _ place: String, range: String?, _ name: String
   ) async throws(Trouble) -> ClientResponse {
     var place = place
     for _ in 0...Self.redirects {
       guard let url = Self.allowed(place) else {
-        throw .lie(file, "the mirror leads to an unencrypted place")
+        throw .lie(name, "the mirror leads to an unencrypted place")
       }
       var request = ClientRequest(.get, url)
       request.headers.add("Accept-Encoding", "identity")
       do {
-        if offset > 0 { request.headers.add(.range, try HTTPFieldValue("bytes=\(offset)-")) }
+        if let range { request.headers.add(.range, try HTTPFieldValue(range)) }
         let response = try await client.send(request)
         guard response.status.code / 100 == 3, let next = response.headers[.location] else {
           return response
@@ -172,10 +199,10 @@ package final class HTTPModelSource: ModelSource {
         _ = try? await response.body.collect(upTo: 1 << 16)
         place = next.hasPrefix("/") ? "\(url.scheme.rawValue)://\(url.authority)\(next)" : next
       } catch {
-        throw .broken(file, error)
+        throw .broken(name, error)
       }
     }
-    throw .lie(file, "the mirror redirects in a circle")
+    throw .lie(name, "the mirror redirects in a circle")
   }
 
   /// How many bytes of the body are before the offset.
@@ -189,19 +216,19 @@ package final class HTTPModelSource: ModelSource {
       if let length = response.headers[.contentLength].flatMap({ UInt64($0) }),
         length != file.byteCount
       {
-        throw .lie(file, "the mirror's file has another size")
+        throw .lie(file.name, "the mirror's file has another size")
       }
       return offset
     case 206:
       guard let range = response.headers["Content-Range"],
         let (first, total) = Self.range(range), first == offset,
         total == nil || total == file.byteCount
-      else { throw .lie(file, "the mirror sent another range") }
+      else { throw .lie(file.name, "the mirror sent another range") }
       return 0
     default:
       // 5xx and 429 may pass; anything else will not.
       let text = "the mirror answers with status \(response.status.code)"
-      var trouble = Trouble.lie(file, text)
+      var trouble = Trouble.lie(file.name, text)
       trouble.isLasting = response.status.code / 100 != 5 && response.status.code != 429
       throw trouble
     }

@@ -55,28 +55,7 @@ package struct ModelDownload: Sendable {
   /// - Throws: `ModelsError`: `system` when there is no room or the disk fails, `badSource` when every
   ///   mirror did, `digestMismatch` when none had the right bytes.
   package func run(_ manifest: ModelManifest) async throws(ModelsError) {
-    let missing = missingBytes(manifest)
-    if missing > 0 {
-      let free = Self.freeBytes(store.root)
-      let wanted = missing + options.reserveBytes
-      guard free >= wanted else {
-        throw ModelsError(
-          .system, "the disk lacks \(Self.mebibytes(wanted - free)) MiB for \(manifest.name)")
-      }
-      if options.diskLimitBytes > 0 {
-        let held = try store.list().flatMap(\.files).reduce(into: [Digest: UInt64]()) {
-          $0[$1.sha256] = $1.byteCount
-        }
-        let all = manifest.files.reduce(into: held) { $0[$1.sha256] = $1.byteCount }
-        let total = all.values.reduce(0, +)
-        guard total <= options.diskLimitBytes else {
-          throw ModelsError(
-            .system,
-            "\(manifest.name) exceeds limits.disk_mib by "
-              + "\(Self.mebibytes(total - options.diskLimitBytes)) MiB")
-        }
-      }
-    }
+    try checkRoom(for: manifest.files, of: manifest.name)
     let client = HTTPClient(options.client)
     defer { client.close() }
     let source = try HTTPModelSource(
@@ -84,9 +63,60 @@ package struct ModelDownload: Sendable {
     try await ModelPuller(store: store, source: source, onProgress: onProgress).pull(manifest)
   }
 
+  /// Fetches one GGUF file from its own URL, which is the only mirror, and describes it.
+  ///
+  /// - Parameters:
+  ///   - sha256: The digest that the file must have; a URL proves nothing.
+  ///   - name: The name for clients; the file's own when `nil`.
+  /// - Returns: The model's manifest, which is in the store then.
+  /// - Throws: `ModelsError` as ``run(_:)``, and `badHeader` when the file is no usable model.
+  package func file(
+    sha256: Digest, name: String? = nil
+  ) async throws(ModelsError) -> ModelManifest {
+    let client = HTTPClient(options.client)
+    defer { client.close() }
+    let source = try HTTPModelSource(
+      mirrors: options.mirrors, areFiles: true, client: client, pause: options.pause)
+    let path = (try? HTTPURL(options.mirrors[0]))?.target.text.prefix { $0 != "?" }
+    let last = path?.split(separator: "/").last.flatMap { PercentCoding.decode($0) }
+    let plain = last.flatMap { ModelManifest.isPlainName($0) ? $0 : nil } ?? "weights.gguf"
+    let file = ModelManifest.File(
+      role: .weights, name: plain, sha256: sha256, byteCount: try await source.byteCount(plain))
+    try checkRoom(for: [file], of: plain)
+    try await ModelPuller(store: store, source: source, onProgress: onProgress).pull(file)
+    return try await store.describe(file, name: name)
+  }
+
+  private func checkRoom(
+    for files: [ModelManifest.File], of name: String
+  ) throws(ModelsError) {
+    let missing = missingBytes(files)
+    if missing > 0 {
+      let free = Self.freeBytes(store.root)
+      let wanted = missing + options.reserveBytes
+      guard free >= wanted else {
+        throw ModelsError(
+          .system, "the disk lacks \(Self.mebibytes(wanted - free)) MiB for \(name)")
+      }
+      if options.diskLimitBytes > 0 {
+        let held = try store.list().flatMap(\.files).reduce(into: [Digest: UInt64]()) {
+          $0[$1.sha256] = $1.byteCount
+        }
+        let all = files.reduce(into: held) { $0[$1.sha256] = $1.byteCount }
+        let total = all.values.reduce(0, +)
+        guard total <= options.diskLimitBytes else {
+          throw ModelsError(
+            .system,
+            "\(name) exceeds limits.disk_mib by "
+              + "\(Self.mebibytes(total - options.diskLimitBytes)) MiB")
+        }
+      }
+    }
+  }
+
   /// Bytes that still have to come.
-  package func missingBytes(_ manifest: ModelManifest) -> UInt64 {
-    manifest.files.reduce(0) { sum, file in
+  package func missingBytes(_ files: [ModelManifest.File]) -> UInt64 {
+    files.reduce(0) { sum, file in
       switch store.presence(of: file) {
       case .stored, .linked: sum
       case .partial(let count): sum + (file.byteCount > count ? file.byteCount - count : 0)
@@ -101,6 +131,8 @@ package struct ModelDownload: Sendable {
   package func manifest(_ id: ModelID) async throws(ModelsError) -> ModelManifest {
     let client = HTTPClient(options.client)
     defer { client.close() }
+    // Refuses mirrors that are not encrypted before any of them is asked.
+    _ = try HTTPModelSource(mirrors: options.mirrors, client: client)
     for mirror in options.mirrors where !mirror.contains("{") {
       let base = mirror.hasSuffix("/") ? String(mirror.dropLast()) : mirror
       do {

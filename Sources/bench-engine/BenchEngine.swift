@@ -118,36 +118,55 @@ struct BenchEngine {
     ]
   }
 
-  /// Decode speed of several streams together.
+  /// Decode speed of several streams together; the last row's come one by one to slots that others
+  /// left in another order, where they decode in one pass only when they stand side by side.
   static func parallel(peers: Peers?) async throws -> [BenchRow] {
     let engine = try await engine { $0.slots = 8 }
     var rows: [BenchRow] = []
-    for count in [1, 2, 4, 8] {
+    for (count, isLate) in [(1, false), (2, false), (4, false), (8, false), (4, true)] {
       var best = 0.0
       var peer: Double?
       for round in 0..<rounds {
-        let times = try await withThrowingTaskGroup(of: Times.self) { group in
-          for index in 0..<count {
-            let request = request(1000 * count + 10 * round + index, prompt: 32, tokens: 80)
-            group.addTask { try await run(engine, request) }
+        if isLate {
+          let earlier = (0..<8).map {
+            request(9000 + 10 * round + $0, prompt: 8, tokens: 4 + $0 * 5 % 8)
           }
-          var times: [Times] = []
-          for try await one in group { times.append(one) }
-          return times
+          _ = try await decodeRate(engine, earlier, oneByOne: false)
         }
-        // Only the time in which all decode counts, as in llama-batched-bench.
-        let start = times.map(\.first).max() ?? times[0].first
-        let end = times.map(\.last).min() ?? times[0].last
-        let tokens = times.flatMap(\.stamps).count { $0 > start && $0 <= end }
-        best = max(best, Double(tokens) / seconds(start, end))
+        let requests = (0..<count).map {
+          request(1000 * count + 10 * round + $0 + (isLate ? 500 : 0), prompt: 32, tokens: 80)
+        }
+        best = max(best, try await decodeRate(engine, requests, oneByOne: isLate))
         if let found = peers?.batched(model: model, threads: 1, sequences: count) {
           peer = max(peer ?? 0, found)
         }
       }
-      rows.append(row("decode, \(count) streams together", best, "llama-batched-bench", peer))
+      let name = isLate ? "decode, \(count) that came later" : "decode, \(count) streams together"
+      rows.append(row(name, best, "llama-batched-bench", peer))
     }
     await engine.stop()
     return rows
+  }
+
+  /// Tokens a second while all requests decode.
+  ///
+  /// Only that time counts, as in llama-batched-bench.
+  private static func decodeRate(
+    _ engine: LlamaEngine, _ requests: [EngineRequest], oneByOne: Bool
+  ) async throws -> Double {
+    let times = try await withThrowingTaskGroup(of: Times.self) { group in
+      for (index, request) in requests.enumerated() {
+        group.addTask {
+          if oneByOne { try await Task.sleep(for: .milliseconds(60 * index)) }
+          return try await run(engine, request)
+        }
+      }
+      return try await group.reduce(into: [Times]()) { $0.append($1) }
+    }
+    let start = times.map(\.first).max() ?? times[0].first
+    let end = times.map(\.last).min() ?? times[0].last
+    let tokens = times.flatMap(\.stamps).count { $0 > start && $0 <= end }
+    return Double(tokens) / max(1e-9, seconds(start, end))
   }
 
   /// What stands between a prompt's computation and its first token, the reuse of a prefix, and

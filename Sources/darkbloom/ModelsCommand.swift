@@ -1,10 +1,11 @@
 internal import BloomBase
 internal import BloomModels
+internal import BloomWire
 
 /// `darkbloom models`: the model files on this machine.
 struct ModelsCommand {
   static let spec = CommandSpec(
-    "models", "list, add, verify and remove model files",
+    "models", "list, pull, add, verify and remove model files",
     subcommands: [
       CommandSpec(
         "list", "models in the store",
@@ -26,12 +27,17 @@ struct ModelsCommand {
           .init("darkbloom models add ./qwen3-8b.gguf", "copy a file into the store"),
           .init("darkbloom models add ollama:llama3.2:3b", "use Ollama's copy in place"),
         ]),
+      ModelsPull.spec,
       CommandSpec(
         "verify", "check every byte of a model against its manifest",
         options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")]),
       CommandSpec(
         "rm", "remove a model's files",
-        options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")]),
+        options: [
+          CommandContext.models,
+          OptionSpec("unfinished", "remove what pulls left that were broken off, and no model"),
+        ],
+        arguments: [ArgumentSpec("NAME", "a model's name", isOptional: true)]),
     ])
 
   private let context: CommandContext
@@ -58,13 +64,23 @@ struct ModelsCommand {
           try await store.add(name, name: given, inPlace: context.command.has("in-place"))
         }
       print("added \(manifest.name) (\(manifest.id))")
+    case "pull":
+      let manifest = try await ModelsPull(context, store).run()
+      if context.command.has("json") {
+        print(String(decoding: Self.json(manifest).encoded, as: UTF8.self))
+      } else {
+        print("pulled \(manifest.name) (\(manifest.id)); every byte is right")
+      }
     case "verify":
       try await store.verify(try store.manifest(named: name))
       print("every byte of \(name) is as its manifest says")
+    case "rm" where context.command.has("unfinished"):
+      print("\(try store.removeUnfinished() / 1_048_576) MiB freed")
+    case "rm" where name.isEmpty: throw UsageError("name a model, or give --unfinished")
     case "rm":
       let freed = try store.remove(try store.manifest(named: name).id)
       print("removed \(name), \(freed / 1_048_576) MiB freed")
-    default: throw UsageError("choose one of list, add, verify, rm")
+    default: throw UsageError("choose one of list, pull, add, verify, rm")
     }
     return .done
   }
@@ -72,12 +88,10 @@ struct ModelsCommand {
   private func list(_ store: ModelStore) throws {
     let manifests = try store.list()
     if context.command.has("json") {
-      let items = manifests.map {
-        "{\"name\":\"\($0.name)\",\"id\":\"\($0.id.digest.hex)\",\"bytes\":\($0.weightBytes),"
-          + "\"context_tokens\":\($0.contextTokens)}"
-      }
-      print("[" + items.joined(separator: ",") + "]")
-    } else if manifests.isEmpty {
+      print(String(decoding: JSONValue.array(manifests.map(Self.json)).encoded, as: UTF8.self))
+      return
+    }
+    if manifests.isEmpty {
       print("no models yet; add one with: darkbloom models add FILE.gguf")
     } else {
       for manifest in manifests {
@@ -86,5 +100,19 @@ struct ModelsCommand {
             + "context \(manifest.contextTokens)\t\(manifest.licence)")
       }
     }
+    let (count, bytes) = try store.unfinished()
+    if count > 0 {
+      print(
+        "\(count) unfinished, \(bytes >> 20) MiB: pull again to go on, or darkbloom models rm "
+          + "--unfinished")
+    }
+  }
+
+  private static func json(_ manifest: ModelManifest) -> JSONValue {
+    .members([
+      "name": .string(manifest.name), "id": .string(manifest.id.digest.hex),
+      "bytes": .integer(Int64(clamping: manifest.weightBytes)),
+      "context_tokens": .integer(Int64(manifest.contextTokens)),
+    ])
   }
 }
