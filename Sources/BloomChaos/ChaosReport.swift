@@ -13,6 +13,8 @@ package struct ChaosReport: Sendable {
     package let truth: [ChaosStream.Choice]
     /// Whether the real engine computed it.
     package let isReal: Bool
+    /// What was asked for, for complaints.
+    package let kind: String
   }
 
   /// The counts of one phase.
@@ -81,9 +83,12 @@ package struct ChaosReport: Sendable {
       }
       if lost + duplicated == 0, !stream.isSame(result.truth) {
         counts.different += 1
-        complain("\(phase.rawValue): right tokens, other text in \(stream.parts) parts")
+        complain(
+          "\(phase.rawValue), \(result.kind): right tokens, other text in \(stream.parts) parts")
       } else if lost + duplicated > 0 {
-        complain("\(phase.rawValue): \(lost) lost, \(duplicated) more in \(stream.parts) parts")
+        complain(
+          "\(phase.rawValue), \(result.kind): \(lost) lost, \(duplicated) more in "
+            + "\(stream.parts) parts of \(stream.partLengths)")
       }
       let gap = Double(stream.longestGap.wholeNanoseconds) / 1e6
       switch (stream.parts > 1, result.isReal) {
