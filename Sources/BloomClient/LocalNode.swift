@@ -51,7 +51,7 @@ package actor LocalNode {
 
   /// The node's key for a model; `nil` when it does not serve it now.
   package func target(for model: ModelID) async -> SealTarget? {
-    await look()
+    await look(forUse: true)
     guard let record else { return nil }
     if let refusedAt, time.now() - refusedAt < Self.rest { return nil }
     let now = time.unixTime()
@@ -79,14 +79,16 @@ package actor LocalNode {
 
   /// Whoever asks while the node is looked for waits for that look: a request that did not would
   /// pass by this device and leave it.
-  private func look() async {
+  ///
+  /// - Parameter forUse: Whether a request follows: the node may load a model for it.
+  private func look(forUse: Bool = false) async {
     if let looking { return await looking.value }
     let patience = isDoubtful ? Self.pause : Self.memory
     if let lookedAt, time.now() - lookedAt < patience { return }
     isDoubtful = false
     // Ends by itself: every question to the node has a deadline.
     let task = Task {
-      await fetch()
+      await fetch(forUse: forUse)
       lookedAt = time.now()
       looking = nil
     }
@@ -94,9 +96,10 @@ package actor LocalNode {
     await task.value
   }
 
-  private func fetch() async {
+  private func fetch(forUse: Bool) async {
     do {
-      let found = try NodeRecord(verifying: try await get("/v1/record"))
+      let path = forUse ? "/v1/record?use=1" : "/v1/record"
+      let found = try NodeRecord(verifying: try await get(path))
       for keys in found.statement.workers where manifests[keys.model] == nil {
         let bytes = try await get("/v1/manifests/\(keys.model.digest.hex)")
         // A manifest is believed because its digest is the model's identity.

@@ -18,9 +18,11 @@ struct SealedPartReader: Sendable {
   /// What is known of the part while it is read.
   private struct State {
     var attempt: UInt8?
-    var failure = PartFailure(isRetriable: true, code: "truncated")
+    var failure = PartFailure.truncated
     var receipt: Receipt?
     var content: ReceiptContent?
+    /// Bytes of content before the receipt.
+    var receiptedByteCount = 0
     var cost: Micros?
     var settled: Digest?
     var isAccepted = false
@@ -62,8 +64,8 @@ struct SealedPartReader: Sendable {
       return
     }
     await events.receipted(part, cost: state.cost)
-    keep(
-      SealedPartRunner.KeptReceipt(answer: answer, part: part, file: file, content: state.content))
+    let content = state.content?.receipted(byteCount: state.receiptedByteCount)
+    keep(SealedPartRunner.KeptReceipt(answer: answer, part: part, file: file, content: content))
   }
 
   private func read(
@@ -84,10 +86,8 @@ struct SealedPartReader: Sendable {
           state.settled = digest
           if digest == state.receipt?.digest { state.cost = micros }
         case .attemptFailed(let reason, let isRetriable, _):
-          state.failure = PartFailure(
-            isRetriable: isRetriable, code: reason.name,
-            isWithoutCandidates: isRetriable && !state.isAccepted,
-            isReturning: reason.isWorthWaiting)
+          state.failure = .attemptFailed(
+            reason, isRetriable: isRetriable, wasAccepted: state.isAccepted)
         case .sealed(let chunk):
           if state.attempt != item.attempt {
             // Another machine's answer starts anew, which is only right before anything was shown.
@@ -95,6 +95,7 @@ struct SealedPartReader: Sendable {
             state.attempt = item.attempt
             opener = sealed.opener()
             state.content = keepsContent ? sealed.content : nil
+            state.receiptedByteCount = 0
           }
           guard await open(&opener, chunk, &state) else { return false }
         }
@@ -131,7 +132,9 @@ struct SealedPartReader: Sendable {
         }
         state.hasDelivered = true
         await events.frame(part, frame)
-      case .receipt(let receipt), .finished(let receipt): state.receipt = receipt
+      case .receipt(let receipt), .finished(let receipt):
+        state.receipt = receipt
+        state.receiptedByteCount = state.content?.response.count ?? 0
       }
     }
     return isAuthentic

@@ -5,6 +5,7 @@ import BloomCrypto
 import BloomHTTP
 import BloomNet
 import BloomRecords
+import BloomSeal
 import BloomWire
 import Testing
 
@@ -26,11 +27,13 @@ import Testing
 
   private func ask(
     timeouts: AnswerTimeouts = AnswerTimeouts(recovery: .milliseconds(300)),
+    keepsContent: Bool = false,
     _ sealed: @escaping @Sendable ([UInt8], Int) throws -> Response
   ) async throws -> Outcome {
     let coordinator = try FakeCoordinator(machines: machines, sealed: sealed)
     let kept = Locked<[SealedPartRunner.KeptReceipt]>([])
-    let configuration = PrivateInference.Configuration(candidates: 1, timeouts: timeouts)
+    let configuration = PrivateInference.Configuration(
+      candidates: 1, timeouts: timeouts, keepsContent: keepsContent)
     return try await coordinator.serve(
       configuration: configuration, keep: { receipt in kept.withLock { $0.append(receipt) } }
     ) { _, service in
@@ -139,6 +142,27 @@ import Testing
     #expect(outcome.tokens == [1, 2, 3])
     #expect(outcome.failure == nil)
     #expect(parts.withLock { $0 } == [0, 1, 0])
+  }
+
+  @Test func `content that is kept of a part ends where its last receipt speaks`() async throws {
+    let outcome = try await ask(keepsContent: true) { envelope, number in
+      let machine = try machine(envelope)
+      let (sealed, _) =
+        number == 0
+        ? try machine.answer(envelope, tokens: [1, 2, 3], isEnded: false, receiptAfter: 2)
+        : try machine.answer(envelope, tokens: [4])
+      return Self.response([(1, .accepted(node: machine.node)), (1, .sealed(sealed))])
+    }
+    #expect(outcome.tokens == [1, 2, 3, 4])
+    #expect(outcome.kept.map(\.part) == [0, 1])
+    for kept in outcome.kept {
+      let content = try #require(kept.content)
+      let report = ReceiptReport(
+        receipt: kept.file.receipt, record: kept.file.record, commitKey: kept.file.commitKey,
+        request: content.request, frames: try ReceiptContent.frames(content.response))
+      #expect(report.holds, "\(report.text)")
+      #expect(report.text.contains("proven: this answer is the one that was signed"))
+    }
   }
 
   @Test func `bytes that were changed are not shown and another part goes on before them`()
