@@ -54,40 +54,15 @@ extension PartFailure {
   /// What the coordinator said of a part that it had taken up.
   ///
   /// - Parameters:
-  ///   - reason: Why.
-  ///   - isRetriable: Whether another machine, or the same later, may do better.
+  ///   - reason: Why it failed.
+  ///   - isRetriable: The coordinator's word.
   ///   - wasAccepted: Whether a machine had taken the part.
   /// - Returns: What it means for the next part.
   package static func attemptFailed(
-    _ reason: Reason, isRetriable: Bool, wasAccepted: Bool = true
+    _ reason: Reason, isRetriable: Bool, wasAccepted: Bool
   ) -> PartFailure {
     PartFailure(
       isRetriable: isRetriable, code: reason.name,
       isWithoutCandidates: isRetriable && !wasAccepted, isReturning: reason.isWorthWaiting)
-  }
-}
-
-extension Reason {
-  /// Whether whoever refused is there and may take the part soon: full, loading the model again, or
-  /// not yet sure that the part before it is over.
-  ///
-  /// Machines that are gone, or whose owner is back, are nobody to wait for.
-  var isWorthWaiting: Bool {
-    switch self {
-    case .busy, .queueFull, .modelUnavailable, .replay, .answerUnknown, .partNotAllowed,
-      .superseded:
-      true
-    default: false
-    }
-  }
-
-  /// Whether the machine's owner, or what the owner set, wants that it serves nobody now.
-  var isOwners: Bool {
-    switch self {
-    case .ownerActive, .draining, .onBattery, .tooHot, .outsideHours, .meteredNetwork, .lowMemory,
-      .lowDisk, .paused, .ownerCap:
-      true
-    default: false
-    }
   }
 }

@@ -120,7 +120,7 @@ package struct SealedPartRunner: PartRunner {
     } catch let refusal as CoordinatorClient.Refusal {
       if refusal.reason == .staleKey { await network.invalidate() }
       var failure = numbering.withLock { $0.refused(refusal.reason) }
-      if !failure.isReturning { failure.isReturning = await network.isReturning(model) }
+      if await network.isReturning(model) { failure.isReturning = true }
       await events.ended(part, failure)
     } catch {
       await network.local?.failed(isRefusal: false)

@@ -60,8 +60,8 @@ struct TestMachine: Sendable {
 
   /// The same with frames of the test's own.
   func answer(
-    _ envelope: [UInt8], frames: [TokenFrame], isEnded: Bool = true, mode: ContinuationMode? = nil,
-    receiptAfter: Int? = nil
+    _ envelope: [UInt8], frames: [TokenFrame], isEnded: Bool = true,
+    mode: ContinuationMode? = nil, receiptAfter: Int? = nil
   ) throws -> (bytes: [UInt8], receipt: Digest?) {
     let now = SystemTime().unixTime()
     var opener = RequestOpener(secrets: secrets, identity: identity)
