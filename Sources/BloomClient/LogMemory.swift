@@ -1,4 +1,4 @@
-internal import BloomBase
+package import BloomBase
 internal import BloomCrypto
 internal import BloomPlatform
 internal import BloomWire

@@ -151,3 +151,28 @@ package struct SealedPartRunner: PartRunner {
       request, options: options, contexts: try ReadyContexts(drawn.targets))
   }
 }
+
+extension Reason {
+  /// Whether whoever refused is there and may take the part soon: full, loading the model again, or
+  /// not yet sure that the part before it is over.
+  ///
+  /// Machines that are gone, or whose owner is back, are nobody to wait for.
+  var isWorthWaiting: Bool {
+    switch self {
+    case .busy, .queueFull, .modelUnavailable, .replay, .answerUnknown, .partNotAllowed,
+      .superseded:
+      true
+    default: false
+    }
+  }
+
+  /// Whether the machine's owner, or what the owner set, wants that it serves nobody now.
+  var isOwners: Bool {
+    switch self {
+    case .ownerActive, .draining, .onBattery, .tooHot, .outsideHours, .meteredNetwork, .lowMemory,
+      .lowDisk, .paused, .ownerCap:
+      true
+    default: false
+    }
+  }
+}

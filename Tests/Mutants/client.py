@@ -59,7 +59,7 @@ MUTANTS = [
      "policy.places = places.filter { $0 == .device }", "policy.places = places.filter { @ || $0 == .device }")),
     ("waits-for-nobody", ("PartNumbering.swift",
      "isWithoutCandidates: isRetriable,\n      isReturning: reason", "isWithoutCandidates: isRetriable,\n      isReturning: @ || reason")),
-    ("gives-up-on-the-full", ("PartNumbering.swift",
+    ("gives-up-on-the-full", ("SealedPartRunner.swift",
      "var isWorthWaiting: Bool {\n    switch self {", "var isWorthWaiting: Bool {\n    if @ { return false }\n    return switch self {")),
     ("ignores-places", ("NetworkView.swift", "guard !places.isEmpty", "guard @ || !places.isEmpty")),
     ("ignores-blocked", ("PlacementPolicy.swift", "if blocked.contains(node)", "if !@, blocked.contains(node)")),
