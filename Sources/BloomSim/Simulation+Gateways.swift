@@ -52,6 +52,7 @@ extension Simulation {
       return
     }
     sessions[session].failure = answer.numbering.refused(reason)
+    if isRecovering(answer.client) { sessions[session].failure.isReturning = true }
     gatewayLoses(session, isBroken: false)
   }
 
@@ -92,6 +93,11 @@ extension Simulation {
         : answer.machine.partFailed(
           part, isRetriable: failure.isRetriable, isReturning: failure.isReturning,
           code: failure.code, now: now))
+  }
+
+  /// As `NetworkView`: the coordinator was out of reach a moment ago.
+  private func isRecovering(_ client: Int) -> Bool {
+    unreachableAt[client].map { now - $0 < .seconds(15) } ?? false
   }
 
   /// The user, or the whole gateway, is gone.
@@ -221,9 +227,9 @@ extension Simulation {
     recordTimes.append(now)
     if part >= 0 { answer.sessions[part] = session }
     guard !names.isEmpty else {
-      let isReturning = unreachableAt[answer.client].map { now - $0 < .seconds(15) } ?? false
       sessions[session].failure = PartFailure(
-        isRetriable: true, code: "no_machine", isWithoutCandidates: true, isReturning: isReturning)
+        isRetriable: true, code: "no_machine", isWithoutCandidates: true,
+        isReturning: isRecovering(answer.client))
       return queue.add(.bodyEnd(session: session, isBroken: false), at: now + .milliseconds(1))
     }
     queue.add(

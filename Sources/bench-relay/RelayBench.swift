@@ -267,11 +267,11 @@ struct RelayBench {
         target: "<= 30", holds: memory <= 30))
     try await coordinator.stop()
     for node in nodes { node.cancel() }
-    let began = ContinuousClock.now
+    let begin = ContinuousClock.now
     coordinator = try await start(
       folder: data, port: port + 1, certificate: folder + "/bench")
     nodes = try await gather(fleet, coordinator, client)
-    let seconds = microseconds(since: began) / 1e6
+    let seconds = microseconds(since: begin) / 1e6
     rows.append(
       BenchRow(
         "restart until \(Self.nodeCount) nodes are routable again", value: seconds, unit: "s",
