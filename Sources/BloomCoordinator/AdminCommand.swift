@@ -93,6 +93,13 @@ enum AdminCommand {
           OptionSpec("account", value: "ACCOUNT", "to which account, admin unless given"),
           OptionSpec("deny", "refuse it"),
         ], arguments: [ArgumentSpec("CODE", "what the device shows")]),
+      CommandSpec("status", "what runs now"),
+      CommandSpec(
+        "drain", "take no new work, let running answers end, stop",
+        discussion: """
+          The same as SIGTERM: what still runs after 30 s is handed over to other machines or to \
+          the next start.
+          """),
       CommandSpec(
         "disputes", "settlements that users question",
         subcommands: [CommandSpec("list", "those without an answer")]),
@@ -212,7 +219,7 @@ enum AdminCommand {
     do {
       response = try await client.send(request, timeout: .seconds(30))
     } catch let error as NetError where error.code == .connectFailed || error.code == .system {
-      throw AdminFailure(
+      throw AdminUnavailable(
         "no coordinator runs with this data folder; start it: darkbloom-coordinator serve --data DIR"
       )
     }
@@ -225,7 +232,14 @@ enum AdminCommand {
   }
 }
 
-/// What an admin command could not do.
+/// Nobody listens on the socket.
+struct AdminUnavailable: PublicError, Equatable {
+  let publicDescription: String
+
+  init(_ publicDescription: String) { self.publicDescription = publicDescription }
+}
+
+/// What the coordinator refused.
 struct AdminFailure: PublicError, Equatable {
   let publicDescription: String
 

@@ -80,6 +80,6 @@ extension CoordinatorProgram {
   static let settings: Set<String> = [
     "origin", "listen", "tls.certificate", "tls.key", "catalog", "tier", "log", "url", "signup",
     "signup_credit", "limits.account", "limits.address", "limits.registrations",
-    "limits.connections", "limits.connections_per_address", "proxies", "metrics",
+    "limits.connections", "limits.connections_per_address", "proxies", "metrics", "loops",
   ]
 }

@@ -21,7 +21,7 @@ extension Hub {
   /// A running receipt: the ledger keeps the last valid one of each part.
   func note(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
     guard let relay = session.streams[stream],
-      let (facts, _) = appraise(receipt, of: stream, session)
+      let (facts, _) = appraise(receipt, of: stream, session), isPayable(facts, relay)
     else { return }
     metrics.receipt(.noted)
     handle(.progressed(relay.id, facts.node, tokens: facts.completionTokens))
@@ -37,6 +37,11 @@ extension Hub {
     guard let (facts, isComplete) = appraised else {
       if let relay, let node = session.node { handle(.finished(relay.id, node, nil)) }
       // It will not get better: the agent may forget it.
+      return perform(session.machine.stored(receipt: digest), of: session)
+    }
+    guard isPayable(facts, relay) else {
+      metrics.receipt(.unbooked)
+      if let relay { handle(.finished(relay.id, facts.node, nil)) }
       return perform(session.machine.stored(receipt: digest), of: session)
     }
     measure(facts, relay)
@@ -147,8 +152,7 @@ extension Hub {
         receipt = try relay.attempts[index].chain.receive(bytes)
       } else {
         let claims = try Receipt(unverified: bytes).claims
-        let statement = record.statement
-        guard claims.node == session.node,
+        guard claims.node == session.node, let statement = session.statement,
           let keys = statement.workers.first(where: { $0.keyID == claims.key })
         else { return nil }
         receipt = try Receipt(verifying: bytes, key: keys.receiptKey)
@@ -161,6 +165,21 @@ extension Hub {
       log.warning("receipt refused", ["reason": .error(error)])
       if let node = session.node { handle(.nodeDisputed(node)) }
       return nil
+    }
+  }
+
+  /// Whether a receipt is of the machine whose tokens were the answer.
+  ///
+  /// A part is paid once. The loser of a race, or a machine that knows an answer because it refused
+  /// it, must not take the place of the one that served. Of a part that ran before this process
+  /// started only the ledger knows.
+  private func isPayable(_ facts: ReceiptFacts, _ relay: Relay?) -> Bool {
+    let part = RequestID(answer: facts.answer, part: UInt16(clamping: facts.part))
+    switch servedParts[part] {
+    case .node(let server): return server == facts.node
+    // Who computed until the client left is paid for the prompt, on the stream where it was asked.
+    case .nobody: return relay?.attempts.last?.node == facts.node
+    case nil: return relays[part] == nil
     }
   }
 

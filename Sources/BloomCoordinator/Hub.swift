@@ -31,6 +31,7 @@ package actor Hub {
   var publishAllowance = PublishAllowance()
   var isPublishing = false
   var failedParts = FailedParts()
+  var servedParts = ServedParts()
   var books = OpenBooks()
   var figures = FleetFigures()
   var keptStatements = KnownDigests()
@@ -94,6 +95,11 @@ package actor Hub {
       now: time.now())
     tickLater()
     return id
+  }
+
+  /// What waits in a link's inbox.
+  package func drain(_ inbox: LinkInbox, from id: SessionID) {
+    for message in inbox.take() { received(message, from: id) }
   }
 
   /// One binary message of a link.

@@ -2,6 +2,7 @@ internal import BloomBase
 internal import BloomLedger
 internal import BloomStore
 internal import BloomCrypto
+internal import BloomHTTP
 internal import BloomPlatform
 internal import BloomWire
 
@@ -122,8 +123,10 @@ struct Initialisation {
   /// The coordinator listens on loopback then, and a proxy ends TLS in front of it.
   private func writeSnippets() throws {
     let host = url.split(separator: "/").last.map(String.init) ?? origin
+    // nginx has the port with `listen`.
+    let name = (try? HTTPURL(url))?.authority.host ?? host
     try folder.folder.replace("Caddyfile", with: Array(ProxySnippet.caddy(host: host).utf8))
-    try folder.folder.replace("nginx.conf", with: Array(ProxySnippet.nginx(host: host).utf8))
+    try folder.folder.replace("nginx.conf", with: Array(ProxySnippet.nginx(host: name).utf8))
     print("No TLS files were given: put a proxy in front. Caddy gets certificates by itself:")
     print("")
     print(ProxySnippet.caddy(host: host), terminator: "")

@@ -10,7 +10,10 @@ final class NodeSession {
   let outbox: TwoLaneQueue
   var machine: CoordinatorLinkMachine
   var node: NodeID?
-  var record: AppraisedRecord?
+  var record: AppraisedRecord? {
+    didSet { if record?.statementDigest != oldValue?.statementDigest { readStatement = nil } }
+  }
+  private var readStatement: KeyStatement?
   var heardAt: Instant
   var isSuspect = false
   /// Streams that the node has not ended, also of clients that left: their receipts are checked too.
@@ -19,6 +22,12 @@ final class NodeSession {
   var capacity: Capacity?
   /// When the node last heard how the network sees it.
   var standingAt: Instant?
+
+  /// The record's statement, kept from the first request on: most machines are idle most of the time.
+  var statement: KeyStatement? {
+    if readStatement == nil { readStatement = record?.statement() }
+    return readStatement
+  }
 
   init(id: SessionID, outbox: TwoLaneQueue, machine: CoordinatorLinkMachine, now: Instant) {
     self.id = id

@@ -111,7 +111,10 @@ package struct OfflineVerification: Equatable, Sendable {
     guard claims.answer == answer, claims.part == line.part else {
       throw Fault("is of another answer")
     }
-    guard claims.model == model else { throw Fault("is of another model") }
+    guard claims.model == model, keys.model == model else { throw Fault("is of another model") }
+    guard claims.release == statement.release, claims.engine == statement.engine,
+      claims.evidence == statement.evidence
+    else { throw Fault("is of other software than its statement") }
     guard line.promptTokens <= claims.promptTokens,
       line.completionTokens + line.duplicateTokens <= claims.completionTokens,
       // The pool pays for the prompt too where another part had brought it.

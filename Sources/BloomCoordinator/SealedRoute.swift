@@ -14,7 +14,7 @@ struct SealedRoute: Sendable {
   let pools: Pools
   let time: any TimeSource
   /// Bytes of envelopes that may be held at once over all requests.
-  let budget: ByteBudget
+  let budget: ByteBudget<AccountID>
   let limits: RequestLimits
   let metrics: CoordinatorMetrics
 
@@ -70,7 +70,9 @@ struct SealedRoute: Sendable {
   }
 
   /// The envelope, counted as it comes; who sends slower than a bad line is turned away.
-  private func body(of request: Request, _ held: ByteBudget.Share) async throws -> [UInt8] {
+  private func body(of request: Request, _ held: ByteBudget<AccountID>.Share) async throws
+    -> [UInt8]
+  {
     let declared = request.headers[.contentLength].flatMap { Int($0) } ?? 0
     guard declared <= Limits.envelope else {
       throw RelayRefusal(reason: .tooLarge, retryAfter: nil)

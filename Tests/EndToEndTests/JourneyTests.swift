@@ -103,8 +103,13 @@ import Darwin
       try await afterRestart()
       // Loading a model takes longer than all of the above.
       if ProcessEnvironment.current["DARKBLOOM_DEEP"] == "1" { try await ask(port + 2_000) }
-      server.signal(SIGTERM)
+      let status = try await admin("status")
+      #expect(status.json["draining"]?.bool == false && status.json["requests"]?.integer == 0)
+      #expect(try await admin("accounts", "list", "nonsense").code == 2)
+      #expect(try await admin("accounts", "block", "nobody").code == 1)
+      #expect(try await admin("drain").code == 0)
       #expect(try await server.exit() == Subprocess.Exit(code: 0, signal: 0))
+      #expect(try await admin("status").code == Int(ExitCode.unavailable.rawValue))
     } catch {
       server.signal(SIGKILL)
       throw error
