@@ -106,6 +106,14 @@ package struct ReceiptContent: Sendable, Equatable {
     FrameDecoder.append(frame: frame.encoded, to: &response)
   }
 
+  /// What the newest receipt speaks of, when it came after so many bytes of frames.
+  ///
+  /// A part that broke off has frames after its last receipt, which nobody signed.
+  package consuming func receipted(byteCount: Int) -> ReceiptContent {
+    response.removeLast(max(0, response.count - byteCount))
+    return self
+  }
+
   /// The frames of a response file.
   ///
   /// - Throws: `wire` when it is cut or not of this form.

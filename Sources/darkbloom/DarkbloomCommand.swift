@@ -18,9 +18,9 @@ enum DarkbloomCommand {
     subcommands: [
       UpCommand.spec, GatewayCommand.spec, NodeCommand.spec, AskCommand.spec, ChatCommand.spec,
       EnvCommand.spec, ModelsCommand.spec, PolicyCommand.spec, ReceiptsCommand.spec,
-      VerifyCommand.spec, JoinCommand.spec, LoginCommand.spec, KeysCommand.spec, PoolCommand.spec,
-      WiretapCommand.spec, NetcheckCommand.spec, BugreportCommand.spec, CompletionCommand.spec,
-      ManualCommand.spec,
+      VerifyCommand.spec, JoinCommand.spec, LoginCommand.spec, PairCommand.spec, KeysCommand.spec,
+      PoolCommand.spec, WiretapCommand.spec, NetcheckCommand.spec, BugreportCommand.spec,
+      CompletionCommand.spec, ManualCommand.spec,
     ] + MoneyCommands.specs)
 
   static func run(_ command: ParsedCommand, environment: [String: String]) async -> ExitCode {
@@ -44,6 +44,7 @@ enum DarkbloomCommand {
       case "env": return try EnvCommand(context).run()
       case "join": return try await JoinCommand(context).run()
       case "login": return try await LoginCommand(context).run()
+      case "pair": return try await PairCommand(context).run()
       case "keys": return try await KeysCommand(context).run()
       case "account", "statement", "usage", "payout", "dispute":
         return try await MoneyCommands(context).run()
@@ -87,9 +88,9 @@ struct CommandContext {
   /// The folder of model files.
   var modelFolder: String { command.value("models") ?? "\(folders.cache)/models" }
 
-  func log(_ component: StaticString) -> Log {
+  func log(_ component: StaticString, minimum: LogLevel = .warning) -> Log {
     Log(
-      component, minimum: command.value("log-level").flatMap { LogLevel(name: $0) } ?? .warning,
+      component, minimum: command.value("log-level").flatMap { LogLevel(name: $0) } ?? minimum,
       sink: StandardErrorLog())
   }
 

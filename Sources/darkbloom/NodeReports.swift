@@ -15,17 +15,20 @@ struct NodeReports {
     options: [
       CommandContext.data, NodeSetup.socket, NodeSetup.settings, OptionSpec.json,
       OptionSpec("days", value: "N", "how many days, 14 unless given"),
-    ])
+    ],
+    examples: [.init("darkbloom node earnings --days 30", "the last month, a line a day")])
   static let modelsSpec = CommandSpec(
     "models", "which models this machine would serve, and why not the others",
     discussion: """
       Measures for about a second how fast memory can be read; the speeds are estimates for one stream, \
       ±25 %.
       """,
-    options: [CommandContext.data, CommandContext.models, NodeSetup.settings, OptionSpec.json])
+    options: [CommandContext.data, CommandContext.models, NodeSetup.settings, OptionSpec.json],
+    examples: [.init("darkbloom node models", "what fits beside what the owner needs")])
   static let doctorSpec = CommandSpec(
     "doctor", "check everything that a node needs, with a fix for each fault",
-    options: NodeSetup.serving + [OptionSpec.json])
+    options: NodeSetup.serving + [OptionSpec.json],
+    examples: [.init("darkbloom node doctor", "before the first start, or when no work comes")])
 
   private let setup: NodeSetup
   private var context: CommandContext { setup.context }
@@ -109,10 +112,17 @@ struct NodeReports {
 
   func doctor() async throws -> ExitCode {
     var findings: [NodeDoctor.Finding]
-    do {
-      findings = await NodeDoctor(configuration: try setup.configuration()).examine()
-    } catch {
-      findings = [NodeDoctor.unusable(error.safeDescription)]
+    if try PrivateFile.read(setup.networkPath) == nil {
+      findings = [NodeDoctor.noNetwork]
+    } else {
+      do {
+        let logKey = try JoinedNetwork(path: setup.networkPath).logKey
+        findings = await NodeDoctor(
+          configuration: try setup.configuration(), logKey: logKey
+        ).examine()
+      } catch {
+        findings = [NodeDoctor.unusable(error.safeDescription)]
+      }
     }
     let hasFault = findings.contains { $0.state == .fault }
     if context.command.has("json") {

@@ -33,13 +33,24 @@ struct NodeSetup {
 
   var socketPath: String { context.command.value("socket") ?? "\(context.dataFolder)/node.sock" }
 
+  /// The network that is served.
+  var networkPath: String {
+    context.command.value("network") ?? JoinedNetwork.path(context.dataFolder)
+  }
+
   var settingsFile: OwnerSettingsFile {
     OwnerSettingsFile(folder: context.command.value("settings") ?? context.folders.configuration)
   }
 
-  /// Asks the running node.
+  /// Asks the running node: this data folder's, or else the one that `up` runs in it.
   func ask(_ call: NodeConsoleClient.Call) async throws -> JSONValue {
-    try await NodeConsoleClient(socket: socketPath).ask(call)
+    do {
+      return try await NodeConsoleClient(socket: socketPath).ask(call)
+    } catch let error as NodeError where error.code == .notRunning {
+      let own = "\(context.dataFolder)/up"
+      guard context.command.value("socket") == nil, UpLock.isHeld(folder: own) else { throw error }
+      return try await NodeConsoleClient(socket: "\(own)/node/node.sock").ask(call)
+    }
   }
 
   /// The owner's settings, with `--always`.
@@ -73,8 +84,7 @@ struct NodeSetup {
   func configuration() throws -> NodeService.Configuration {
     let data = context.dataFolder
     try PrivateFile.makeFolder(data)
-    let network = try JoinedNetwork(
-      path: context.command.value("network") ?? "\(data)/network.json")
+    let network = try JoinedNetwork(path: networkPath)
     let owner = try owner()
     var configuration = NodeService.Configuration(
       dataFolder: data,
@@ -110,7 +120,7 @@ struct NodeSetup {
     return arguments + (isAlways ? ["--always"] : [])
   }
 
-  private func absolute(_ path: String) -> String {
+  func absolute(_ path: String) -> String {
     path.hasPrefix("/") ? path : "\(context.environment["PWD"] ?? "")/\(path)"
   }
 }

@@ -119,7 +119,7 @@ struct Outcome {
 /// Runs a body against a fresh coordinator with nodes of these behaviours.
 func withCoordinator(
   _ behaviours: [FakeNode.Behaviour], credit: Int64 = 1_000_000_000,
-  backend: MemoryBackend = MemoryBackend(),
+  backend: any StoreBackend = MemoryBackend(),
   configure: (inout CoordinatorService.Configuration) -> Void = { _ in },
   records: [RecordChange] = [], nodeOwner: AccountID? = AccountID("owner"),
   nodesNeedKey: Bool = false, time: any TimeSource = SystemTime(),

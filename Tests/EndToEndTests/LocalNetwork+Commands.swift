@@ -53,11 +53,21 @@ extension LocalNetwork {
     try await nodeStatus()["models"]?.items?.compactMap { $0["active"]?.integer }.reduce(0, +) ?? 0
   }
 
-  /// Begins a stream, and gives its response once the first bytes of the body are there.
-  func beginStream(_ body: JSONValue, on client: HTTPClient) async throws -> ClientResponse {
+  /// Begins a stream that never ends by itself, reads past its first receipt and leaves.
+  ///
+  /// The connection closes when this returns: nothing holds the response any more.
+  func leaveStream(_ body: JSONValue) async throws {
     var request = try ClientRequest.post(
       "http://127.0.0.1:\(port)/v1/chat/completions", body.encoded)
     request.headers.add(.authorization, try HTTPFieldValue("Bearer " + token))
-    return try await client.send(request, timeout: .seconds(60))
+    let client = HTTPClient()
+    defer { client.close() }
+    let response = try await client.send(request, timeout: .seconds(60))
+    // A receipt comes every 64 tokens, and a token's event has more than 200 bytes.
+    var count = 0
+    for try await bytes in response.body {
+      count += bytes.count
+      if count > 20_000 { break }
+    }
   }
 }
