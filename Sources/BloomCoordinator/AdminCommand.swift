@@ -110,7 +110,7 @@ enum AdminCommand {
           ArgumentSpec("ENTRY", "the ledger entry, from: admin disputes list"),
           ArgumentSpec("PART", "the part"),
         ]),
-    ])
+    ] + MoneyCommand.specs)
 
   private static let account = ArgumentSpec("ACCOUNT", "its id")
   private static let name = OptionSpec("name", value: "NAME", "as people call it")
@@ -132,6 +132,7 @@ enum AdminCommand {
   /// Asks and prints.
   static func run(_ command: ParsedCommand, _ folder: CoordinatorFolder) async throws {
     let words = Array(command.path.dropFirst())
+    if try await MoneyCommand.run(words, command, folder) { return }
     let answer = try await ask(
       "/" + words.joined(separator: "/"), try body(words, command),
       socket: folder.folder.path(of: socketName))
@@ -197,9 +198,16 @@ enum AdminCommand {
   }
 
   /// Sends one question to the socket.
-  private static func ask(
+  static func ask(
     _ path: String, _ body: JSONValue, socket: String
   ) async throws -> JSONValue {
+    try JSONValue(decoding: try await exchange(path, body, socket: socket))
+  }
+
+  /// Sends one question to the socket; the answer may be of any type.
+  static func exchange(
+    _ path: String, _ body: JSONValue, socket: String
+  ) async throws -> [UInt8] {
     guard socket.utf8.count <= socketPathMax else {
       throw UsageError("the data folder's path is too long for a socket; use a shorter one")
     }
@@ -215,11 +223,12 @@ enum AdminCommand {
         "no coordinator runs with this data folder; start it: darkbloom-coordinator serve --data DIR"
       )
     }
-    let value = try JSONValue(decoding: try await response.body.collect(upTo: 64 << 20))
+    let bytes = try await response.body.collect(upTo: 64 << 20)
     guard response.status == .ok else {
-      throw AdminFailure(value["error"]?["message"]?.string ?? "the coordinator refused")
+      let value = try? JSONValue(decoding: bytes)
+      throw AdminFailure(value?["error"]?["message"]?.string ?? "the coordinator refused")
     }
-    return value
+    return bytes
   }
 }
 

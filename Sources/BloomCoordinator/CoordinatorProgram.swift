@@ -1,6 +1,7 @@
 package import BloomBase
 internal import BloomCrypto
 internal import BloomHTTP
+internal import BloomLedger
 internal import BloomNet
 internal import BloomPlatform
 internal import BloomRecords
@@ -117,6 +118,9 @@ package enum CoordinatorProgram: Sendable {
     let leaves = try await leafLog.load()
     let store = try await folder.openStore()
     let apiKey = isLocal ? try await localKey(folder, store) : nil
+    if !isLocal, store.read({ $0.prices.version }) == 0 {
+      log.warning("no price is set, every answer is free: darkbloom-coordinator admin prices set")
+    }
     let catalog = ManifestCatalog(
       folder: try settings.catalog.map { try PrivateFolder(making: $0) })
     catalog.reload()

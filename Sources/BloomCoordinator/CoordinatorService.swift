@@ -150,8 +150,13 @@ package struct CoordinatorService: Sendable {
           url: place.0, origin: place.1, logKey: place.2, invite: code, isForMachine: isForMachine
         ).text
       }
+      var router = routes.router()
+      MoneyAdminRoutes(
+        desk: MoneyDesk(store: store, catalog: catalog, time: time),
+        accounts: accountRoutes.accounts, key: logKey.verifyingKey
+      ).add(to: &router)
       return HTTPServer(
-        HTTPServer.Configuration(.unix(path: path)), group: loops, responder: routes.router())
+        HTTPServer.Configuration(.unix(path: path)), group: loops, responder: router)
     }
     var server = HTTPServer.Configuration()
     server.listen = configuration.listen
@@ -279,6 +284,9 @@ package struct CoordinatorService: Sendable {
     var router = Router()
     router.use(AddressLimit(limits: limits))
     account.add(to: &router)
+    MoneyRoutes(
+      account: account, desk: MoneyDesk(store: store, catalog: catalog, time: time)
+    ).add(to: &router)
     PublicRoutes(
       hub: hub, accounts: account.accounts,
       figures: PublicFigures(hub: hub, store: store, catalog: catalog, time: time),

@@ -122,6 +122,16 @@ package struct OfflineVerification: Equatable, Sendable {
     else { throw Fault("says fewer tokens than were paid") }
   }
 
+  /// Every adopted policy must bear the network's own signature.
+  private mutating func checkPolicies(
+    of backend: any StoreBackend, signedBy key: VerifyingKey
+  ) async throws {
+    for adopted in try await backend.load(now: UnixTime(0)).ledger.policies
+    where !PolicyFile.isSigned(adopted.policy, by: key) {
+      add("policy \(adopted.policy.policy.version) is not signed by the network's key")
+    }
+  }
+
   private mutating func add(_ finding: String) {
     if findings.count < 1000 { findings.append(finding) }
   }
@@ -138,7 +148,8 @@ package struct OfflineVerification: Equatable, Sendable {
     try SQLiteBackend.copy(folder.databasePath, to: copy)
     let backend = SQLiteBackend(path: copy)
     do {
-      let result = try await OfflineVerification(backend)
+      var result = try await OfflineVerification(backend)
+      try await result.checkPolicies(of: backend, signedBy: folder.logKey().verifyingKey)
       await backend.close()
       return result
     } catch {

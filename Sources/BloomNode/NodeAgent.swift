@@ -51,7 +51,8 @@ package actor NodeAgent {
   let time: any TimeSource
   let loop: EventLoop
   let log: Log
-  let bindsToTLS: Bool
+  /// Whether proofs are bound to the connection; ends with the first coordinator behind a proxy.
+  var bindsToTLS: Bool
 
   var machine: NodeLinkMachine
   var jobs = JobTable()
@@ -229,6 +230,11 @@ package actor NodeAgent {
       log.info("link closed", ["reason": ShortName(reason.name).map { .name($0) } ?? "unknown"])
       if reason == .unauthorized {
         log.error("this machine is in no account; run: darkbloom node enroll")
+      }
+      if reason == .notProven, exporter != nil {
+        // A proxy ends TLS: the coordinator knows no exporter. The next proof does without.
+        log.info("the coordinator does not see this connection's TLS; proving without it")
+        bindsToTLS = false
       }
       ending.retryAfter = retryAfter
       closeLink()

@@ -22,7 +22,7 @@ package struct NodeIdentity: Sendable {
   }
 
   /// The file's name in the data folder.
-  static let fileName = "identity.p8"
+  package static let fileName = "identity.p8"
 
   /// The software identity of a data folder: PKCS #8, mode 0600, made once; tier `software`.
   ///

@@ -21,7 +21,7 @@ enum DarkbloomCommand {
       VerifyCommand.spec, JoinCommand.spec, LoginCommand.spec, KeysCommand.spec, PoolCommand.spec,
       WiretapCommand.spec, NetcheckCommand.spec, BugreportCommand.spec, CompletionCommand.spec,
       ManualCommand.spec,
-    ])
+    ] + MoneyCommands.specs)
 
   static func run(_ command: ParsedCommand, environment: [String: String]) async -> ExitCode {
     do {
@@ -45,6 +45,8 @@ enum DarkbloomCommand {
       case "join": return try await JoinCommand(context).run()
       case "login": return try await LoginCommand(context).run()
       case "keys": return try await KeysCommand(context).run()
+      case "account", "statement", "usage", "payout", "dispute":
+        return try await MoneyCommands(context).run()
       case "pool": return try await PoolCommand(context).run()
       case "models": return try await ModelsCommand(context).run()
       case "policy": return try PolicyCommand(context).run()

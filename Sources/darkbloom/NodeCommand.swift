@@ -30,7 +30,8 @@ struct NodeCommand {
       CommandSpec("pause", "take no new work until resumed", options: asking),
       CommandSpec("resume", "serve again", options: asking),
       NodeServiceCommand.logsSpec, NodeReports.earningsSpec, NodeReports.modelsSpec,
-      NodeScheduleCommand.spec, NodeReports.doctorSpec, NodeEnrolment.enrollSpec,
+      NodeScheduleCommand.spec, NodePriceCommand.spec, NodeReports.doctorSpec,
+      NodeEnrolment.enrollSpec,
       NodeEnrolment.leaveSpec,
     ])
 
@@ -54,6 +55,7 @@ struct NodeCommand {
     case "earnings": return try await NodeReports(setup).earnings()
     case "models": return try await NodeReports(setup).models()
     case "schedule": return try await NodeScheduleCommand(setup).run()
+    case "price": return try await NodePriceCommand(context).run()
     case "doctor": return try await NodeReports(setup).doctor()
     case "enroll": return try await NodeEnrolment(context).enroll()
     case "leave": return try await NodeEnrolment(context).leave()
