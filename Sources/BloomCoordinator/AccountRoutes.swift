@@ -12,6 +12,8 @@ struct AccountRoutes: Sendable {
   let pools: Pools
   let enrolment: Enrolment
   let policy: AccountPolicy
+  /// Whose a machine is; `nil` for one that a link would refuse.
+  let membership: @Sendable (NodeID) -> NodeMembership?
   let time: any TimeSource
   /// Bounds what directories of pools hold in memory.
   let answers: AnswerBudget
@@ -225,6 +227,19 @@ struct AccountRoutes: Sendable {
             enrolment.nodes(of: caller.account).map {
               AccountJSON.node($0, isConnected: connected.contains($0.node))
             })
+        ])
+      }
+    }
+    router.post("/v1/enrol/check") { request in
+      try await AccountAnswer.make {
+        let node = try proven(.check, try await JSONBody(request))
+        guard let membership = membership(node) else {
+          throw AccountError(
+            .notFound, "the machine is in no account of this network, or its account is blocked")
+        }
+        return .members([
+          "node": .string(node.digest.hex), "account": .string(membership.owner.rawValue),
+          "private": .bool(membership.isPrivate),
         ])
       }
     }

@@ -117,12 +117,12 @@ package struct CoordinatorService: Sendable {
     let fallback = configuration.defaultOwner.map { NodeMembership(owner: $0) }
     let pools = Pools(store: store, time: time)
     self.pools = pools
-    let appraiser = RecordAppraiser(
-      policy: TierPolicy(minimum: configuration.minimumTier),
-      shelf: RecordShelf(folder: configuration.scratch)
-    ) {
+    let membership: @Sendable (NodeID) -> NodeMembership? = {
       pools.membership(of: $0) ?? fallback
     }
+    let appraiser = RecordAppraiser(
+      policy: TierPolicy(minimum: configuration.minimumTier),
+      shelf: RecordShelf(folder: configuration.scratch), membership: membership)
     enrolment = Enrolment(
       store: store, pools: pools, logKey: logKey.verifyingKey.bytes, time: time,
       limits: configuration.enrolment)
@@ -136,7 +136,7 @@ package struct CoordinatorService: Sendable {
     let limits = RequestLimits(configuration.rates, time: time, metrics: metrics)
     let accountRoutes = AccountRoutes(
       hub: hub, store: store, accounts: Accounts(store: store), pools: pools,
-      enrolment: enrolment, policy: configuration.accounts, time: time,
+      enrolment: enrolment, policy: configuration.accounts, membership: membership, time: time,
       answers: AnswerBudget(
         limit: configuration.directoryBytes, limits: limits, metrics: metrics))
     let stopSwitch = StopSwitch()

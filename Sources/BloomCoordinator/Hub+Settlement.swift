@@ -69,7 +69,11 @@ extension Hub {
     var isDurable = true
     let start = time.now()
     do {
-      switch try await store.apply(closes ? .settle(facts) : .receipt(facts)) {
+      let outcome = try await store.apply(closes ? .settle(facts) : .receipt(facts))
+      if case .settled(let sequence, let paid, _) = outcome, paid > .zero {
+        tellOwner(of: facts, paid, sequence)
+      }
+      switch outcome {
       case .settled(_, let paid, _), .alreadySettled(_, let paid):
         cost = paid
         books.closed(facts.answer)
@@ -133,9 +137,39 @@ extension Hub {
     }
   }
 
+  /// Tells a machine what its last receipt brought, less the platform's fee.
+  ///
+  /// An answer of one part needs no look at the books; the others are read there.
+  private func tellOwner(of facts: ReceiptFacts, _ paid: Micros, _ sequence: Int64) {
+    guard facts.part == 0, books.isSingle(facts.answer) else {
+      Task { await tellOwners(of: sequence) }
+      return
+    }
+    let fee = store.read { $0.policy.policy.fee(of: paid) }
+    tell(facts.node, facts.digest, paid - fee)
+  }
+
+  /// Tells the machines of a closed answer what each of their receipts brought.
+  private func tellOwners(of sequence: Int64) async {
+    // What cannot be read now stands in the owner's statement all the same.
+    guard let lines = try? await store.entry(sequence)?.settlement?.lines else { return }
+    for line in lines where line.earned > .zero { tell(line.node, line.receipt, line.earned) }
+  }
+
+  private func tell(_ node: NodeID, _ receipt: Digest, _ earned: Micros) {
+    guard let session = sessionOfNode[node].flatMap({ sessions[$0] }) else { return }
+    perform(session.machine.say(.settlement(receipt: receipt, earned: earned)), of: session)
+  }
+
   func closeBooks(_ answer: AnswerID) {
-    let outcome = try? store.submit(.close(answer)).outcome  // its deadline closes it otherwise
-    switch outcome {
+    let ticket = try? store.submit(.close(answer))  // its deadline closes it otherwise
+    if let ticket, case .settled(let sequence, let paid, _) = ticket.outcome, paid > .zero {
+      Task {
+        guard (try? await store.durable(ticket)) != nil else { return }  // the statement has it
+        await tellOwners(of: sequence)
+      }
+    }
+    switch ticket?.outcome {
     case .settled(_, let paid, _), .alreadySettled(_, let paid): settleHold(answer, paid)
     default: settleHold(answer, .zero)
     }

@@ -109,10 +109,14 @@ package actor Hub {
     perform(session.machine.received(bytes, now: time.now()), of: session)
   }
 
-  /// The transport heard a link's other side.
-  package func heard(_ id: SessionID) {
+  /// A ping of a link is over; `nil` when no pong came.
+  package func pinged(_ id: SessionID, roundTrip: Duration?) {
     guard let session = sessions[id] else { return }
-    perform(session.machine.heard(now: time.now()), of: session)
+    session.quality.add(roundTrip)
+    if let node = session.node, let usual = session.quality.roundTrip {
+      handle(.networkMeasured(node, roundTrip: usual, loss: session.quality.loss))
+    }
+    if roundTrip != nil { perform(session.machine.heard(now: time.now()), of: session) }
   }
 
   /// A link's connection is gone.

@@ -60,7 +60,7 @@ struct NodeRoute: Sendable {
     // seconds or with the connection; the machine asks no oftener, so there are two at most.
     Task(executorPreference: socket.loop) {
       // Without a pong the machine's own deadline ends the link.
-      if (try? await socket.ping()) != nil { await hub.heard(id) }
+      await hub.pinged(id, roundTrip: try? await socket.ping())
     }
   }
 

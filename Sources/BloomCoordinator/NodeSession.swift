@@ -20,6 +20,8 @@ final class NodeSession {
   var streams: [StreamID: Relay] = [:]
   var models: [ModelPresence] = []
   var capacity: Capacity?
+  /// What pings say of the way to the node.
+  var quality = LinkQuality()
   /// When the node last heard how the network sees it.
   var standingAt: Instant?
 
@@ -74,28 +76,4 @@ final class Relay {
   func dropEnvelope() { request.body = [] }
 
   var id: RequestID { request.work.id }
-}
-
-/// The parts of recent answers that this coordinator saw fail: only then may the next part begin.
-///
-/// Bounded; the oldest are forgotten first.
-struct FailedParts {
-  private var known: Set<RequestID> = []
-  private var order: [RequestID] = []
-  private var start = 0
-  private let limit = 100_000
-
-  mutating func insert(_ id: RequestID) {
-    guard known.insert(id).inserted else { return }
-    order.append(id)
-    guard order.count - start > limit else { return }
-    known.remove(order[start])
-    start += 1
-    if start > limit {
-      order.removeFirst(start)
-      start = 0
-    }
-  }
-
-  func contains(_ id: RequestID) -> Bool { known.contains(id) }
 }

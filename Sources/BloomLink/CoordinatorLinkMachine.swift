@@ -354,9 +354,10 @@ package struct CoordinatorLinkMachine: Sendable {
     effects.append(.send(message.encoded))
   }
 
-  /// Tells the node why it is not taken; it comes back at its own pace.
+  /// Tells the node why it is not taken: then its owner can do something about it.
   private mutating func refuse(_ reason: Reason) {
-    send(.goodbye(reason, retryAfterMilliseconds: 0))
+    let retry = limits.refusedRetry.components.seconds * 1_000
+    send(.goodbye(reason, retryAfterMilliseconds: Int(retry)))
     close(reason)
   }
 

@@ -87,9 +87,9 @@ struct CommandContext {
   /// The folder of model files.
   var modelFolder: String { command.value("models") ?? "\(folders.cache)/models" }
 
-  func log(_ component: StaticString) -> Log {
+  func log(_ component: StaticString, minimum: LogLevel = .warning) -> Log {
     Log(
-      component, minimum: command.value("log-level").flatMap { LogLevel(name: $0) } ?? .warning,
+      component, minimum: command.value("log-level").flatMap { LogLevel(name: $0) } ?? minimum,
       sink: StandardErrorLog())
   }
 
