@@ -38,9 +38,9 @@ struct MoneyDesk: Sendable {
   }
 
   /// A kind of job by its name.
-  static func kind(_ text: String) throws(AccountError) -> JobKind {
-    guard let kind = JobKind.allCases.first(where: { "\($0)" == text }) else {
-      let names = JobKind.allCases.map { "\($0)" }.joined(separator: ", ")
+  static func kind(_ text: String) throws(AccountError) -> BloomLedger.JobKind {
+    guard let kind = BloomLedger.JobKind.allCases.first(where: { "\($0)" == text }) else {
+      let names = BloomLedger.JobKind.allCases.map { "\($0)" }.joined(separator: ", ")
       throw AccountError(.invalid, "kind must be one of \(names)")
     }
     return kind
@@ -118,7 +118,7 @@ struct MoneyDesk: Sendable {
   private func answers(
     of account: AccountID, _ period: MoneyPeriod, isCSV: Bool
   ) async throws -> Response {
-    func page(after sequence: Int64) async throws -> Statement {
+    @Sendable func page(after sequence: Int64) async throws -> Statement {
       try await store.statement(
         of: account, in: period.seconds, after: sequence, limit: Self.pageEntries)
     }

@@ -80,12 +80,12 @@ enum MoneyJSON {
   }
 
   /// Totals of each day, the newest first, and of all.
-  static func usage(_ rows: [UsageKey: Usage], _ period: MoneyPeriod) -> JSONValue {
-    var days: [Int32: [UsageKey.Role: Usage]] = [:]
-    var all: [UsageKey.Role: Usage] = [:]
+  static func usage(_ rows: [UsageKey: BloomLedger.Usage], _ period: MoneyPeriod) -> JSONValue {
+    var days: [Int32: [UsageKey.Role: BloomLedger.Usage]] = [:]
+    var all: [UsageKey.Role: BloomLedger.Usage] = [:]
     for (key, usage) in rows {
-      days[key.day, default: [:]][key.role, default: Usage()].add(usage)
-      all[key.role, default: Usage()].add(usage)
+      days[key.day, default: [:]][key.role, default: BloomLedger.Usage()].add(usage)
+      all[key.role, default: BloomLedger.Usage()].add(usage)
     }
     return .members([
       "from": .string("\(period.first)"), "to": .string("\(period.last)"),
@@ -98,9 +98,9 @@ enum MoneyJSON {
     ])
   }
 
-  private static func sides(_ usage: [UsageKey.Role: Usage]) -> [JSONValue.Member] {
-    let asked = usage[.user] ?? Usage()
-    let served = usage[.owner] ?? Usage()
+  private static func sides(_ usage: [UsageKey.Role: BloomLedger.Usage]) -> [JSONValue.Member] {
+    let asked = usage[.user] ?? BloomLedger.Usage()
+    let served = usage[.owner] ?? BloomLedger.Usage()
     return [
       .init(
         "asked",
