@@ -121,7 +121,7 @@ let targets: [Target] = [
   tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomEngine", "BloomEngineLlama"]),
   tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
   tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomNet", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
-  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
+  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),
   tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),

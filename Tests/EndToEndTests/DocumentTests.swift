@@ -1,3 +1,4 @@
+import BloomNet
 import BloomPlatform
 import BloomTestSupport
 import Testing
