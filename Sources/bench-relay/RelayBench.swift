@@ -65,7 +65,7 @@ struct RelayBench {
     defer { serving.cancel() }
     let directPort = try await direct.boundAddresses()[0].port ?? 0
     let nginx = try await startNginx(to: directPort)
-    let coordinator = try await start(
+    let coordinator = try await launch(
       folder: folder + "/plain", port: port, certificate: nil)
     let empty = ProcessCost.residentKiB(coordinator.process.processID) / 1024
     let client = client()
@@ -232,7 +232,7 @@ struct RelayBench {
 
   private func secure(_ identity: TLSIdentity) async throws -> [BenchRow] {
     let data = folder + "/secure"
-    var coordinator = try await start(
+    var coordinator = try await launch(
       folder: data, port: port + 1, certificate: folder + "/bench")
     let client = client(identity)
     defer { client.close() }
@@ -268,7 +268,7 @@ struct RelayBench {
     try await coordinator.stop()
     for node in nodes { node.cancel() }
     let begin = ContinuousClock.now
-    coordinator = try await start(
+    coordinator = try await launch(
       folder: data, port: port + 1, certificate: folder + "/bench")
     nodes = try await gather(fleet, coordinator, client)
     let seconds = microseconds(since: begin) / 1e6
@@ -281,7 +281,7 @@ struct RelayBench {
     return rows
   }
 
-  private func start(
+  private func launch(
     folder: String, port: Int, certificate: String?
   ) async throws -> BenchCoordinator {
     let coordinator = try await BenchCoordinator.start(
