@@ -85,8 +85,8 @@ let targets: [Target] = [
 
   // Tools. One bench program an area, so that each links only what it measures.
   library("BloomBench", ["BloomBase", "BloomPlatform"]),
-  library("BloomSim", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomClient", "BloomNode"]),
-  program("bloom-sim", ["BloomBase", "BloomSim"]),
+  library("BloomSim", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomClient", "BloomNode", "BloomCoordinator"]),
+  program("bloom-sim", ["BloomBase", "BloomPlatform", "BloomWire", "BloomSim"]),
   library("BloomChaos", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomAPI", "BloomEngine", "BloomModels", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomNode", "BloomCoordinator"]),
   program("bloom-chaos", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomChaos"]),
   program("scripted-worker", ["BloomEngine", "BloomWorker"]),

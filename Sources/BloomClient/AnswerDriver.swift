@@ -44,6 +44,8 @@ package actor AnswerDriver: PartEvents {
   package private(set) var servingNode: NodeID?
   /// The newest part with a verified receipt.
   package private(set) var receiptedPart: Int?
+  /// What the scheduler thought of each machine that the newest part named.
+  package private(set) var placement: String?
   /// What the coordinator booked for the answer; `nil` until it said so.
   package private(set) var cost: Micros?
   private var settling: [CheckedContinuation<Void, Never>] = []
@@ -104,6 +106,9 @@ package actor AnswerDriver: PartEvents {
   }
 
   // MARK: Parts
+
+  /// The coordinator took the part up.
+  package func placed(_ part: Int, _ placement: String) { self.placement = placement }
 
   /// A machine took the part.
   package func accepted(_ part: Int, by node: NodeID) {

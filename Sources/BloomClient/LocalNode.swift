@@ -44,7 +44,7 @@ package actor LocalNode {
 
   /// The node's key for a model; `nil` when it does not serve it now.
   package func target(for model: ModelID) async -> SealTarget? {
-    await look()
+    await look(forUse: true)
     guard let record else { return nil }
     let now = time.unixTime()
     // It is the user's own: no evidence is needed, but its keys must be fresh.
@@ -55,13 +55,15 @@ package actor LocalNode {
   /// Looks again before the next request: the node refused, or does not answer.
   package func forget() { isDoubtful = true }
 
-  private func look() async {
+  /// - Parameter forUse: Whether a request follows: the node may load a model for it.
+  private func look(forUse: Bool = false) async {
     let patience = isDoubtful ? Self.pause : Self.memory
     if let lookedAt, time.now() - lookedAt < patience { return }
     isDoubtful = false
     lookedAt = time.now()
     do {
-      let found = try NodeRecord(verifying: try await get("/v1/record"))
+      let path = forUse ? "/v1/record?use=1" : "/v1/record"
+      let found = try NodeRecord(verifying: try await get(path))
       for keys in found.statement.workers where manifests[keys.model] == nil {
         let bytes = try await get("/v1/manifests/\(keys.model.digest.hex)")
         // A manifest is believed because its digest is the model's identity.

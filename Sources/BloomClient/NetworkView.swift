@@ -47,6 +47,7 @@ package actor NetworkView {
   private var sources: [Source]
   /// The coordinator; `nil` when this device has joined none.
   package nonisolated let coordinator: CoordinatorClient?
+  private let memory: LogMemory?
   let local: LocalNode?
   package nonisolated let policy: PlacementPolicy
   let time: any TimeSource
@@ -73,13 +74,15 @@ package actor NetworkView {
   ///   - remotes: The directories of one coordinator: the network's, the user's pool's, or both.
   ///     Machines of a pool's are in no other place. Empty when this device has joined none.
   ///   - local: The node of this device; `nil` when it is not to be used.
+  ///   - memory: Where the ends of logs outlive this process; `nil` for nowhere.
   ///   - policy: What the user wants of machines.
   ///   - time: Clocks.
   ///   - log: Where reasons go; never content.
   package init(
-    remotes: [Remote], local: LocalNode? = nil, policy: PlacementPolicy,
-    time: any TimeSource, log: Log
+    remotes: [Remote], local: LocalNode? = nil, memory: LogMemory? = nil,
+    policy: PlacementPolicy, time: any TimeSource, log: Log
   ) {
+    self.memory = memory
     sources = remotes.map { Source(remote: $0) }
     coordinator = remotes.first?.coordinator
     self.local = local
@@ -188,11 +191,13 @@ package actor NetworkView {
   /// Looks into one directory; whether it has changed.
   private func fetch(_ index: Int) async throws -> Bool {
     let remote = sources[index].remote
-    let known = sources[index].known
+    let verifier = remote.verifier
+    let known = try sources[index].known ?? memory?.known(verifier.origin, key: verifier.key)
     let bytes = try await remote.coordinator.directory(earlier: known?.size ?? 0)
     let now = time.unixTime()
-    let (fresh, log) = try remote.verifier.snapshot(bytes, known: known, now: now)
-    sources[index].known = log
+    let (fresh, end) = try verifier.snapshot(bytes, known: known, now: now)
+    sources[index].known = end
+    if end != known { remember(end, verifier) }
     if fresh.number == sources[index].snapshot?.number { return false }
     let isPool = remote.coordinator.pool != nil
     var draft = Draft(policy: policy, isPool: isPool, time: now)
@@ -202,7 +207,7 @@ package actor NetworkView {
         .prefix(named ? Self.drawsForNamed : Self.drawsPerTree).sorted()
       let answer = try await remote.coordinator.records(
         snapshot: fresh.number, tree: position, indexes: indexes)
-      for record in try remote.verifier.records(answer, tree: tree, indexes: indexes) {
+      for record in try verifier.records(answer, tree: tree, indexes: indexes) {
         draft.add(record, tree)
       }
       try await learnName(of: tree.model, remote.coordinator)
@@ -210,6 +215,15 @@ package actor NetworkView {
     sources[index].snapshot = fresh
     sources[index].draft = draft
     return true
+  }
+
+  private func remember(_ end: KnownLog, _ verifier: DirectoryVerifier) {
+    do {
+      try memory?.keep(end, verifier.origin, key: verifier.key)
+    } catch {
+      // What is known in memory still protects until this process ends.
+      log.error("the directory log's end was not kept", ["reason": .error(error)])
+    }
   }
 
   private func adopt() {

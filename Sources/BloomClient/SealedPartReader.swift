@@ -18,7 +18,7 @@ struct SealedPartReader: Sendable {
   /// What is known of the part while it is read.
   private struct State {
     var attempt: UInt8?
-    var failure = PartFailure(isRetriable: true, code: "truncated")
+    var failure = PartFailure.truncated
     var receipt: Receipt?
     var content: ReceiptContent?
     /// Bytes of content before the receipt.
@@ -83,8 +83,7 @@ struct SealedPartReader: Sendable {
           state.settled = digest
           if digest == state.receipt?.digest { state.cost = micros }
         case .attemptFailed(let reason, let isRetriable, _):
-          state.failure = PartFailure(
-            isRetriable: isRetriable, code: reason.name, isReturning: reason.isRetriable)
+          state.failure = .attemptFailed(reason, isRetriable: isRetriable)
         case .sealed(let chunk):
           if state.attempt != item.attempt {
             // Another machine's answer starts anew, which is only right before anything was shown.

@@ -32,14 +32,6 @@ package struct SealedPartRunner: PartRunner {
     }
   }
 
-  /// What this device and the coordinator agree on about the answer's parts.
-  struct Numbering: Sendable {
-    /// The number of the next part on the wire: only parts that the coordinator took up count.
-    var next = 0
-    /// Whether a connection to the coordinator broke: it may then have forgotten parts.
-    var hasLost = false
-  }
-
   /// A verified last receipt of a part, with what is needed to verify it again later.
   package struct KeptReceipt: Sendable {
     /// The answer it belongs to.
@@ -66,7 +58,7 @@ package struct SealedPartRunner: PartRunner {
   private let options: Options
   private let keep: @Sendable (KeptReceipt) -> Void
   private let acknowledge: @Sendable (ReceiptAcknowledgement) -> Void
-  private let numbering = Locked(Numbering())
+  private let numbering = Locked(PartNumbering())
 
   /// Creates a runner of one answer.
   ///
@@ -108,47 +100,28 @@ package struct SealedPartRunner: PartRunner {
       let isOwn = drawn.place == .device
       let number = isOwn ? 0 : numbering.withLock { $0.next }
       let sealed = try seal(number, resume, to: drawn)
-      let body = try await drawn.transport.send(sealed.envelope)
-      if !isOwn { numbering.withLock { $0.next = max($0.next, number + 1) } }
+      let reply = try await drawn.transport.post(sealed.envelope)
+      if !isOwn { numbering.withLock { $0.taken(number) } }
+      if let placement = reply.placement { await events.placed(part, placement) }
       let reader = SealedPartReader(
         part: part, answer: request.answer.id, sealed: sealed, keepsContent: options.keepsContent,
         events: events, tap: drawn.transport.tap, keep: keep,
         // Nobody but this device is to know of an answer that it gave itself.
         acknowledge: isOwn ? nil : acknowledge)
-      let failure = try await reader.read(body)
+      let failure = try await reader.read(reply.body)
       // Its worker may have been started again, with another key.
       if isOwn, failure != nil { await network.local?.forget() }
       await events.ended(part, failure)
     } catch is CancellationError {
       return
     } catch let refusal as CoordinatorClient.Refusal {
-      await events.ended(part, await failure(of: refusal.reason))
+      if refusal.reason == .staleKey { await network.invalidate() }
+      await events.ended(part, numbering.withLock { $0.refused(refusal.reason) })
     } catch {
-      numbering.withLock { $0.hasLost = true }
       await network.local?.forget()
       await network.noteUnreachable()
-      await events.ended(
-        part, PartFailure(isRetriable: true, code: "connection_lost", isReturning: true))
+      await events.ended(part, numbering.withLock { $0.lost() })
     }
-  }
-
-  /// What a refusal means for the next try.
-  private func failure(of reason: Reason) async -> PartFailure {
-    // Not allowed yet: the coordinator believes that the part before it is well.
-    var isRetriable = reason.isRetriable || reason == .partNotAllowed
-    switch reason {
-    // Asking again at once would not help: the user hears it.
-    case .rateLimited, .poolEmpty: isRetriable = false
-    case .staleKey: await network.invalidate()
-    // This device and the coordinator count parts differently, after one of them lost a message.
-    case .replay: numbering.withLock { $0.next = min(15, $0.next + 1) }
-    case .answerUnknown: numbering.withLock { $0.next = 0 }
-    case .partNotAllowed: numbering.withLock { if $0.hasLost { $0.next = max(0, $0.next - 1) } }
-    default: break
-    }
-    return PartFailure(
-      isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable,
-      isReturning: isRetriable)
   }
 
   private func seal(
