@@ -82,21 +82,26 @@ package actor AnswerDriver: PartEvents {
 
   /// The next step; `nil` after the last, or when the task is cancelled.
   package func next() async -> AnswerOutput? {
-    if !output.isEmpty {
-      let step = output.removeFirst()
-      for writer in writers { writer.resume() }
-      writers = []
-      return step
-    }
+    if let step = take() { return step }
     if isOver { return nil }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
+        // Looked at again: nothing that came since may be left behind.
+        if let step = take() { return continuation.resume(returning: step) }
         if isOver { return continuation.resume(returning: nil) }
         reader = continuation
       }
     } onCancel: {
       Task { await self.leave() }
     }
+  }
+
+  private func take() -> AnswerOutput? {
+    guard !output.isEmpty else { return nil }
+    let step = output.removeFirst()
+    for writer in writers { writer.resume() }
+    writers = []
+    return step
   }
 
   /// The user has left: every part is cancelled, so that machines stop within one step.

@@ -43,7 +43,7 @@ package struct PartNumbering: Hashable, Sendable {
     }
     return PartFailure(
       isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable,
-      isReturning: isRetriable)
+      isReturning: reason.isWorthWaiting)
   }
 }
 
@@ -52,7 +52,17 @@ extension PartFailure {
   package static let truncated = PartFailure(isRetriable: true, code: "truncated")
 
   /// What the coordinator said of a part that it had taken up.
-  package static func attemptFailed(_ reason: Reason, isRetriable: Bool) -> PartFailure {
-    PartFailure(isRetriable: isRetriable, code: reason.name, isReturning: reason.isRetriable)
+  ///
+  /// - Parameters:
+  ///   - reason: Why it failed.
+  ///   - isRetriable: The coordinator's word.
+  ///   - wasAccepted: Whether a machine had taken the part.
+  /// - Returns: What it means for the next part.
+  package static func attemptFailed(
+    _ reason: Reason, isRetriable: Bool, wasAccepted: Bool
+  ) -> PartFailure {
+    PartFailure(
+      isRetriable: isRetriable, code: reason.name,
+      isWithoutCandidates: isRetriable && !wasAccepted, isReturning: reason.isWorthWaiting)
   }
 }

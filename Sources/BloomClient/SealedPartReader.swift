@@ -25,6 +25,7 @@ struct SealedPartReader: Sendable {
     var receiptedByteCount = 0
     var cost: Micros?
     var settled: Digest?
+    var isAccepted = false
     var hasDelivered = false
   }
 
@@ -76,14 +77,17 @@ struct SealedPartReader: Sendable {
       while let item = try decoder.next() {
         tap?.note(item.record, answer: answer, part: part)
         switch item.record {
-        case .accepted(let node): await events.accepted(part, by: node)
+        case .accepted(let node):
+          state.isAccepted = true
+          await events.accepted(part, by: node)
         case .alive, .queued: await events.alive(part)
         case .suspected: await events.suspected(part)
         case .settled(let digest, let micros):
           state.settled = digest
           if digest == state.receipt?.digest { state.cost = micros }
         case .attemptFailed(let reason, let isRetriable, _):
-          state.failure = .attemptFailed(reason, isRetriable: isRetriable)
+          state.failure = .attemptFailed(
+            reason, isRetriable: isRetriable, wasAccepted: state.isAccepted)
         case .sealed(let chunk):
           if state.attempt != item.attempt {
             // Another machine's answer starts anew, which is only right before anything was shown.

@@ -90,12 +90,11 @@ package struct SealedPartRunner: PartRunner {
       let drawn = try await network.draw(
         options.candidates, model: model, preferring: options.preferred, avoiding: avoiding)
       guard let drawn else {
-        let isReturning = await network.isRecovering
         return await events.ended(
           part,
           PartFailure(
             isRetriable: true, code: "no_machine", isWithoutCandidates: true,
-            isReturning: isReturning))
+            isReturning: await network.isReturning(model)))
       }
       let isOwn = drawn.place == .device
       let number = isOwn ? 0 : numbering.withLock { $0.next }
@@ -108,17 +107,23 @@ package struct SealedPartRunner: PartRunner {
         events: events, tap: drawn.transport.tap, keep: keep,
         // Nobody but this device is to know of an answer that it gave itself.
         acknowledge: isOwn ? nil : acknowledge)
-      let failure = try await reader.read(reply.body)
-      // Its worker may have been started again, with another key.
-      if isOwn, failure != nil { await network.local?.forget() }
+      var failure = try await reader.read(reply.body)
+      if isOwn, let reason = failure {
+        let isRefusal = reason.isWithoutCandidates && Reason(name: reason.code)?.isOwners == true
+        await network.local?.failed(isRefusal: isRefusal)
+        // Whatever else is wrong with it, it is there: its worker is started again.
+        if !isRefusal { failure?.isReturning = true }
+      }
       await events.ended(part, failure)
     } catch is CancellationError {
       return
     } catch let refusal as CoordinatorClient.Refusal {
       if refusal.reason == .staleKey { await network.invalidate() }
-      await events.ended(part, numbering.withLock { $0.refused(refusal.reason) })
+      var failure = numbering.withLock { $0.refused(refusal.reason) }
+      if await network.isReturning(model) { failure.isReturning = true }
+      await events.ended(part, failure)
     } catch {
-      await network.local?.forget()
+      await network.local?.failed(isRefusal: false)
       await network.noteUnreachable()
       await events.ended(part, numbering.withLock { $0.lost() })
     }
@@ -144,5 +149,30 @@ package struct SealedPartRunner: PartRunner {
     }
     return try RequestSealer.seal(
       request, options: options, contexts: try ReadyContexts(drawn.targets))
+  }
+}
+
+extension Reason {
+  /// Whether whoever refused is there and may take the part soon: full, loading the model again, or
+  /// not yet sure that the part before it is over.
+  ///
+  /// Machines that are gone, or whose owner is back, are nobody to wait for.
+  var isWorthWaiting: Bool {
+    switch self {
+    case .busy, .queueFull, .modelUnavailable, .replay, .answerUnknown, .partNotAllowed,
+      .superseded:
+      true
+    default: false
+    }
+  }
+
+  /// Whether the machine's owner, or what the owner set, wants that it serves nobody now.
+  var isOwners: Bool {
+    switch self {
+    case .ownerActive, .draining, .onBattery, .tooHot, .outsideHours, .meteredNetwork, .lowMemory,
+      .lowDisk, .paused, .ownerCap:
+      true
+    default: false
+    }
   }
 }

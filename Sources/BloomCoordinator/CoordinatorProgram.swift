@@ -147,10 +147,12 @@ package enum CoordinatorProgram: Sendable {
     let service = CoordinatorService(
       configuration: configuration, store: store, logKey: key, leaves: leaves, leafLog: leafLog,
       catalog: catalog, log: log, loops: EventLoopGroup(count: settings.loops))
+    ParentWatch.start(environment) { ParentWatch.terminate() }
     do {
       try await ShutdownSignal().run {
         try await serve(service) { addresses in
-          for address in addresses {
+          // `darkbloom up` says itself that it starts one.
+          for address in addresses where environment["DARKBLOOM_PARENT"] == nil {
             ProcessEnvironment.complain("\(spec.name): listening on \(settings.url(of: address))")
           }
           guard let apiKey, let first = addresses.first else { return }

@@ -79,7 +79,10 @@ package struct ReceiptChain: Sendable {
     let receipt = try Receipt(verifying: bytes, key: keys.receiptKey)
     let claims = receipt.claims
     try ReceiptRules.check(claims, head: head, node: node, keys: keys, statement: statement)
-    guard history[claims.chunks] == claims.transcript else {
+    // Of an answer that was stopped before its first byte nothing was forwarded, not even the nonce
+    // that its transcript begins with: there is nothing to compare, and no output to be paid.
+    let isEmpty = transcript == nil && claims.chunks == 0 && claims.completionTokens == 0
+    guard isEmpty || history[claims.chunks] == claims.transcript else {
       throw .receiptMismatch("transcript")
     }
     if let last { try ReceiptRules.check(claims, follows: last.claims) }

@@ -70,6 +70,7 @@ struct SimSession {
   var attempt: UInt8 = 0
   /// Whether what comes is still handed to the answer.
   var isOpen = true
+  var isAccepted = false
   /// Whether a token of it came: only one machine's can be the part's.
   var hasDelivered = false
   var isCancelled = false

@@ -161,8 +161,11 @@ extension Simulation {
       sessions[session].sealed += bytes
       read(session, answer)
     case .attemptFailed(let reason, let isRetriable, _):
-      sessions[session].failure = .attemptFailed(reason, isRetriable: isRetriable)
-    case .accepted(let node): perform(answer, answer.machine.partAccepted(part, by: node, now: now))
+      sessions[session].failure = .attemptFailed(
+        reason, isRetriable: isRetriable, wasAccepted: sessions[session].isAccepted)
+    case .accepted(let node):
+      sessions[session].isAccepted = true
+      perform(answer, answer.machine.partAccepted(part, by: node, now: now))
     case .alive, .queued: perform(answer, answer.machine.partAlive(part, now: now))
     case .suspected: perform(answer, answer.machine.partSuspected(part, now: now))
     case .settled: break

@@ -7,7 +7,7 @@ struct AskCommand {
   static let spec = CommandSpec(
     "ask", "ask one question through the local gateway",
     options: [
-      CommandContext.data, GatewayCommand.port,
+      CommandContext.data, GatewayCommand.port, .json,
       OptionSpec("model", value: "NAME", "the first chat model unless given"),
       OptionSpec("max-tokens", value: "N", "the answer's limit"),
     ],
@@ -15,6 +15,7 @@ struct AskCommand {
     examples: [
       .init("darkbloom ask why is the sky blue", "prints the answer"),
       .init("git diff | darkbloom ask -", "asks what comes through the pipe"),
+      .init("darkbloom ask --json why is the sky blue", "text, machine, tier and answer id"),
     ])
 
   private let context: CommandContext
@@ -32,14 +33,27 @@ struct AskCommand {
     } else {
       model = try await gateway.firstModel()
     }
+    let isJSON = context.command.has("json")
     let outcome = try await gateway.chat(
       model: model,
       messages: [.members(["role": .string("user"), "content": .string(question)])],
-      maxTokens: limit, show: Terminal.show)
-    Terminal.show("\n")
+      maxTokens: limit, show: { if !isJSON { Terminal.show($0) } })
+    if !isJSON { Terminal.show("\n") }
     if let failure = outcome.failure { throw UnavailableError(failure) }
+    if isJSON {
+      print(String(decoding: Self.json(outcome, model).encoded, as: UTF8.self))
+      return .done
+    }
     let machine = outcome.machine?.prefix(8) ?? "?"
     ProcessEnvironment.complain("sealed to machine \(machine), tier \(outcome.tier ?? "?")")
     return .done
+  }
+
+  private static func json(_ outcome: GatewayClient.Outcome, _ model: String) -> JSONValue {
+    func text(_ value: String?) -> JSONValue { value.map { .string($0) } ?? .null }
+    return .members([
+      "text": .string(outcome.text), "model": .string(model), "answer": text(outcome.answer),
+      "machine": text(outcome.machine), "tier": text(outcome.tier),
+    ])
   }
 }

@@ -17,7 +17,7 @@ struct BugreportCommand {
     options: [
       CommandContext.data, CommandContext.models, GatewayCommand.port,
       OptionSpec("output", value: "FILE", "save it there without asking"),
-      OptionSpec("network", value: "FILE", "the network to check, DATA/network.json unless given"),
+      OptionSpec("network", value: "FILE", "the network to check, this device's own unless given"),
     ],
     examples: [
       .init("darkbloom bugreport", "shows it and asks where to save it"),

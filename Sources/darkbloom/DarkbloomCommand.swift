@@ -18,9 +18,9 @@ enum DarkbloomCommand {
     subcommands: [
       UpCommand.spec, GatewayCommand.spec, NodeCommand.spec, AskCommand.spec, ChatCommand.spec,
       EnvCommand.spec, ModelsCommand.spec, PolicyCommand.spec, ReceiptsCommand.spec,
-      VerifyCommand.spec, JoinCommand.spec, LoginCommand.spec, KeysCommand.spec, PoolCommand.spec,
-      WiretapCommand.spec, NetcheckCommand.spec, BugreportCommand.spec, CompletionCommand.spec,
-      ManualCommand.spec,
+      VerifyCommand.spec, JoinCommand.spec, LoginCommand.spec, PairCommand.spec, KeysCommand.spec,
+      PoolCommand.spec, WiretapCommand.spec, NetcheckCommand.spec, BugreportCommand.spec,
+      CompletionCommand.spec, ManualCommand.spec,
     ] + MoneyCommands.specs)
 
   static func run(_ command: ParsedCommand, environment: [String: String]) async -> ExitCode {
@@ -44,6 +44,7 @@ enum DarkbloomCommand {
       case "env": return try EnvCommand(context).run()
       case "join": return try await JoinCommand(context).run()
       case "login": return try await LoginCommand(context).run()
+      case "pair": return try await PairCommand(context).run()
       case "keys": return try await KeysCommand(context).run()
       case "account", "statement", "usage", "payout", "dispute":
         return try await MoneyCommands(context).run()

@@ -20,6 +20,7 @@ struct EnvCommand {
     if context.command.has("json") {
       let value = JSONValue.members([
         "base_url": .string("\(base)/v1"), "api_key": .string(token),
+        "anthropic_base_url": .string(base), "ollama_host": .string(base),
       ])
       print(String(decoding: value.encoded, as: UTF8.self))
     } else {

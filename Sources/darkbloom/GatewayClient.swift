@@ -26,10 +26,15 @@ struct GatewayClient: Sendable {
   private let client = HTTPClient()
 
   /// Finds the gateway by the user's settings.
+  ///
+  /// - Throws: ``UnavailableError`` when none has ever run with the data folder.
   init(_ context: CommandContext) throws {
     let settings = try GatewayCommand.settings(context)
     base = "\(settings.tls == nil ? "http" : "https")://127.0.0.1:\(settings.port)"
-    authorization = try HTTPFieldValue("Bearer " + LocalToken.read(context.dataFolder))
+    guard let token = try LocalToken.existing(context.dataFolder) else {
+      throw Self.missing(base)
+    }
+    authorization = try HTTPFieldValue("Bearer " + token)
   }
 
   /// Gets JSON.
@@ -126,10 +131,14 @@ struct GatewayClient: Sendable {
     do {
       return try await client.send(request, timeout: timeout)
     } catch let error as NetError where error.code == .connectFailed {
-      throw UnavailableError(
-        "no gateway answers at \(base); start one: darkbloom gateway, or the whole network: "
-          + "darkbloom up")
+      throw Self.missing(base)
     }
+  }
+
+  private static func missing(_ base: String) -> UnavailableError {
+    UnavailableError(
+      "no gateway answers at \(base); start one: darkbloom gateway, or the whole network: "
+        + "darkbloom up")
   }
 
   private static func refusal(_ body: JSONValue?) -> UnavailableError {

@@ -99,6 +99,8 @@ struct GatewayCommand {
     ParentWatch.start(context.environment) { ParentWatch.terminate() }
     let keeping = Task { await keeper.run() }
     defer { keeping.cancel() }
+    let telling = Task { await tell(gateway, settings) }
+    defer { telling.cancel() }
     do {
       try await shutdown.run { try await gateway.run() }
     } catch {
@@ -107,6 +109,17 @@ struct GatewayCommand {
     }
     keeper.keep()
     return .done
+  }
+
+  /// Says where programs connect, unless `darkbloom up` says it.
+  private func tell(_ gateway: GatewayService, _ settings: GatewaySettings) async {
+    // A gateway that cannot listen ends with its own message.
+    guard context.environment["DARKBLOOM_PARENT"] == nil,
+      let addresses = try? await gateway.server.boundAddresses(), !addresses.isEmpty
+    else { return }
+    let base = "\(settings.tls == nil ? "http" : "https")://localhost:\(settings.port)/v1"
+    ProcessEnvironment.complain(
+      "· programs connect to \(base), with what this prints: darkbloom env; Ctrl-C stops")
   }
 
   private func inference(
@@ -175,13 +188,20 @@ struct GatewayCommand {
 
 /// The bearer token of the local gateway: programs of this user know it, web pages do not.
 enum LocalToken {
+  /// The token of a data folder; made, with the folder, when there is none.
   static func read(_ data: String) throws -> String {
+    if let token = try existing(data) { return token }
     let path = "\(data)/gateway-token"
-    if let bytes = try PrivateFile.read(path, limitBytes: 256) {
-      return String(decoding: bytes, as: UTF8.self)
-    }
+    try PrivateFile.makeFolder(data)
     let token = "local-" + Base64.encode(SecureRandom.bytes(24), .url)
     try PrivateFile.write(Array(token.utf8), to: path)
     return token
+  }
+
+  /// The token of a data folder; `nil` when no gateway has run with it.
+  static func existing(_ data: String) throws -> String? {
+    try PrivateFile.read("\(data)/gateway-token", limitBytes: 256).map {
+      String(decoding: $0, as: UTF8.self)
+    }
   }
 }

@@ -29,10 +29,12 @@ struct GatewayKeysCommand {
           .init("darkbloom gateway keys add ann --requests-per-minute 60", "a key with a limit")
         ]),
       CommandSpec(
-        "list", "names, limits and what was used today", options: [CommandContext.data, .json]),
+        "list", "names, limits and what was used today", options: [CommandContext.data, .json],
+        examples: [.init("darkbloom gateway keys list --json", "for a script that bills")]),
       CommandSpec(
         "revoke", "take a key back", options: [CommandContext.data],
-        arguments: [ArgumentSpec("NAME", "whose key")]),
+        arguments: [ArgumentSpec("NAME", "whose key")],
+        examples: [.init("darkbloom gateway keys revoke ann", "her key is void within seconds")]),
     ])
 
   private let context: CommandContext

@@ -18,6 +18,18 @@ struct JoinedNetwork {
   /// The file of a data folder.
   static func path(_ data: String) -> String { "\(data)/network.json" }
 
+  /// The network that this device's commands mean: the joined one, or that of a running `up`.
+  ///
+  /// - Throws: `ConfigurationError` that says how to join.
+  static func current(_ context: CommandContext) throws -> JoinedNetwork {
+    let joined = path(context.dataFolder)
+    let own = "\(context.dataFolder)/up"
+    guard try PrivateFile.read(joined) == nil, UpLock.isHeld(folder: own) else {
+      return try JoinedNetwork(path: joined)
+    }
+    return try JoinedNetwork(path: "\(own)/coordinator/local.json")
+  }
+
   /// A network that is joined now.
   init(_ link: NetworkLink) {
     url = link.url

@@ -8,7 +8,9 @@ struct KeysCommand {
     "keys", "API keys of your account, with limits",
     options: [CommandContext.data, .json],
     subcommands: [
-      CommandSpec("list", "every key with its limits and what it spent"),
+      CommandSpec(
+        "list", "every key with its limits and what it spent",
+        examples: [.init("darkbloom keys list", "each with its id, for revoke")]),
       CommandSpec(
         "create", "make a key; it is shown once",
         options: [
@@ -32,7 +34,8 @@ struct KeysCommand {
             "a key that cannot cost more than half a unit a day")
         ]),
       CommandSpec(
-        "revoke", "make a key void", arguments: [ArgumentSpec("ID", "the key's id, from list")]),
+        "revoke", "make a key void", arguments: [ArgumentSpec("ID", "the key's id, from list")],
+        examples: [.init("darkbloom keys revoke 5f0c9a", "programs with it are refused at once")]),
     ])
 
   private let context: CommandContext
@@ -40,7 +43,7 @@ struct KeysCommand {
   init(_ context: CommandContext) { self.context = context }
 
   func run() async throws -> ExitCode {
-    let network = try JoinedNetwork(path: JoinedNetwork.path(context.dataFolder))
+    let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
     let client = AccountClient(network)
     switch context.command.path.last {

@@ -12,6 +12,10 @@ struct ModelsCommand {
         options: [
           CommandContext.models, .json,
           OptionSpec("found", "models that Ollama and llama.cpp have on this machine"),
+        ],
+        examples: [
+          .init("darkbloom models list", "what this machine can serve"),
+          .init("darkbloom models list --found", "what it could add without a download"),
         ]),
       CommandSpec(
         "add", "add a GGUF file, or a model of Ollama or llama.cpp where it lies",
@@ -30,14 +34,16 @@ struct ModelsCommand {
       ModelsPull.spec,
       CommandSpec(
         "verify", "check every byte of a model against its manifest",
-        options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")]),
+        options: [CommandContext.models], arguments: [ArgumentSpec("NAME", "a model's name")],
+        examples: [.init("darkbloom models verify qwen3-8b", "after a copy or a disk's fault")]),
       CommandSpec(
         "rm", "remove a model's files",
         options: [
           CommandContext.models,
           OptionSpec("unfinished", "remove what pulls left that were broken off, and no model"),
         ],
-        arguments: [ArgumentSpec("NAME", "a model's name", isOptional: true)]),
+        arguments: [ArgumentSpec("NAME", "a model's name", isOptional: true)],
+        examples: [.init("darkbloom models rm qwen3-8b", "gives its space back")]),
     ])
 
   private let context: CommandContext

@@ -13,7 +13,7 @@ struct NetcheckCommand {
       """,
     options: [
       CommandContext.data, GatewayCommand.port, .json,
-      OptionSpec("network", value: "FILE", "the network to check, DATA/network.json unless given"),
+      OptionSpec("network", value: "FILE", "the network to check, this device's own unless given"),
     ],
     examples: [.init("darkbloom netcheck", "before you report that something does not work")])
 

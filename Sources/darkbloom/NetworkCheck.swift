@@ -18,8 +18,9 @@ struct NetworkCheck: Sendable {
   func run() async -> [Finding] {
     var findings: [Finding] = []
     do {
-      let path = context.command.value("network") ?? "\(context.dataFolder)/network.json"
-      let network = try JoinedNetwork(path: path)
+      let network =
+        try context.command.value("network").map { try JoinedNetwork(path: $0) }
+        ?? JoinedNetwork.current(context)
       findings.append(.fine("network", "this device joined \(network.origin)"))
       findings += await check(network)
     } catch {

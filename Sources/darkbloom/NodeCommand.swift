@@ -26,13 +26,17 @@ struct NodeCommand {
         ]),
       CommandSpec(
         "status", "what the node does and why; a live page on a terminal",
-        options: asking + [OptionSpec("once", "print once also on a terminal")]),
-      CommandSpec("pause", "take no new work until resumed", options: asking),
-      CommandSpec("resume", "serve again", options: asking),
+        options: asking + [OptionSpec("once", "print once also on a terminal")],
+        examples: [.init("darkbloom node status --once", "print it and leave")]),
+      CommandSpec(
+        "pause", "take no new work until resumed", options: asking,
+        examples: [.init("darkbloom node pause", "before a game or a long compile")]),
+      CommandSpec(
+        "resume", "serve again", options: asking,
+        examples: [.init("darkbloom node resume", "after a pause")]),
       NodeServiceCommand.logsSpec, NodeReports.earningsSpec, NodeReports.modelsSpec,
       NodeScheduleCommand.spec, NodePriceCommand.spec, NodeReports.doctorSpec,
-      NodeEnrolment.enrollSpec,
-      NodeEnrolment.leaveSpec,
+      NodeCodeCommand.spec, NodeEnrolment.enrollSpec, NodeEnrolment.leaveSpec,
     ])
 
   private let context: CommandContext
@@ -57,6 +61,7 @@ struct NodeCommand {
     case "schedule": return try await NodeScheduleCommand(setup).run()
     case "price": return try await NodePriceCommand(context).run()
     case "doctor": return try await NodeReports(setup).doctor()
+    case "code": return try NodeCodeCommand(context).run()
     case "enroll": return try await NodeEnrolment(setup).enroll()
     case "leave": return try await NodeEnrolment(setup).leave()
     default: throw UsageError("choose a command; `darkbloom node --help` lists them")
@@ -74,6 +79,10 @@ struct NodeCommand {
       configuration: configuration, log: context.log("node", minimum: .info))
     let shutdown = ShutdownSignal()
     ParentWatch.start(context.environment) { ParentWatch.terminate() }
+    if context.environment["DARKBLOOM_PARENT"] == nil {
+      ProcessEnvironment.complain(
+        "· the node runs; what it does and why: darkbloom node status; Ctrl-C stops")
+    }
     do {
       try await shutdown.run { try await service.run() }
     } catch let error as NodeError where error.code == .updated {

@@ -15,17 +15,20 @@ struct NodeReports {
     options: [
       CommandContext.data, NodeSetup.socket, NodeSetup.settings, OptionSpec.json,
       OptionSpec("days", value: "N", "how many days, 14 unless given"),
-    ])
+    ],
+    examples: [.init("darkbloom node earnings --days 30", "the last month, a line a day")])
   static let modelsSpec = CommandSpec(
     "models", "which models this machine would serve, and why not the others",
     discussion: """
       Measures for about a second how fast memory can be read; the speeds are estimates for one stream, \
       ±25 %.
       """,
-    options: [CommandContext.data, CommandContext.models, NodeSetup.settings, OptionSpec.json])
+    options: [CommandContext.data, CommandContext.models, NodeSetup.settings, OptionSpec.json],
+    examples: [.init("darkbloom node models", "what fits beside what the owner needs")])
   static let doctorSpec = CommandSpec(
     "doctor", "check everything that a node needs, with a fix for each fault",
-    options: NodeSetup.serving + [OptionSpec.json])
+    options: NodeSetup.serving + [OptionSpec.json],
+    examples: [.init("darkbloom node doctor", "before the first start, or when no work comes")])
 
   private let setup: NodeSetup
   private var context: CommandContext { setup.context }

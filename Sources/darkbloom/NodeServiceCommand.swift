@@ -22,7 +22,8 @@ struct NodeServiceCommand {
     ])
   static let stopSpec = CommandSpec(
     "stop", "end the service, and start it no more",
-    options: [CommandContext.data, NodeSetup.socket, OptionSpec.json])
+    options: [CommandContext.data, NodeSetup.socket, OptionSpec.json],
+    examples: [.init("darkbloom node stop", "requests that run go on elsewhere")])
   static let logsSpec = CommandSpec(
     "logs", "what the node's service wrote",
     options: [

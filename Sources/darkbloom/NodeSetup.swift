@@ -42,9 +42,15 @@ struct NodeSetup {
     OwnerSettingsFile(folder: context.command.value("settings") ?? context.folders.configuration)
   }
 
-  /// Asks the running node.
+  /// Asks the running node: this data folder's, or else the one that `up` runs in it.
   func ask(_ call: NodeConsoleClient.Call) async throws -> JSONValue {
-    try await NodeConsoleClient(socket: socketPath).ask(call)
+    do {
+      return try await NodeConsoleClient(socket: socketPath).ask(call)
+    } catch let error as NodeError where error.code == .notRunning {
+      let own = "\(context.dataFolder)/up"
+      guard context.command.value("socket") == nil, UpLock.isHeld(folder: own) else { throw error }
+      return try await NodeConsoleClient(socket: "\(own)/node/node.sock").ask(call)
+    }
   }
 
   /// The owner's settings, with `--always`.

@@ -47,6 +47,20 @@ struct PolicyCommand {
     return try PlacementSettings.policy(file: text, environment: context.environment)
   }
 
+  /// The policy as the file alone says it.
+  static func written(_ context: CommandContext) throws -> PlacementPolicy {
+    let text = try PrivateFile.read(path(context)).map { String(decoding: $0, as: UTF8.self) }
+    return try PlacementSettings.policy(file: text, environment: [:])
+  }
+
+  /// Keeps a policy, and gives the file's path.
+  static func write(_ policy: PlacementPolicy, _ context: CommandContext) throws -> String {
+    let path = path(context)
+    try PrivateFile.makeFolder(context.folders.configuration)
+    try PrivateFile.write(Array(PlacementSettings.file(of: policy).utf8), to: path)
+    return path
+  }
+
   private static func path(_ context: CommandContext) -> String {
     "\(context.folders.configuration)/\(PlacementSettings.fileName)"
   }
@@ -71,14 +85,11 @@ struct PolicyCommand {
     guard context.command.arguments.count == 2 else {
       throw UsageError("name a setting and its value, as in: darkbloom policy set tier hardware")
     }
-    let path = Self.path(context)
-    let text = try PrivateFile.read(path).map { String(decoding: $0, as: UTF8.self) }
     // What the environment says is not written down.
-    let old = try PlacementSettings.policy(file: text, environment: [:])
     let new = try PlacementSettings.setting(
-      context.command.arguments[0], to: context.command.arguments[1], in: old)
-    try PrivateFile.makeFolder(context.folders.configuration)
-    try PrivateFile.write(Array(PlacementSettings.file(of: new).utf8), to: path)
+      context.command.arguments[0], to: context.command.arguments[1],
+      in: try Self.written(context))
+    let path = try Self.write(new, context)
     print("kept in \(path); a gateway that runs takes it when it starts again")
   }
 }

@@ -22,15 +22,18 @@ struct PoolCommand {
         options: [
           OptionSpec("uses", value: "N", "how often it is good, once unless given"),
           OptionSpec("days", value: "N", "how long it is good, a week unless given"),
-        ], arguments: [pool]),
+        ], arguments: [pool],
+        examples: [.init("darkbloom pool invite lab --uses 5", "one code for five people")]),
       CommandSpec(
-        "join", "become a member", arguments: [ArgumentSpec("CODE", "from a member")]),
+        "join", "become a member", arguments: [ArgumentSpec("CODE", "from a member")],
+        examples: [.init("darkbloom pool join K7QM-2X9D", "with the code of a member")]),
       CommandSpec(
         "leave", "leave a pool, or as its owner remove a member or end it",
         options: [
           OptionSpec("member", value: "ACCOUNT", "whom to remove"),
           OptionSpec("delete", "end the pool"),
-        ], arguments: [pool]),
+        ], arguments: [pool],
+        examples: [.init("darkbloom pool leave lab", "your machines answer it no more")]),
       CommandSpec(
         "policy", "show or change what a pool demands",
         options: [
@@ -49,7 +52,9 @@ struct PoolCommand {
           OptionSpec("members", value: "N", "the most members"),
         ], arguments: [pool],
         examples: [.init("darkbloom pool policy lab --region eu", "machines in one region only")]),
-      CommandSpec("list", "your pools with members and machines"),
+      CommandSpec(
+        "list", "your pools with members and machines",
+        examples: [.init("darkbloom pool list", "members, machines, and what a pool demands")]),
       CommandSpec(
         "audit", "what happened in a pool you own",
         options: [
@@ -64,7 +69,7 @@ struct PoolCommand {
   init(_ context: CommandContext) { self.context = context }
 
   func run() async throws -> ExitCode {
-    let network = try JoinedNetwork(path: JoinedNetwork.path(context.dataFolder))
+    let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
     let client = AccountClient(network)
     let command = context.command

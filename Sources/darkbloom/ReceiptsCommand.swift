@@ -9,12 +9,20 @@ struct ReceiptsCommand {
   static let spec = CommandSpec(
     "receipts", "list, show and verify the receipts of your answers",
     subcommands: [
-      CommandSpec("list", "list receipts, newest first", options: [CommandContext.data, .json]),
+      CommandSpec(
+        "list", "list receipts, newest first", options: [CommandContext.data, .json],
+        examples: [.init("darkbloom receipts list", "a line for each part of an answer")]),
       CommandSpec(
         "show", "print what one receipt claims", options: [CommandContext.data, .json],
-        arguments: [ArgumentSpec("RECEIPT", "a receipt file, or an answer's id")]),
+        arguments: [ArgumentSpec("RECEIPT", "a receipt file, or an answer's id")],
+        examples: [
+          .init(
+            "darkbloom receipts show 4d1da1a7b8db60da5552aa28f082a10e",
+            "with the id that X-Darkbloom-Answer names")
+        ]),
       CommandSpec(
-        "verify", "verify every receipt that is kept", options: [CommandContext.data]),
+        "verify", "verify every receipt that is kept", options: [CommandContext.data, .json],
+        examples: [.init("darkbloom receipts verify", "offline; exit code 1 when one is false")]),
     ])
 
   private let context: CommandContext
@@ -76,17 +84,31 @@ struct ReceiptsCommand {
   }
 
   private func verify() throws -> ExitCode {
-    var failed = 0
-    for path in StoredReceipt.paths(context) {
+    let paths = StoredReceipt.paths(context)
+    var refuted: [(path: String, claims: [String])] = []
+    for path in paths {
       let report = try StoredReceipt(path: path).report(request: nil, response: nil)
       if report.holds { continue }
-      failed += 1
-      let refuted = report.lines.filter { $0.verdict == .refuted }.map(\.text)
-      print("\(path): not true: \(refuted.joined(separator: "; "))")
+      let claims = report.lines.filter { $0.verdict == .refuted }.map(\.text)
+      refuted.append((path, claims))
     }
-    let count = StoredReceipt.paths(context).count
-    print("\(count) receipts, \(failed) refuted")
-    return failed == 0 ? .done : .failed
+    if context.command.has("json") {
+      let items = refuted.map {
+        JSONValue.members([
+          "path": .string($0.path), "claims": .array($0.claims.map { .string($0) }),
+        ])
+      }
+      let value = JSONValue.members([
+        "receipts": .integer(paths.count), "refuted": .array(items),
+      ])
+      print(String(decoding: value.encoded, as: UTF8.self))
+    } else {
+      for (path, claims) in refuted {
+        print("\(path): not true: \(claims.joined(separator: "; "))")
+      }
+      print("\(paths.count) receipts, \(refuted.count) refuted")
+    }
+    return refuted.isEmpty ? .done : .failed
   }
 
   private static func json(_ claims: ReceiptClaims, _ stored: StoredReceipt) -> JSONValue {

@@ -39,13 +39,13 @@ struct UpCommand {
   }
 
   private func start() async throws {
+    let port = try GatewayCommand.settings(context).port
     let data = "\(context.dataFolder)/up"
     for folder in ["coordinator", "node", "catalog"] {
       try PrivateFile.makeFolder("\(data)/\(folder)")
     }
     let lock = try UpLock(folder: data)
     defer { withExtendedLifetime(lock) {} }
-    let port = try GatewayCommand.settings(context).port
     try await checkPort(port)
     let models = try await prepareModels(data)
     try Task.checkCancellation()
@@ -103,24 +103,25 @@ struct UpCommand {
   private func checkPort(_ port: Int) async throws {
     let client = HTTPClient()
     defer { client.close() }
+    let other = UsageError(
+      "port \(port) is in use by \(PortHolder.name(ofPort: port) ?? "another program"): choose "
+        + "another one: darkbloom up --port N")
     do {
       let response = try await client.send(
         try ClientRequest.get("http://127.0.0.1:\(port)/livez"), timeout: .seconds(2))
       let body = try await response.body.collect(upTo: 4096)
       let isGateway = (try? JSONValue(decoding: body))?["status"]?.string == "ok"
+      guard isGateway else { throw other }
+      let holder = PortHolder.name(ofPort: port).map { ", \($0)," } ?? ""
       throw UsageError(
-        isGateway
-          ? "a gateway answers on port \(port) already: use it (darkbloom env), stop it, or choose "
-            + "another port: darkbloom up --port N"
-          : "port \(port) is in use by another program: choose another one: darkbloom up --port N")
+        "a gateway\(holder) answers on port \(port) already: use it (darkbloom env), stop it, or "
+          + "choose another port: darkbloom up --port N")
     } catch let error as NetError where error.code == .connectFailed {
       return
     } catch is NetError {
-      throw UsageError(
-        "port \(port) is in use by another program: choose another one: darkbloom up --port N")
+      throw other
     } catch is HTTPError {
-      throw UsageError(
-        "port \(port) is in use by another program: choose another one: darkbloom up --port N")
+      throw other
     }
   }
 

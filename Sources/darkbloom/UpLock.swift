@@ -27,4 +27,12 @@ final class UpLock: Sendable {
   }
 
   deinit { close(descriptor) }
+
+  /// Whether an `up` has the folder now.
+  static func isHeld(folder: String) -> Bool {
+    let descriptor = unsafe open("\(folder)/lock", O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    return flock(descriptor, LOCK_EX | LOCK_NB) != 0
+  }
 }

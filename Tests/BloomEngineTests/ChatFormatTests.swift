@@ -147,6 +147,20 @@ struct Family: Sendable, CustomTestStringConvertible {
     }
   }
 
+  @Test(arguments: ["Qwen-Qwen2.5-7B-Instruct", "NousResearch-Hermes-3-Llama-3.1-8B-tool_use"])
+  func `without parallel calls the grammar ends after one`(template: String) throws {
+    for choice in ["auto", "required"] {
+      let rules = try ["true", "false"].map { parallel in
+        let more = #","tool_choice":"\#(choice)","parallel_tool_calls":\#(parallel)"#
+        let grammar = try Self.format(template, Self.tool + more).grammar
+        return grammar.split(separator: "\n").first { $0.hasPrefix("tool-calls ::= ") }
+      }
+      let many = try #require(rules[0])
+      #expect(many.hasSuffix(")+"))
+      #expect(rules[1] == many.dropLast())
+    }
+  }
+
   @Test func `a broken or raising template is an error`() {
     #expect(throws: EngineError.self) { try ChatTemplate(model: nil, source: "{% if %}") }
     #expect(throws: EngineError.self) {

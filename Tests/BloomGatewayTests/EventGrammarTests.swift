@@ -41,6 +41,11 @@ import Testing
     "content_block_stop": ")", "message_delta": "m", "message_stop": "Z", "error": "F",
   ]
 
+  private static let ollama: @Sendable (String) -> Character = { line in
+    if line.hasPrefix(#"{"error""#) { return "F" }
+    return line.contains(#""done":true"#) ? "Z" : "d"
+  }
+
   static let grammars: [Grammar] = [
     Grammar(
       path: "/v1/chat/completions",
@@ -70,11 +75,11 @@ import Testing
         + #","stream":true,"thinking":{"type":"adaptive"}}"#,
       letter: named(messages), language: #"^sp(\(d*\))*mZ$"#, failing: #"^sp(\(d*\))*(\(d*)?F$"#),
     Grammar(
-      path: "/api/chat", body: GatewayTests.chat,
-      letter: { line in
-        if line.hasPrefix(#"{"error""#) { return "F" }
-        return line.contains(#""done":true"#) ? "Z" : "d"
-      }, language: "^d*Z$", failing: "^d*F$"),
+      path: "/api/chat", body: GatewayTests.chat, letter: ollama, language: "^d*Z$",
+      failing: "^d*F$"),
+    Grammar(
+      path: "/api/generate", body: #"{"model":"org/chat","prompt":"hi"}"#, letter: ollama,
+      language: "^d*Z$", failing: "^d*F$"),
   ]
 
   /// A random answer: reasoning, text and calls in any order that machines send.

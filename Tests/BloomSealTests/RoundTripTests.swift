@@ -132,6 +132,25 @@ import Testing
     }
   }
 
+  @Test func `what was stopped before its first byte settles without a transcript`() throws {
+    let machine = try Fixture()
+    let sealed = try machine.seal()
+    let prefix = try #require(try EnvelopePrefix.read(sealed.envelope))
+    var chain = try ReceiptChain(
+      head: prefix.head, candidate: prefix.candidates[0], statement: machine.record.statement)
+    var opener = machine.opener()
+    var sealer = try opener.open(sealed.envelope, at: Fixture.now).answer(start: Fixture.now)
+    var unsent: [UInt8] = []
+    let stopped = try sealer.receipt(Fixture.counts(.cancelled), into: &unsent)
+    #expect(try chain.receive(stopped.encoded).claims.completionTokens == 0)
+    // Tokens that nobody was given are not paid.
+    try sealer.send([Fixture.frame(1, "a")], into: &unsent)
+    let claiming = try sealer.receipt(Fixture.counts(.cancelled), into: &unsent)
+    #expect(throws: RecordError.receiptMismatch("transcript")) {
+      try chain.receive(claiming.encoded)
+    }
+  }
+
   @Test func `padded sizes hold what they name and waste little`() {
     #expect(PaddedSize.holding(0) == 2_048)
     #expect(PaddedSize.holding(2_049) == 4_096)

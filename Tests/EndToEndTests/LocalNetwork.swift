@@ -25,17 +25,28 @@ final class LocalNetwork: Sendable {
     self.folder = folder
   }
 
-  /// Starts `up` and waits until it lists its models, at most three minutes.
-  static func start() async throws -> LocalNetwork {
+  /// A folder that nobody else uses.
+  static func makeFolder() throws -> String {
     let folder = "/tmp/darkbloom-e2e-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
     try PrivateFile.makeFolder(folder)
+    return folder
+  }
+
+  /// Starts `up` and waits until it lists its models, at most three minutes.
+  ///
+  /// - Parameters:
+  ///   - folder: Of keys and state.
+  ///   - model: A GGUF file to serve instead of the two bundled models.
+  /// - Returns: The network, which answers.
+  /// - Throws: `UsageError` when it is not ready in time.
+  static func start(in folder: String, model: String? = nil) async throws -> LocalNetwork {
     let port = Int.random(in: 20_000..<30_000)
     let options = Subprocess.Options(
       "\(ProcessEnvironment.programFolder)/darkbloom",
       [
         "up", "--data", folder, "--models", "\(folder)/models", "--port", "\(port)", "--threads",
         "1", "--keep-content",
-      ])
+      ] + (model.map { ["--model", $0] } ?? []))
     let process = try await Subprocess.start(options)
     let network = { token in
       LocalNetwork(process, port: port, token: token, folder: folder)
@@ -44,7 +55,7 @@ final class LocalNetwork: Sendable {
       if let bytes = try PrivateFile.read("\(folder)/gateway-token"), !bytes.isEmpty {
         let candidate = network(String(decoding: bytes, as: UTF8.self))
         if let models = try? await candidate.get("/v1/models"),
-          (models["data"]?.items?.count ?? 0) >= 2
+          (models["data"]?.items?.count ?? 0) >= (model == nil ? 2 : 1)
         {
           return candidate
         }
@@ -59,6 +70,21 @@ final class LocalNetwork: Sendable {
   func stop() async throws -> Subprocess.Exit {
     process.signal(SIGINT)
     return try await process.exit()
+  }
+
+  /// Runs a script of `Tests/Peers` with the Python of `scripts/deps-test`, to its end.
+  static func python(_ script: String, _ arguments: [String]) async throws -> Subprocess.Exit {
+    let python =
+      ProcessEnvironment.current["BLOOM_TEST_PYTHON"] ?? "\(root)/.build/test-python/bin/python"
+    var options = Subprocess.Options(python, ["\(root)/Tests/Peers/\(script)"] + arguments)
+    options.inheritsOutput = true
+    return try await Subprocess.start(options).exit()
+  }
+
+  /// The repository.
+  static var root: String {
+    #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+      .joined(separator: "/")
   }
 
   func get(_ path: String) async throws -> JSONValue {

@@ -27,7 +27,7 @@ import Darwin
   }
 
   @Test func `a fresh network answers privately and stops cleanly`() async throws {
-    let network = try await LocalNetwork.start()
+    let network = try await LocalNetwork.start(in: try LocalNetwork.makeFolder())
     do {
       let models = try await network.get("/v1/models")["data"]?.items ?? []
       let model = try #require(models.first?["id"]?.string)
@@ -36,6 +36,7 @@ import Darwin
       try await embeds(network, models.compactMap { $0["id"]?.string })
       try await refuses(network, model)
       try await stops(network, model)
+      try await leavesEarly(network, model)
       try await commands(network)
       try await keys(network)
       try await ReceiptCommands(network).run()
@@ -169,9 +170,14 @@ import Darwin
   /// A program that leaves in mid-answer stops the machine: it computes nothing for nobody.
   private func stops(_ network: LocalNetwork, _ model: String) async throws {
     let before = try await network.nodeStatus()["requests"]?["done"]?.integer ?? 0
-    try await network.leaveStream(
-      Self.chat(
-        model, "Write a long story.", ["max_tokens": .integer(4000), "stream": .bool(true)]))
+    // Without its end token the model would go on for a minute.
+    let body = Self.chat(
+      model, "Write a long story.",
+      [
+        "max_tokens": .integer(4000), "stream": .bool(true),
+        "logit_bias": .members(["2": .integer(-100)]),
+      ])
+    try await network.leaveStream(body)
     var done = before
     var active: Int64 = 1
     for _ in 0..<100 where done == before || active > 0 {
@@ -186,11 +192,39 @@ import Darwin
     #expect(status["requests"]?["handed_back"]?.integer == 0)
   }
 
+  /// A program that leaves before the first token is no fault of the machine: it goes on serving.
+  private func leavesEarly(_ network: LocalNetwork, _ model: String) async throws {
+    let before = try await network.nodeStatus()["requests"]?["done"]?.integer ?? 0
+    let client = HTTPClient()
+    let words = (0..<1_000).map { "\($0)" }.joined(separator: " ")
+    var request = try ClientRequest.post(
+      "http://127.0.0.1:\(network.port)/v1/chat/completions",
+      Self.chat(model, words, ["max_tokens": .integer(4)]).encoded)
+    request.headers.add(.authorization, try HTTPFieldValue("Bearer " + network.token))
+    let asking = Task { [request] in try await client.send(request).status.code }
+    for _ in 0..<100 where try await network.activeRequests() == 0 {
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    asking.cancel()
+    #expect((try? await asking.value) == nil, "it was answered before the program left")
+    client.close()
+    var status = try await network.nodeStatus()
+    for _ in 0..<100 where status["requests"]?["done"]?.integer == before {
+      try await Task.sleep(for: .milliseconds(100))
+      status = try await network.nodeStatus()
+    }
+    #expect(status["requests"]?["done"]?.integer == before + 1)
+    let next = try await network.post(
+      "/v1/chat/completions", Self.chat(model, "hi", ["max_tokens": .integer(1)]))
+    #expect(next.status == 200, "\(String(decoding: next.body, as: UTF8.self))")
+  }
+
   /// The commands of the README, and what they promise.
   private func commands(_ network: LocalNetwork) async throws {
     for arguments in [
       ["ask", "--max-tokens", "8", "Hello!"], ["env"], ["receipts", "list"],
-      ["wiretap", "--last", "--json"],
+      ["wiretap", "--last", "--json"], ["netcheck"], ["node", "status"], ["keys", "list"],
+      ["receipts", "verify", "--json"],
     ] {
       #expect(try await network.darkbloom(arguments).code == 0, "\(arguments[0])")
     }
@@ -247,20 +281,17 @@ import Darwin
 
   /// The official packages, as the README shows them.
   private func pythonPackages(_ network: LocalNetwork, _ models: [String]) async throws {
-    var folder = #filePath.split(separator: "/", omittingEmptySubsequences: false)
-    folder.removeLast(3)
-    let root = folder.joined(separator: "/")
-    let python =
-      ProcessEnvironment.current["BLOOM_TEST_PYTHON"] ?? "\(root)/.build/test-python/bin/python"
     let base = "http://127.0.0.1:\(network.port)"
     for (script, arguments) in [
       ("openai_client.py", ["\(base)/v1", network.token, models[0]]),
       ("live_dialects.py", [base, network.token] + models),
+      (
+        "live_parameters.py",
+        [base, network.token] + models + ["\(LocalNetwork.root)/docs/api.md"]
+      ),
     ] {
-      var options = Subprocess.Options(python, ["\(root)/Tests/Peers/\(script)"] + arguments)
-      options.inheritsOutput = true
-      let process = try await Subprocess.start(options)
-      #expect(try await process.exit() == Subprocess.Exit(code: 0, signal: 0), "\(script)")
+      let exit = try await LocalNetwork.python(script, arguments)
+      #expect(exit == Subprocess.Exit(code: 0, signal: 0), "\(script)")
     }
   }
 }

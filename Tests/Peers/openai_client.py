@@ -45,6 +45,49 @@ structured = client.chat.completions.create(
 place = json.loads(structured.choices[0].message.content)
 assert set(place) == {"city", "year"} and isinstance(place["year"], int), place
 
+# The same seed gives the same text; a stop text ends it and is not part of it.
+warm = {"model": model, "messages": question, "temperature": 1, "max_tokens": 12}
+once = client.chat.completions.create(**warm, seed=5).choices[0].message.content
+assert client.chat.completions.create(**warm, seed=5).choices[0].message.content == once
+word = whole.choices[0].message.content.split()[1]
+cut = client.chat.completions.create(
+    model=model, messages=question, temperature=0, max_tokens=16, seed=1, stop=[word]
+)
+assert cut.choices[0].finish_reason == "stop"
+assert whole.choices[0].message.content.startswith(cut.choices[0].message.content)
+assert word not in cut.choices[0].message.content, cut
+
+# Log-probabilities: one entry a token, most likely first; greedy takes the first.
+likely = client.chat.completions.create(
+    model=model, messages=question, temperature=0, max_tokens=6, logprobs=True, top_logprobs=3
+)
+tokens = likely.choices[0].logprobs.content
+assert len(tokens) == likely.usage.completion_tokens == 6, tokens
+for token in tokens:
+    assert len(token.top_logprobs) == 3 and token.logprob <= 0, token
+    assert token.top_logprobs[0].token == token.token, token
+assert "".join(token.token for token in tokens) == likely.choices[0].message.content
+
+# A stream of two choices, with its usage at the end.
+texts = {0: "", 1: ""}
+usage = None
+for chunk in client.chat.completions.create(
+    model=model, messages=question, n=2, temperature=1, max_tokens=8, seed=7, stream=True,
+    stream_options={"include_usage": True},
+):
+    for choice in chunk.choices:
+        texts[choice.index] += choice.delta.content or ""
+    usage = chunk.usage or usage
+assert [texts[0], texts[1]] == [choice.message.content for choice in two.choices], texts
+assert usage.completion_tokens == two.usage.completion_tokens, usage
+
+# Text completions, and a model whose template takes a reasoning effort or not.
+assert client.completions.create(model=model, prompt="Once upon", max_tokens=4).choices[0].text
+thought = client.chat.completions.create(
+    model=model, messages=question, max_tokens=4, reasoning_effort="low"
+)
+assert thought.usage.completion_tokens_details.reasoning_tokens == 0, thought.usage
+
 try:
     client.chat.completions.create(model="no-such-model", messages=question)
     raise AssertionError("an unknown model was answered")

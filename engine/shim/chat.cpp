@@ -118,6 +118,18 @@ std::string without_content(const std::string &grammar, const std::string &arena
   return result;
 }
 
+// Formats that mark each call apart repeat the whole call whatever was asked for: the repetition of
+// their rule "tool-calls" is taken away.
+std::string with_one_call(const std::string &grammar) {
+  const std::string rule = "tool-calls ::= ";
+  size_t start = grammar.compare(0, rule.size(), rule) == 0 ? 0 : grammar.find("\n" + rule);
+  if (start == std::string::npos) { return grammar; }
+  size_t end = grammar.find('\n', start + 1);
+  if (end == std::string::npos) { end = grammar.size(); }
+  if (grammar.compare(end - 2, 2, ")+") != 0) { return grammar; }
+  return grammar.substr(0, end - 1) + grammar.substr(end);
+}
+
 void read_tools(const json &body, common_chat_templates_inputs &in) {
   if (!body.contains("tools") || !body.at("tools").is_array() || body.at("tools").empty()) {
     std::string choice = body.contains("tool_choice") && body.at("tool_choice").is_string()
@@ -322,6 +334,7 @@ lcc_result lcc_templates_apply(const lcc_templates *t, const char *request, size
     a->parses_calls = calls;
     a->is_continuation = continues;
     a->reasoning = in.reasoning_format;
+    if (calls && !in.parallel_tool_calls) { a->params.grammar = with_one_call(a->params.grammar); }
     bool must_call = calls && in.tool_choice == COMMON_CHAT_TOOL_CHOICE_REQUIRED;
     if (must_call) {
       if (a->params.grammar.empty() || a->params.grammar_lazy) {
