@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-AREA ?= net seal engine schedule ledger relay
+AREA ?= net seal engine schedule ledger relay path
 SEEDS ?= 1000
 SECONDS_EACH ?= 60
 

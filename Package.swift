@@ -85,8 +85,8 @@ let targets: [Target] = [
 
   // Tools. One bench program an area, so that each links only what it measures.
   library("BloomBench", ["BloomBase", "BloomPlatform"]),
-  library("BloomSim", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomClient", "BloomNode"]),
-  program("bloom-sim", ["BloomBase", "BloomSim"]),
+  library("BloomSim", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomClient", "BloomNode", "BloomCoordinator"]),
+  program("bloom-sim", ["BloomBase", "BloomPlatform", "BloomWire", "BloomSim"]),
   library("BloomChaos", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomAPI", "BloomEngine", "BloomModels", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomNode", "BloomCoordinator"]),
   program("bloom-chaos", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomChaos"]),
   program("scripted-worker", ["BloomEngine", "BloomWorker"]),
@@ -123,7 +123,7 @@ let targets: [Target] = [
   tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomNet", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
   tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
-  tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),
+  tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomStorePostgres", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),
   tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
   tests("TidyTests", []),
   tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomModels", "BloomHTTP", "BloomNet"]),

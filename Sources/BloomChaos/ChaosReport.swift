@@ -13,6 +13,8 @@ package struct ChaosReport: Sendable {
     package let truth: [ChaosStream.Choice]
     /// Whether the real engine computed it.
     package let isReal: Bool
+    /// What was asked for, for complaints.
+    package let kind: String
   }
 
   /// The counts of one phase.
@@ -35,8 +37,10 @@ package struct ChaosReport: Sendable {
     package var miscounted = 0
     /// Tokens delivered.
     package var delivered = 0
-    /// The longest gap of each continued answer, in milliseconds, ascending.
+    /// The longest gap of each continued answer of the scripted engine, in milliseconds, ascending.
     package var gaps: [Double] = []
+    /// The same of the real engine: with the prefill of prompt and delivered tokens.
+    package var realGaps: [Double] = []
     /// The longest gap of each answer that needed one part, in milliseconds, ascending.
     package var calmGaps: [Double] = []
   }
@@ -79,15 +83,23 @@ package struct ChaosReport: Sendable {
       }
       if lost + duplicated == 0, !stream.isSame(result.truth) {
         counts.different += 1
-        complain("\(phase.rawValue): right tokens, other text in \(stream.parts) parts")
+        complain(
+          "\(phase.rawValue), \(result.kind): right tokens, other text in \(stream.parts) parts")
       } else if lost + duplicated > 0 {
-        complain("\(phase.rawValue): \(lost) lost, \(duplicated) more in \(stream.parts) parts")
+        complain(
+          "\(phase.rawValue), \(result.kind): \(lost) lost, \(duplicated) more in "
+            + "\(stream.parts) parts of \(stream.partLengths)")
       }
       let gap = Double(stream.longestGap.wholeNanoseconds) / 1e6
-      if stream.parts > 1 { counts.gaps.append(gap) } else { counts.calmGaps.append(gap) }
+      switch (stream.parts > 1, result.isReal) {
+      case (true, false): counts.gaps.append(gap)
+      case (true, true): counts.realGaps.append(gap)
+      case (false, _): counts.calmGaps.append(gap)
+      }
       delivered[stream.answer] = (phase, stream.tokenCount)
     }
     counts.gaps.sort()
+    counts.realGaps.sort()
     counts.calmGaps.sort()
     phases.append((phase, counts))
   }
@@ -143,24 +155,29 @@ package struct ChaosReport: Sendable {
       "  \(counts.streams) streams (\(counts.real) real), \(counts.continued) continued, "
       + "\(counts.failed) failed, \(counts.lost) lost, \(counts.duplicated) duplicated, "
       + "\(counts.different) different, \(counts.miscounted) miscounted; gap "
-      + Self.spread(counts.gaps) + " ms, undisturbed " + Self.spread(counts.calmGaps) + " ms"
+      + Self.spread(counts.gaps) + " ms, real " + Self.spread(counts.realGaps)
+      + " ms, undisturbed " + Self.spread(counts.calmGaps) + " ms"
   }
 
   /// The whole run as a Markdown table with its sums.
   package var text: String {
     var lines = [
-      "| phase | streams | real | continued | failed | lost | duplicated | other text | gap p50/p99/max ms | delivered | billed |",
-      "|---|---|---|---|---|---|---|---|---|---|---|",
+      "| phase | streams | real | continued | failed | lost | duplicated | other text "
+        + "| gap scripted | gap real | undisturbed | delivered | billed |",
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (phase, counts) in phases {
       lines.append(
         "| \(phase.rawValue) | \(counts.streams) | \(counts.real) | \(counts.continued) | "
           + "\(counts.failed) | \(counts.lost) | \(counts.duplicated) | \(counts.different) | "
-          + Self.spread(counts.gaps) + " | \(counts.delivered) | \(billedByPhase[phase] ?? 0) |")
+          + "\(Self.spread(counts.gaps)) | \(Self.spread(counts.realGaps)) | "
+          + "\(Self.spread(counts.calmGaps)) | \(counts.delivered) | \(billedByPhase[phase] ?? 0) |"
+      )
     }
     let delivered = phases.reduce(0) { $0 + $1.counts.delivered }
     let all = phases.reduce(0) { $0 + $1.counts.streams }
     lines.append("")
+    lines.append("Gaps: p50/p99/max in ms, the longest of each answer.")
     lines.append(
       "\(all) streams, \(delivered) tokens delivered, \(billed) billed, \(overcharged) answers "
         + "billed beyond what was delivered; books: "

@@ -181,7 +181,8 @@ package struct ChaosRun: Sendable {
         await atOnce(size.realAtOnce, truths.isEmpty ? 0 : real) { index in
           let request = truths[index % truths.count]
           let stream = await ChaosStream.run(service, request.body, choices: request.choices)
-          return ChaosReport.Result(stream: stream, truth: request.truth, isReal: true)
+          return ChaosReport.Result(
+            stream: stream, truth: request.truth, isReal: true, kind: request.kind)
         }
       }
       var results: [ChaosReport.Result] = []
@@ -227,13 +228,14 @@ package struct ChaosRun: Sendable {
     } catch {
       say("no truth: \(error)")
     }
-    return ChaosReport.Result(stream: stream, truth: truth, isReal: false)
+    return ChaosReport.Result(stream: stream, truth: truth, isReal: false, kind: "scripted")
   }
 
   /// A request to the real engine, and its uninterrupted answer.
   struct RealRequest: Sendable {
     let body: String
     let choices: Int
+    let kind: String
     var truth: [ChaosStream.Choice] = []
   }
 
@@ -243,18 +245,18 @@ package struct ChaosRun: Sendable {
   private func realTruths(_ service: PrivateInference) async throws -> [RealRequest] {
     guard size.realNodes > 0, let model = await cluster.model(of: .real) else { return [] }
     let subjects = ["rivers", "bread", "clocks", "birds", "stone"]
-    let kinds: [(choices: Int, extra: String)] = [
-      (1, ",\"temperature\":0"),
-      (2, ",\"temperature\":0,\"n\":2,\"logprobs\":true,\"top_logprobs\":1"),
+    let kinds: [(choices: Int, name: String, extra: String)] = [
+      (1, "greedy", ",\"temperature\":0"),
+      (2, "two choices", ",\"temperature\":0,\"n\":2,\"logprobs\":true,\"top_logprobs\":1"),
       (
-        1,
+        1, "schema",
         """
         ,"temperature":0,"response_format":{"type":"json_schema","json_schema":{"name":"facts",\
         "schema":{"type":"object","properties":{"facts":{"type":"array","items":{"type":"string"}\
         }},"required":["facts"],"additionalProperties":false}}}
         """
       ),
-      (1, ",\"temperature\":0.9,\"top_p\":0.9,\"stop\":[\" they\"]"),
+      (1, "sampled", ",\"temperature\":0.9,\"top_p\":0.9,\"stop\":[\" they\"]"),
     ]
     var requests: [RealRequest] = []
     for subject in subjects {
@@ -263,7 +265,7 @@ package struct ChaosRun: Sendable {
           {"model":"\(model)","seed":1,"max_tokens":\(size.realTokens),"messages":\
           [{"role":"user","content":"Tell me all you know about \(subject)."}]\(kind.extra)}
           """
-        var request = RealRequest(body: body, choices: kind.choices)
+        var request = RealRequest(body: body, choices: kind.choices, kind: kind.name)
         let whole = await ChaosStream.run(service, body, choices: kind.choices)
         guard whole.failure == nil else {
           throw UsageError("an undisturbed answer failed: \(whole.failure ?? "")")

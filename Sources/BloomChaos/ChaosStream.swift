@@ -32,6 +32,9 @@ package struct ChaosStream: Sendable {
   package var askedAt: Instant
   /// When each step came.
   package var steps: [Instant] = []
+  /// Tokens between two changes of the machine that delivers.
+  package var partLengths: [Int] = []
+  private var node: NodeID?
 
   /// Tokens delivered over all choices.
   package var tokenCount: Int { choices.reduce(0) { $0 + $1.tokens.count } }
@@ -56,7 +59,9 @@ package struct ChaosStream: Sendable {
       stream.answer = running.header.id
       while let output = await running.next() {
         switch output {
-        case .tokens(let frame): stream.add(frame, time.now())
+        case .tokens(let frame):
+          stream.add(frame, time.now())
+          stream.note(await running.facts().node, frame.tokens.count)
         case .finished(let usage): stream.reportedTokens = usage.completionTokens
         case .failed(let failure, let sealed):
           stream.failure = "\(failure) \(sealed.map { "\($0.message)" } ?? "")"
@@ -71,6 +76,12 @@ package struct ChaosStream: Sendable {
       stream.failure = "no finish"
     }
     return stream
+  }
+
+  private mutating func note(_ node: NodeID?, _ count: Int) {
+    if partLengths.isEmpty || node != self.node { partLengths.append(0) }
+    self.node = node
+    partLengths[partLengths.count - 1] += count
   }
 
   private mutating func add(_ frame: TokenFrame, _ now: Instant) {

@@ -16,14 +16,15 @@ package enum ScriptedNode: Sendable {
   /// - Throws: What the agent throws when it cannot start.
   package static func run(data: String, network: String, cluster: String) async throws {
     ParentWatch.start(ProcessEnvironment.current) { ParentWatch.terminate() }
-    guard let notice = try PrivateFile.read(network),
-      let url = try JSONValue(decoding: notice)["url"]?.string,
+    guard let notice = try PrivateFile.read(network).map({ try JSONValue(decoding: $0) }),
+      let url = notice["url"]?.string,
       let bytes = try PrivateFile.read("\(cluster)/scripted.manifest")
     else { throw UsageError("\(network) is not a coordinator's notice") }
     let manifest = try ModelManifest(decoding: bytes)
     var configuration = NodeService.Configuration(
       dataFolder: data, coordinators: [url],
       models: [try NodeModel(manifest: manifest, paths: ["\(cluster)/scripted.bin"])])
+    configuration.apiKey = notice["api_key"]?.string
     configuration.workerPath = "\(ProcessEnvironment.programFolder)/scripted-worker"
     let service = NodeService(
       configuration: configuration, log: Log("node", minimum: .error, sink: StandardErrorLog()))

@@ -44,6 +44,8 @@ package actor AnswerDriver: PartEvents {
   package private(set) var servingNode: NodeID?
   /// The newest part with a verified receipt.
   package private(set) var receiptedPart: Int?
+  /// What the scheduler thought of each machine that the newest part named.
+  package private(set) var placement: String?
   /// What the coordinator booked for the answer; `nil` until it said so.
   package private(set) var cost: Micros?
   private var settling: [CheckedContinuation<Void, Never>] = []
@@ -80,21 +82,26 @@ package actor AnswerDriver: PartEvents {
 
   /// The next step; `nil` after the last, or when the task is cancelled.
   package func next() async -> AnswerOutput? {
-    if !output.isEmpty {
-      let step = output.removeFirst()
-      for writer in writers { writer.resume() }
-      writers = []
-      return step
-    }
+    if let step = take() { return step }
     if isOver { return nil }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
+        // Looked at again: nothing that came since may be left behind.
+        if let step = take() { return continuation.resume(returning: step) }
         if isOver { return continuation.resume(returning: nil) }
         reader = continuation
       }
     } onCancel: {
       Task { await self.leave() }
     }
+  }
+
+  private func take() -> AnswerOutput? {
+    guard !output.isEmpty else { return nil }
+    let step = output.removeFirst()
+    for writer in writers { writer.resume() }
+    writers = []
+    return step
   }
 
   /// The user has left: every part is cancelled, so that machines stop within one step.
@@ -104,6 +111,9 @@ package actor AnswerDriver: PartEvents {
   }
 
   // MARK: Parts
+
+  /// The coordinator took the part up.
+  package func placed(_ part: Int, _ placement: String) { self.placement = placement }
 
   /// A machine took the part.
   package func accepted(_ part: Int, by node: NodeID) {

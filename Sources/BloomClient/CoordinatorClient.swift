@@ -79,10 +79,25 @@ package struct CoordinatorClient: Sendable {
     try await get("/v1/manifests/\(model.digest.hex)", limit: 1 << 20)
   }
 
+  /// What comes back for an envelope that was taken up.
+  package struct Reply: Sendable {
+    /// Outer records.
+    package let body: MessageBody
+    /// What the coordinator's scheduler thought of each machine, in its words; at most 1,024 bytes.
+    package let placement: String?
+  }
+
   /// Sends an envelope; the body of the response is outer records.
   ///
   /// - Throws: ``Refusal`` when the coordinator answers with anything but them.
   package func send(_ envelope: [UInt8]) async throws -> MessageBody {
+    try await post(envelope).body
+  }
+
+  /// Sends an envelope.
+  ///
+  /// - Throws: ``Refusal`` when the coordinator answers with anything but outer records.
+  package func post(_ envelope: [UInt8]) async throws -> Reply {
     var request = try ClientRequest.post(
       base + "/v1/sealed", envelope, type: "application/darkbloom-req")
     if let apiKey {
@@ -91,7 +106,11 @@ package struct CoordinatorClient: Sendable {
     request.unixSocket = socket
     tap?.note(envelope: envelope)
     let response = try await http.send(request)
-    if response.status == .ok { return response.body }
+    if response.status == .ok {
+      let placement = response.headers["darkbloom-placement"]
+      return Reply(
+        body: response.body, placement: placement.flatMap { $0.utf8.count <= 1024 ? $0 : nil })
+    }
     let reason = Self.reason(try await response.body.collect(upTo: 65_536))
     tap?.note(.refusal(reason: reason.name))
     throw Refusal(reason: reason)

@@ -71,7 +71,10 @@ package struct DirectorySnapshot: Sendable, Hashable {
 
 /// Checks directory answers; pure.
 package struct DirectoryVerifier: Sendable {
-  private let origin: String
+  /// The log's name.
+  package let origin: String
+  /// The log's Ed25519 key.
+  package let key: [UInt8]
   private let verifier: Checkpoint.Verifier
   private let maximumAgeSeconds: Int64
 
@@ -84,6 +87,7 @@ package struct DirectoryVerifier: Sendable {
   /// - Throws: ``DirectoryError/signature`` for a key of another kind.
   package init(origin: String, key: [UInt8], maximumAgeSeconds: Int64 = 3_900) throws {
     self.origin = origin
+    self.key = key
     guard
       let verifier = Checkpoint.Verifier(name: origin, key: try VerifyingKey(.ed25519, key))
     else { throw DirectoryError.signature }

@@ -38,11 +38,17 @@ package struct AnswerFacts: Sendable, Hashable {
   package var receipt: String?
   /// What was booked for the whole answer; `nil` until that is known.
   package var cost: Micros?
+  /// Why that machine: what the scheduler thought of each one that the newest request named.
+  ///
+  /// `docs/reasons.md` has the words.
+  package var placement: String?
 
   /// Creates facts.
   package init(
-    node: NodeID?, tier: String?, parts: Int, receipt: String? = nil, cost: Micros? = nil
+    node: NodeID?, tier: String?, parts: Int, receipt: String? = nil, cost: Micros? = nil,
+    placement: String? = nil
   ) {
+    self.placement = placement
     self.receipt = receipt
     self.cost = cost
     self.node = node

@@ -3,6 +3,7 @@ internal import BloomCrypto
 internal import BloomModels
 package import BloomRecords
 internal import BloomSeal
+internal import BloomWire
 
 /// What this device knows of the network: verified machines, its guard sets, the models' names.
 ///
@@ -45,8 +46,11 @@ package actor NetworkView {
   }
 
   private var sources: [Source]
+  /// Whether a directory changed since what is known was last put together.
+  private var hasChanged = false
   /// The coordinator; `nil` when this device has joined none.
   package nonisolated let coordinator: CoordinatorClient?
+  private let memory: LogMemory?
   let local: LocalNode?
   package nonisolated let policy: PlacementPolicy
   let time: any TimeSource
@@ -73,13 +77,15 @@ package actor NetworkView {
   ///   - remotes: The directories of one coordinator: the network's, the user's pool's, or both.
   ///     Machines of a pool's are in no other place. Empty when this device has joined none.
   ///   - local: The node of this device; `nil` when it is not to be used.
+  ///   - memory: Where the ends of logs outlive this process; `nil` for nowhere.
   ///   - policy: What the user wants of machines.
   ///   - time: Clocks.
   ///   - log: Where reasons go; never content.
   package init(
-    remotes: [Remote], local: LocalNode? = nil, policy: PlacementPolicy,
-    time: any TimeSource, log: Log
+    remotes: [Remote], local: LocalNode? = nil, memory: LogMemory? = nil,
+    policy: PlacementPolicy, time: any TimeSource, log: Log
   ) {
+    self.memory = memory
     sources = remotes.map { Source(remote: $0) }
     coordinator = remotes.first?.coordinator
     self.local = local
@@ -135,6 +141,14 @@ package actor NetworkView {
     unreachableAt.map { time.now() - $0 < .seconds(15) } ?? false
   }
 
+  /// Whether somebody is known to be coming back, so that waiting for the model makes sense: the
+  /// coordinator was lost a moment ago, or this device's own worker is started again.
+  func isReturning(_ model: ModelID) async -> Bool {
+    if isRecovering { return true }
+    guard let local, policy.places.contains(.device) else { return false }
+    return await local.isReloading(model)
+  }
+
   /// The tier of a machine as this device appraised it.
   package func tier(of node: NodeID, model: ModelID) -> Tier? { nodes[model]?[node]?.tier }
 
@@ -170,7 +184,8 @@ package actor NetworkView {
       do {
         try await fetch()
       } catch {
-        if !(error is DirectoryError) { noteUnreachable() }
+        // A refusal is an answer: whoever gave it is there.
+        if !(error is DirectoryError || error is CoordinatorClient.Refusal) { noteUnreachable() }
         throw error
       }
     }
@@ -179,21 +194,45 @@ package actor NetworkView {
   }
 
   private func fetch() async throws {
-    var hasChanged = false
-    for index in sources.indices where try await fetch(index) { hasChanged = true }
+    // What one directory brought counts, also when the next one is out of reach.
+    defer { adopt() }
+    var refusals: [CoordinatorClient.Refusal] = []
+    for index in sources.indices {
+      if let refusal = try await fetch(index) { refusals.append(refusal) }
+    }
+    if let refusal = refusals.first, refusals.count == sources.count { throw refusal }
     fetchedAt = time.now()
-    if hasChanged { adopt() }
   }
 
-  /// Looks into one directory; whether it has changed.
-  private func fetch(_ index: Int) async throws -> Bool {
+  private func forget(_ index: Int) {
+    guard sources[index].snapshot != nil else { return }
+    sources[index].snapshot = nil
+    sources[index].draft = nil
+    hasChanged = true
+  }
+
+  /// Looks into one directory.
+  ///
+  /// - Returns: Why this device may not look: a pool that it left has no machines for it, and the
+  ///   other directories go on.
+  private func fetch(_ index: Int) async throws -> CoordinatorClient.Refusal? {
     let remote = sources[index].remote
-    let known = sources[index].known
-    let bytes = try await remote.coordinator.directory(earlier: known?.size ?? 0)
+    let verifier = remote.verifier
+    let known = try sources[index].known ?? memory?.known(verifier.origin, key: verifier.key)
+    let bytes: [UInt8]
+    do {
+      bytes = try await remote.coordinator.directory(earlier: known?.size ?? 0)
+    } catch let refusal as CoordinatorClient.Refusal
+      where refusal.reason == .staleKey || !refusal.reason.isRetriable
+    {
+      forget(index)
+      return refusal
+    }
     let now = time.unixTime()
-    let (fresh, log) = try remote.verifier.snapshot(bytes, known: known, now: now)
-    sources[index].known = log
-    if fresh.number == sources[index].snapshot?.number { return false }
+    let (fresh, end) = try verifier.snapshot(bytes, known: known, now: now)
+    sources[index].known = end
+    if end != known { remember(end, verifier) }
+    if fresh.number == sources[index].snapshot?.number { return nil }
     let isPool = remote.coordinator.pool != nil
     var draft = Draft(policy: policy, isPool: isPool, time: now)
     let named = !policy.paired.isEmpty || !policy.pinned.isEmpty || isPool
@@ -202,17 +241,29 @@ package actor NetworkView {
         .prefix(named ? Self.drawsForNamed : Self.drawsPerTree).sorted()
       let answer = try await remote.coordinator.records(
         snapshot: fresh.number, tree: position, indexes: indexes)
-      for record in try remote.verifier.records(answer, tree: tree, indexes: indexes) {
+      for record in try verifier.records(answer, tree: tree, indexes: indexes) {
         draft.add(record, tree)
       }
       try await learnName(of: tree.model, remote.coordinator)
     }
     sources[index].snapshot = fresh
     sources[index].draft = draft
-    return true
+    hasChanged = true
+    return nil
+  }
+
+  private func remember(_ end: KnownLog, _ verifier: DirectoryVerifier) {
+    do {
+      try memory?.keep(end, verifier.origin, key: verifier.key)
+    } catch {
+      // What is known in memory still protects until this process ends.
+      log.error("the directory log's end was not kept", ["reason": .error(error)])
+    }
   }
 
   private func adopt() {
+    guard hasChanged else { return }
+    hasChanged = false
     nodes = [:]
     objections = [:]
     var candidates: [GuardKey: [GuardSet.Candidate]] = [:]

@@ -3,6 +3,8 @@ package import BloomWire
 
 /// What one part reports while it runs; every call returns when the answer has room for more.
 package protocol PartEvents: Sendable {
+  /// The coordinator took the part up, and what its scheduler thought of each machine.
+  func placed(_ part: Int, _ placement: String) async
   /// A machine took the part.
   func accepted(_ part: Int, by node: NodeID) async
   /// A sign of life.

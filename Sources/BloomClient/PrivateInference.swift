@@ -202,7 +202,7 @@ struct SealedAnswer: RunningAnswer {
     return AnswerFacts(
       node: node, tier: tier, parts: await driver.partCount,
       receipt: await driver.receiptedPart.map { "\(header.id)-\($0)" },
-      cost: await driver.cost)
+      cost: await driver.cost, placement: await driver.placement)
   }
 
   func settledFacts() async -> AnswerFacts {

@@ -18,13 +18,14 @@ struct SealedPartReader: Sendable {
   /// What is known of the part while it is read.
   private struct State {
     var attempt: UInt8?
-    var failure = PartFailure(isRetriable: true, code: "truncated")
+    var failure = PartFailure.truncated
     var receipt: Receipt?
     var content: ReceiptContent?
-    /// The bytes of the response that the last receipt covers: later frames are signed by none.
-    var coveredByteCount = 0
+    /// Bytes of content before the receipt.
+    var receiptedByteCount = 0
     var cost: Micros?
     var settled: Digest?
+    var isAccepted = false
     var hasDelivered = false
   }
 
@@ -63,8 +64,7 @@ struct SealedPartReader: Sendable {
       return
     }
     await events.receipted(part, cost: state.cost)
-    var content = state.content
-    content?.cut(to: state.coveredByteCount)
+    let content = state.content?.receipted(byteCount: state.receiptedByteCount)
     keep(SealedPartRunner.KeptReceipt(answer: answer, part: part, file: file, content: content))
   }
 
@@ -77,15 +77,17 @@ struct SealedPartReader: Sendable {
       while let item = try decoder.next() {
         tap?.note(item.record, answer: answer, part: part)
         switch item.record {
-        case .accepted(let node): await events.accepted(part, by: node)
+        case .accepted(let node):
+          state.isAccepted = true
+          await events.accepted(part, by: node)
         case .alive, .queued: await events.alive(part)
         case .suspected: await events.suspected(part)
         case .settled(let digest, let micros):
           state.settled = digest
           if digest == state.receipt?.digest { state.cost = micros }
         case .attemptFailed(let reason, let isRetriable, _):
-          state.failure = PartFailure(
-            isRetriable: isRetriable, code: reason.name, isReturning: reason.isRetriable)
+          state.failure = .attemptFailed(
+            reason, isRetriable: isRetriable, wasAccepted: state.isAccepted)
         case .sealed(let chunk):
           if state.attempt != item.attempt {
             // Another machine's answer starts anew, which is only right before anything was shown.
@@ -93,6 +95,7 @@ struct SealedPartReader: Sendable {
             state.attempt = item.attempt
             opener = sealed.opener()
             state.content = keepsContent ? sealed.content : nil
+            state.receiptedByteCount = 0
           }
           guard await open(&opener, chunk, &state) else { return false }
         }
@@ -131,7 +134,7 @@ struct SealedPartReader: Sendable {
         await events.frame(part, frame)
       case .receipt(let receipt), .finished(let receipt):
         state.receipt = receipt
-        state.coveredByteCount = state.content?.response.count ?? 0
+        state.receiptedByteCount = state.content?.response.count ?? 0
       }
     }
     return isAuthentic

@@ -32,14 +32,6 @@ package struct SealedPartRunner: PartRunner {
     }
   }
 
-  /// What this device and the coordinator agree on about the answer's parts.
-  struct Numbering: Sendable {
-    /// The number of the next part on the wire: only parts that the coordinator took up count.
-    var next = 0
-    /// Whether a connection to the coordinator broke: it may then have forgotten parts.
-    var hasLost = false
-  }
-
   /// A verified last receipt of a part, with what is needed to verify it again later.
   package struct KeptReceipt: Sendable {
     /// The answer it belongs to.
@@ -66,7 +58,7 @@ package struct SealedPartRunner: PartRunner {
   private let options: Options
   private let keep: @Sendable (KeptReceipt) -> Void
   private let acknowledge: @Sendable (ReceiptAcknowledgement) -> Void
-  private let numbering = Locked(Numbering())
+  private let numbering = Locked(PartNumbering())
 
   /// Creates a runner of one answer.
   ///
@@ -98,57 +90,43 @@ package struct SealedPartRunner: PartRunner {
       let drawn = try await network.draw(
         options.candidates, model: model, preferring: options.preferred, avoiding: avoiding)
       guard let drawn else {
-        let isReturning = await network.isRecovering
         return await events.ended(
           part,
           PartFailure(
             isRetriable: true, code: "no_machine", isWithoutCandidates: true,
-            isReturning: isReturning))
+            isReturning: await network.isReturning(model)))
       }
       let isOwn = drawn.place == .device
       let number = isOwn ? 0 : numbering.withLock { $0.next }
       let sealed = try seal(number, resume, to: drawn)
-      let body = try await drawn.transport.send(sealed.envelope)
-      if !isOwn { numbering.withLock { $0.next = max($0.next, number + 1) } }
+      let reply = try await drawn.transport.post(sealed.envelope)
+      if !isOwn { numbering.withLock { $0.taken(number) } }
+      if let placement = reply.placement { await events.placed(part, placement) }
       let reader = SealedPartReader(
         part: part, answer: request.answer.id, sealed: sealed, keepsContent: options.keepsContent,
         events: events, tap: drawn.transport.tap, keep: keep,
         // Nobody but this device is to know of an answer that it gave itself.
         acknowledge: isOwn ? nil : acknowledge)
-      let failure = try await reader.read(body)
-      // Its worker may have been started again, with another key.
-      if isOwn, failure != nil { await network.local?.forget() }
+      var failure = try await reader.read(reply.body)
+      if isOwn, let reason = failure {
+        let isRefusal = reason.isWithoutCandidates && Reason(name: reason.code)?.isOwners == true
+        await network.local?.failed(isRefusal: isRefusal)
+        // Whatever else is wrong with it, it is there: its worker is started again.
+        if !isRefusal { failure?.isReturning = true }
+      }
       await events.ended(part, failure)
     } catch is CancellationError {
       return
     } catch let refusal as CoordinatorClient.Refusal {
-      await events.ended(part, await failure(of: refusal.reason))
+      if refusal.reason == .staleKey { await network.invalidate() }
+      var failure = numbering.withLock { $0.refused(refusal.reason) }
+      if await network.isReturning(model) { failure.isReturning = true }
+      await events.ended(part, failure)
     } catch {
-      numbering.withLock { $0.hasLost = true }
-      await network.local?.forget()
+      await network.local?.failed(isRefusal: false)
       await network.noteUnreachable()
-      await events.ended(
-        part, PartFailure(isRetriable: true, code: "connection_lost", isReturning: true))
+      await events.ended(part, numbering.withLock { $0.lost() })
     }
-  }
-
-  /// What a refusal means for the next try.
-  private func failure(of reason: Reason) async -> PartFailure {
-    // Not allowed yet: the coordinator believes that the part before it is well.
-    var isRetriable = reason.isRetriable || reason == .partNotAllowed
-    switch reason {
-    // Asking again at once would not help: the user hears it.
-    case .rateLimited, .poolEmpty: isRetriable = false
-    case .staleKey: await network.invalidate()
-    // This device and the coordinator count parts differently, after one of them lost a message.
-    case .replay: numbering.withLock { $0.next = min(15, $0.next + 1) }
-    case .answerUnknown: numbering.withLock { $0.next = 0 }
-    case .partNotAllowed: numbering.withLock { if $0.hasLost { $0.next = max(0, $0.next - 1) } }
-    default: break
-    }
-    return PartFailure(
-      isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable,
-      isReturning: isRetriable)
   }
 
   private func seal(
@@ -171,5 +149,30 @@ package struct SealedPartRunner: PartRunner {
     }
     return try RequestSealer.seal(
       request, options: options, contexts: try ReadyContexts(drawn.targets))
+  }
+}
+
+extension Reason {
+  /// Whether whoever refused is there and may take the part soon: full, loading the model again, or
+  /// not yet sure that the part before it is over.
+  ///
+  /// Machines that are gone, or whose owner is back, are nobody to wait for.
+  var isWorthWaiting: Bool {
+    switch self {
+    case .busy, .queueFull, .modelUnavailable, .replay, .answerUnknown, .partNotAllowed,
+      .superseded:
+      true
+    default: false
+    }
+  }
+
+  /// Whether the machine's owner, or what the owner set, wants that it serves nobody now.
+  var isOwners: Bool {
+    switch self {
+    case .ownerActive, .draining, .onBattery, .tooHot, .outsideHours, .meteredNetwork, .lowMemory,
+      .lowDisk, .paused, .ownerCap:
+      true
+    default: false
+    }
   }
 }

@@ -16,6 +16,8 @@ enum AccountJSON {
       "credit_micros": .integer(balance.credit.rawValue),
       "earned_micros": .integer(balance.earned.rawValue),
       "reserved_micros": .integer(balance.reserved.rawValue),
+      "held_micros": .integer(balance.held.rawValue),
+      "payout_micros": .integer(balance.payout.rawValue),
     ])
   }
 

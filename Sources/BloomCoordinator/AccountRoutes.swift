@@ -12,9 +12,11 @@ struct AccountRoutes: Sendable {
   let pools: Pools
   let enrolment: Enrolment
   let policy: AccountPolicy
+  /// Whose a machine is; `nil` for one that a link would refuse.
+  let membership: @Sendable (NodeID) -> NodeMembership?
   let time: any TimeSource
-  /// Bounds sign-ups and enrolments of one address; `nil` on the operator's own socket.
-  var limits: RequestLimits?
+  /// Bounds what directories of pools hold in memory.
+  let answers: AnswerBudget
 
   func add(to router: inout Router) {
     addAccounts(to: &router)
@@ -39,18 +41,11 @@ struct AccountRoutes: Sendable {
     return caller
   }
 
-  /// Throws when an address signs up or enrols too often.
-  private func limitRegistration(_ request: Request) throws(RelayRefusal) {
-    guard let wait = limits?.registration(request) else { return }
-    throw RelayRefusal(reason: .rateLimited, retryAfter: wait)
-  }
-
   // MARK: Accounts and keys
 
   private func addAccounts(to router: inout Router) {
     router.post("/v1/signup") { request in
       try await AccountAnswer.make {
-        try limitRegistration(request)
         let body = try await JSONBody(request)
         let made = try await accounts.signUp(
           name: try body.text("name") ?? "user", invite: try body.text("invite"),
@@ -126,7 +121,6 @@ struct AccountRoutes: Sendable {
     }
     router.post("/v1/device/code") { request in
       try await AccountAnswer.make {
-        try limitRegistration(request)
         return try await begin(try await JSONBody(request))
       }
     }
@@ -233,6 +227,19 @@ struct AccountRoutes: Sendable {
             enrolment.nodes(of: caller.account).map {
               AccountJSON.node($0, isConnected: connected.contains($0.node))
             })
+        ])
+      }
+    }
+    router.post("/v1/enrol/check") { request in
+      try await AccountAnswer.make {
+        let node = try proven(.check, try await JSONBody(request))
+        guard let membership = membership(node) else {
+          throw AccountError(
+            .notFound, "the machine is in no account of this network, or its account is blocked")
+        }
+        return .members([
+          "node": .string(node.digest.hex), "account": .string(membership.owner.rawValue),
+          "private": .bool(membership.isPrivate),
         ])
       }
     }

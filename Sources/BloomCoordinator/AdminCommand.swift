@@ -93,6 +93,13 @@ enum AdminCommand {
           OptionSpec("account", value: "ACCOUNT", "to which account, admin unless given"),
           OptionSpec("deny", "refuse it"),
         ], arguments: [ArgumentSpec("CODE", "what the device shows")]),
+      CommandSpec("status", "what runs now"),
+      CommandSpec(
+        "drain", "take no new work, let running answers end, stop",
+        discussion: """
+          The same as SIGTERM: what still runs after 30 s is handed over to other machines or to \
+          the next start.
+          """),
       CommandSpec(
         "disputes", "settlements that users question",
         subcommands: [CommandSpec("list", "those without an answer")]),
@@ -103,7 +110,7 @@ enum AdminCommand {
           ArgumentSpec("ENTRY", "the ledger entry, from: admin disputes list"),
           ArgumentSpec("PART", "the part"),
         ]),
-    ])
+    ] + MoneyCommand.specs)
 
   private static let account = ArgumentSpec("ACCOUNT", "its id")
   private static let name = OptionSpec("name", value: "NAME", "as people call it")
@@ -125,6 +132,7 @@ enum AdminCommand {
   /// Asks and prints.
   static func run(_ command: ParsedCommand, _ folder: CoordinatorFolder) async throws {
     let words = Array(command.path.dropFirst())
+    if try await MoneyCommand.run(words, command, folder) { return }
     let answer = try await ask(
       "/" + words.joined(separator: "/"), try body(words, command),
       socket: folder.folder.path(of: socketName))
@@ -190,9 +198,16 @@ enum AdminCommand {
   }
 
   /// Sends one question to the socket.
-  private static func ask(
+  static func ask(
     _ path: String, _ body: JSONValue, socket: String
   ) async throws -> JSONValue {
+    try JSONValue(decoding: try await exchange(path, body, socket: socket))
+  }
+
+  /// Sends one question to the socket; the answer may be of any type.
+  static func exchange(
+    _ path: String, _ body: JSONValue, socket: String
+  ) async throws -> [UInt8] {
     guard socket.utf8.count <= socketPathMax else {
       throw UsageError("the data folder's path is too long for a socket; use a shorter one")
     }
@@ -204,19 +219,27 @@ enum AdminCommand {
     do {
       response = try await client.send(request, timeout: .seconds(30))
     } catch let error as NetError where error.code == .connectFailed || error.code == .system {
-      throw AdminFailure(
+      throw AdminUnavailable(
         "no coordinator runs with this data folder; start it: darkbloom-coordinator serve --data DIR"
       )
     }
-    let value = try JSONValue(decoding: try await response.body.collect(upTo: 64 << 20))
+    let bytes = try await response.body.collect(upTo: 64 << 20)
     guard response.status == .ok else {
-      throw AdminFailure(value["error"]?["message"]?.string ?? "the coordinator refused")
+      let value = try? JSONValue(decoding: bytes)
+      throw AdminFailure(value?["error"]?["message"]?.string ?? "the coordinator refused")
     }
-    return value
+    return bytes
   }
 }
 
-/// What an admin command could not do.
+/// Nobody listens on the socket.
+struct AdminUnavailable: PublicError, Equatable {
+  let publicDescription: String
+
+  init(_ publicDescription: String) { self.publicDescription = publicDescription }
+}
+
+/// What the coordinator refused.
 struct AdminFailure: PublicError, Equatable {
   let publicDescription: String
 

@@ -11,6 +11,9 @@ internal import BloomWire
 /// The socket file has mode 0600: whoever may open it is the operator, so there is no other check.
 struct AdminRoutes: Sendable {
   let account: AccountRoutes
+  let time: any TimeSource
+  let startedAt: Instant
+  let stop: CoordinatorService.StopSwitch
   /// Makes the link that carries an invitation.
   let link: @Sendable (_ code: String, _ isForMachine: Bool) -> String
 
@@ -19,7 +22,30 @@ struct AdminRoutes: Sendable {
     addAccounts(to: &router)
     addKeysAndInvites(to: &router)
     addRest(to: &router)
+    addProcess(to: &router)
     return router
+  }
+
+  private func addProcess(to router: inout Router) {
+    router.post("/status") { _ in try await AccountAnswer.make { await status() } }
+    router.post("/drain") { _ in
+      try await AccountAnswer.make {
+        stop.stop()
+        return await status()
+      }
+    }
+  }
+
+  private func status() async -> JSONValue {
+    let hub = account.hub
+    let now = time.now()
+    return .members([
+      "draining": .bool(await hub.isDraining), "requests": .integer(await hub.relayCount),
+      "nodes_connected": .integer(await hub.nodeCount),
+      "nodes_ready": .integer(await hub.readyNodeCount),
+      "uptime_seconds": .integer(Int((now - startedAt).components.seconds)),
+      "resident_bytes": ProcessFacts.current().map { .integer($0.residentBytes) } ?? .null,
+    ])
   }
 
   private func addAccounts(to router: inout Router) {

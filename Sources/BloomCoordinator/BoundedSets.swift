@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomSchedule
 
 /// Digests that were seen lately: two generations, the older dropped whole when the younger is full.
 struct KnownDigests {
@@ -16,6 +17,34 @@ struct KnownDigests {
     young.insert(digest)
     return true
   }
+}
+
+/// Whose tokens were the answer of each recent part: only that machine's receipts are booked.
+///
+/// Two generations as ``KnownDigests``; parts of an earlier process are in none.
+struct ServedParts {
+  /// What is known of a part.
+  enum Server: Equatable {
+    /// This machine's tokens went to the gateway.
+    case node(NodeID)
+    /// The part ended before any token came.
+    case nobody
+  }
+
+  private var young: [RequestID: Server] = [:]
+  private var old: [RequestID: Server] = [:]
+  private let capacity = 50_000
+
+  mutating func insert(_ part: RequestID, _ server: Server) {
+    if young.count >= capacity {
+      old = young
+      young = [:]
+    }
+    young[part] = server
+  }
+
+  /// Who served a part; `nil` when it is not known.
+  subscript(part: RequestID) -> Server? { young[part] ?? old[part] }
 }
 
 /// Which machines which payers have questioned today: each question counts once a day.

@@ -22,11 +22,25 @@ extension CoordinatorProgram {
           OptionSpec(
             "signup", value: "WHO", "who may make an account, by invite unless given",
             choices: ["closed", "invite", "open"]),
+          OptionSpec(
+            "price-prompt", value: "MICROS",
+            "the price of a million prompt tokens, \(Initialisation.defaultPrice.prompt) unless given"
+          ),
+          OptionSpec(
+            "price-completion", value: "MICROS",
+            "of a million completion tokens, \(Initialisation.defaultPrice.completion) unless given"
+          ),
+          OptionSpec(
+            "first-credit", value: "MICROS",
+            "what admin and the first user may spend, a unit unless given"),
         ],
         examples: [
           .init(
             "darkbloom-coordinator init --data /var/lib/darkbloom --origin bloom.example",
-            "set up a network")
+            "set up a network"),
+          .init(
+            "darkbloom-coordinator init --data DIR --origin lab --price-prompt 0 --price-completion 0",
+            "a network in which answers are free"),
         ]),
       CommandSpec(
         "serve", "run the coordinator",
@@ -66,6 +80,6 @@ extension CoordinatorProgram {
   static let settings: Set<String> = [
     "origin", "listen", "tls.certificate", "tls.key", "catalog", "tier", "log", "url", "signup",
     "signup_credit", "limits.account", "limits.address", "limits.registrations",
-    "limits.connections", "limits.connections_per_address", "proxies", "metrics",
+    "limits.connections", "limits.connections_per_address", "proxies", "metrics", "loops",
   ]
 }

@@ -44,6 +44,14 @@ package struct CoordinatorFolder: Sendable {
   /// - Throws: `PrivateFolderError` when it cannot be made.
   package init(_ path: String) throws { folder = try PrivateFolder(making: path) }
 
+  /// Opens a folder that is there.
+  ///
+  /// - Throws: ``Problem/notInitialised`` when it is not.
+  package init(existing path: String) throws {
+    guard ByteFile.mode(of: path) != nil else { throw Problem.notInitialised }
+    try self.init(path)
+  }
+
   /// The ledger's database.
   package var databasePath: String { folder.path(of: "ledger.sqlite") }
 

@@ -49,6 +49,7 @@ package final class CoordinatorMetrics: Sendable {
   let running: Gauge
   let waiting: Gauge
   let envelopeBytes: Gauge
+  let directoryBytes: Gauge
   let openAnswers: Gauge
   let logSize: Gauge
   let draining: Gauge
@@ -120,6 +121,8 @@ package final class CoordinatorMetrics: Sendable {
     running = of.gauge("darkbloom_requests_running", "Relays under way.")
     waiting = of.gauge("darkbloom_requests_waiting", "Requests that wait for a slot.")
     envelopeBytes = of.gauge("darkbloom_envelope_bytes", "Bytes of envelopes held.")
+    directoryBytes = of.gauge(
+      "darkbloom_directory_bytes", "Bytes of directory answers on their way.")
     openAnswers = of.gauge("darkbloom_open_answers", "Answers with a reservation.")
     logSize = of.gauge("darkbloom_directory_log_size", "Leaves of the directory's log.")
     draining = of.gauge("darkbloom_draining", "1 while no new work is taken.")

@@ -1,6 +1,7 @@
 package import BloomBase
 internal import BloomCrypto
 internal import BloomHTTP
+internal import BloomLedger
 internal import BloomNet
 internal import BloomPlatform
 internal import BloomRecords
@@ -41,10 +42,11 @@ package enum CoordinatorProgram: Sendable {
     switch error {
     case is UsageError: .badUsage
     case is ConfigurationError: .badConfiguration
-    case is AdminFailure: .unavailable
+    case is AdminUnavailable: .unavailable
     case let error as NetError where error.code == .listenFailed: .unavailable
     case let error as NetError where error.code == .badCertificate: .badConfiguration
-    case CoordinatorFolder.Problem.notInitialised: .badConfiguration
+    case CoordinatorFolder.Problem.notInitialised, CoordinatorFolder.Problem.alreadyInitialised:
+      .badConfiguration
     case CoordinatorFolder.Problem.inUse: .tryAgain
     case let error as StoreError where error.code == .unavailable: .tryAgain
     default: .failed
@@ -57,7 +59,10 @@ package enum CoordinatorProgram: Sendable {
     guard let path = command.value("data") else {
       throw UsageError("--data is needed: the folder of this coordinator")
     }
-    let folder = try CoordinatorFolder(path)
+    let makes =
+      ["init", "restore"].contains(command.path.first) || command.has("local")
+    // A mistyped name must not leave an empty folder behind.
+    let folder = try makes ? CoordinatorFolder(path) : CoordinatorFolder(existing: path)
     if let isWell = try await OperatorCommands.run(command, environment, folder) { return isWell }
     switch command.path.first {
     case "init": try await Initialisation(folder, command).run()
@@ -113,6 +118,9 @@ package enum CoordinatorProgram: Sendable {
     let leaves = try await leafLog.load()
     let store = try await folder.openStore()
     let apiKey = isLocal ? try await localKey(folder, store) : nil
+    if !isLocal, store.read({ $0.prices.version }) == 0 {
+      log.warning("no price is set, every answer is free: darkbloom-coordinator admin prices set")
+    }
     let catalog = ManifestCatalog(
       folder: try settings.catalog.map { try PrivateFolder(making: $0) })
     catalog.reload()
@@ -138,7 +146,7 @@ package enum CoordinatorProgram: Sendable {
     }
     let service = CoordinatorService(
       configuration: configuration, store: store, logKey: key, leaves: leaves, leafLog: leafLog,
-      catalog: catalog, log: log)
+      catalog: catalog, log: log, loops: EventLoopGroup(count: settings.loops))
     ParentWatch.start(environment) { ParentWatch.terminate() }
     do {
       try await ShutdownSignal().run {

@@ -29,6 +29,8 @@ package struct CoordinatorService: Sendable {
     package var drain: Duration
     /// Bytes of envelopes held at once.
     package var envelopeBytes: Int
+    /// Bytes of directory answers under way at once.
+    package var directoryBytes = 256 << 20
     /// What one account and one address may ask.
     package var rates = RequestLimits.Rates()
     /// Connections at most, nodes and clients together.
@@ -87,6 +89,7 @@ package struct CoordinatorService: Sendable {
   /// Devices and machines on their way into accounts.
   package let enrolment: Enrolment
   private let admin: HTTPServer?
+  private let stopSwitch: StopSwitch
 
   /// Builds the service; nothing is opened before ``run()``.
   ///
@@ -114,12 +117,12 @@ package struct CoordinatorService: Sendable {
     let fallback = configuration.defaultOwner.map { NodeMembership(owner: $0) }
     let pools = Pools(store: store, time: time)
     self.pools = pools
-    let appraiser = RecordAppraiser(
-      policy: TierPolicy(minimum: configuration.minimumTier),
-      shelf: RecordShelf(folder: configuration.scratch)
-    ) {
+    let membership: @Sendable (NodeID) -> NodeMembership? = {
       pools.membership(of: $0) ?? fallback
     }
+    let appraiser = RecordAppraiser(
+      policy: TierPolicy(minimum: configuration.minimumTier),
+      shelf: RecordShelf(folder: configuration.scratch), membership: membership)
     enrolment = Enrolment(
       store: store, pools: pools, logKey: logKey.verifyingKey.bytes, time: time,
       limits: configuration.enrolment)
@@ -130,18 +133,30 @@ package struct CoordinatorService: Sendable {
       loop: loops.loops[0], time: time, store: store, appraiser: appraiser,
       directory: Directory(origin: configuration.origin, signer: logKey, leaves: leaves),
       leafLog: leafLog, pools: pools, log: log, metrics: metrics, seed: random.next())
+    let limits = RequestLimits(configuration.rates, time: time, metrics: metrics)
     let accountRoutes = AccountRoutes(
       hub: hub, store: store, accounts: Accounts(store: store), pools: pools,
-      enrolment: enrolment, policy: configuration.accounts, time: time)
+      enrolment: enrolment, policy: configuration.accounts, membership: membership, time: time,
+      answers: AnswerBudget(
+        limit: configuration.directoryBytes, limits: limits, metrics: metrics))
+    let stopSwitch = StopSwitch()
+    self.stopSwitch = stopSwitch
     let place = (configuration.url, configuration.origin, logKey.verifyingKey.bytes)
     admin = configuration.adminSocket.map { path in
-      let routes = AdminRoutes(account: accountRoutes) { code, isForMachine in
+      let routes = AdminRoutes(
+        account: accountRoutes, time: time, startedAt: time.now(), stop: stopSwitch
+      ) { code, isForMachine in
         NetworkLink(
           url: place.0, origin: place.1, logKey: place.2, invite: code, isForMachine: isForMachine
         ).text
       }
+      var router = routes.router()
+      MoneyAdminRoutes(
+        desk: MoneyDesk(store: store, catalog: catalog, time: time),
+        accounts: accountRoutes.accounts, key: logKey.verifyingKey
+      ).add(to: &router)
       return HTTPServer(
-        HTTPServer.Configuration(.unix(path: path)), group: loops, responder: routes.router())
+        HTTPServer.Configuration(.unix(path: path)), group: loops, responder: router)
     }
     var server = HTTPServer.Configuration()
     server.listen = configuration.listen
@@ -152,7 +167,7 @@ package struct CoordinatorService: Sendable {
     // The server is made with its router, and one of its routes tells of the server.
     let counts = Locked<(@Sendable () -> (open: Int, refused: Int))?>(nil)
     router = Self.router(
-      hub, store, catalog, configuration, accountRoutes, time, metrics
+      hub, store, catalog, configuration, accountRoutes, time, metrics, limits
     ) { counts.withLock { $0 }?() ?? (0, 0) }
     let made = HTTPServer(server, group: loops, responder: router)
     counts.withLock {
@@ -172,6 +187,7 @@ package struct CoordinatorService: Sendable {
     let serving = Task { try await server.run() }
     let keeping = Task { try await keepHouse() }
     defer { keeping.cancel() }
+    stopSwitch.set { Task { await drain(serving) } }
     let administering = Task { try await administer(serving) }
     try await withTaskCancellationHandler {
       try await serving.value
@@ -182,6 +198,22 @@ package struct CoordinatorService: Sendable {
     // Without its socket the service ended itself: that is the error to tell.
     if case .failure(let error) = await administering.result, !(error is CancellationError) {
       throw error
+    }
+  }
+
+  /// What begins the drain from the operator's socket.
+  final class StopSwitch: Sendable {
+    private let action = Locked<(@Sendable () -> Void)?>(nil)
+
+    func set(_ body: @escaping @Sendable () -> Void) { action.withLock { $0 = body } }
+
+    /// Begins the drain once; later calls change nothing.
+    func stop() {
+      let body = action.withLock { action in
+        defer { action = nil }
+        return action
+      }
+      body?()
     }
   }
 
@@ -232,11 +264,10 @@ package struct CoordinatorService: Sendable {
   private static func router(
     _ hub: Hub, _ store: LedgerStore, _ catalog: ManifestCatalog,
     _ configuration: Configuration, _ account: AccountRoutes, _ time: any TimeSource,
-    _ metrics: CoordinatorMetrics,
+    _ metrics: CoordinatorMetrics, _ limits: RequestLimits,
     _ connections: @escaping @Sendable () -> (open: Int, refused: Int)
   ) -> Router {
-    let limits = RequestLimits(configuration.rates, time: time, metrics: metrics)
-    let budget = ByteBudget(limit: configuration.envelopeBytes)
+    let budget = ByteBudget<AccountID>(limit: configuration.envelopeBytes)
     let sealed = SealedRoute(
       hub: hub, accounts: account.accounts, pools: account.pools, time: time, budget: budget,
       limits: limits, metrics: metrics)
@@ -252,38 +283,20 @@ package struct CoordinatorService: Sendable {
     let nodeRoute = node
     var router = Router()
     router.use(AddressLimit(limits: limits))
-    var accountRoutes = account
-    accountRoutes.limits = limits
-    accountRoutes.add(to: &router)
+    account.add(to: &router)
+    MoneyRoutes(
+      account: account, desk: MoneyDesk(store: store, catalog: catalog, time: time)
+    ).add(to: &router)
     PublicRoutes(
       hub: hub, accounts: account.accounts,
       figures: PublicFigures(hub: hub, store: store, catalog: catalog, time: time),
-      metrics: metrics, budget: budget, connections: connections, startedAt: time.now(),
+      metrics: metrics, budget: budget, answers: account.answers, connections: connections,
+      startedAt: time.now(),
       time: time, hasPublicMetrics: configuration.hasPublicMetrics
     ).add(to: &router)
     router.get("/v1/node") { request in nodeRoute.respond(to: request) }
     router.post("/v1/sealed") { request in try await sealed.respond(to: request) }
-    router.get("/v1/directory") { request in
-      let earlier = request.query("from").flatMap { Int($0) } ?? 0
-      guard let bytes = await hub.directoryAnswer(earlier: earlier) else {
-        return .text("no directory for that size\n", status: .notFound)
-      }
-      return .bytes(bytes, type: "application/cbor")
-    }
-    router.get("/v1/directory/:number/:tree") { request in
-      let indexes = (request.query("indexes") ?? "").split(separator: ",").compactMap { Int($0) }
-      guard let number = request.parameters["number"].flatMap({ UInt64($0) }),
-        let tree = request.parameters["tree"].flatMap({ Int($0) }),
-        let bytes = await hub.directoryAnswer(snapshot: number, tree: tree, indexes: indexes)
-      else { return .text("no such records; fetch the directory again\n", status: .notFound) }
-      return .bytes(bytes, type: "application/cbor")
-    }
-    router.get("/v1/manifests/:digest") { request in
-      guard let bytes = request.parameters["digest"].flatMap({ Hex.decode($0) }),
-        let digest = Digest(bytes), let manifest = catalog.manifest(ModelID(digest))
-      else { return .text("no such manifest\n", status: .notFound) }
-      return .bytes(manifest, type: "application/cbor")
-    }
+    DirectoryRoutes(hub: hub, catalog: catalog, answers: account.answers).add(to: &router)
     return router
   }
 }

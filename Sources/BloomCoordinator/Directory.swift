@@ -116,13 +116,13 @@ package struct Directory: Sendable {
   /// - Throws: What the signer throws.
   package mutating func draft(now: UnixTime) throws -> Draft? {
     let before = nodes.count
-    nodes = nodes.filter { $0.value.statement.isOffered(at: now) }
+    nodes = nodes.filter { $0.value.offer.isOffered(at: now) }
     if nodes.count != before { revision += 1 }
     let isOld = newest.map { now.seconds - $0.time.seconds >= Self.maximumAgeSeconds } ?? true
     guard isChanged || isOld else { return nil }
     var byKey: [Key: [(NodeID, AppraisedRecord)]] = [:]
     for (id, node) in nodes {
-      let bucket = node.statement.capacityBucket
+      let bucket = node.offer.capacityBucket
       for model in Set(node.profile.keys.map(\.model)) {
         let key = Key(model: model, tier: node.tier.rawValue, bucket: bucket)
         byKey[key, default: []].append((id, node))

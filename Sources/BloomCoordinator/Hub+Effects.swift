@@ -29,7 +29,9 @@ extension Hub {
         .attemptFailed(
           reason: code.wire, isRetriable: willRetry || code.wire.isRetriable,
           retryAfterMilliseconds: 0), attempt: attempt.number)
-    case .started(let id, let node): relays[id]?.selected = node
+    case .started(let id, let node):
+      relays[id]?.selected = node
+      servedParts.insert(id, .node(node))
     case .suspect(let id, _): suspect(id)
     case .end(let id, let ending): end(id, ending)
     case .turnAway(let node):
@@ -42,7 +44,7 @@ extension Hub {
     guard let relay = relays[dispatch.request],
       let sessionID = sessionOfNode[dispatch.node], let session = sessions[sessionID],
       let candidate = relay.request.prefix.candidates.first(where: { $0.node == dispatch.node }),
-      let statement = session.record?.statement,
+      let statement = session.statement,
       // Bad only when the record changed between placement and now: then another node is tried.
       let chain = try? ReceiptChain(
         head: relay.request.prefix.head, candidate: candidate, statement: statement),
@@ -63,6 +65,7 @@ extension Hub {
   private func end(_ id: RequestID, _ ending: RequestEnding) {
     guard let relay = relays[id] else { return }
     relay.isEnded = true
+    if relay.selected == nil { servedParts.insert(id, .nobody) }
     relay.dropEnvelope()
     metrics.requestTime.record(time.now() - relay.arrivedAt)
     switch ending {

@@ -21,7 +21,7 @@ extension Hub {
   /// A running receipt: the ledger keeps the last valid one of each part.
   func note(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
     guard let relay = session.streams[stream],
-      let (facts, _) = appraise(receipt, of: stream, session)
+      let (facts, _) = appraise(receipt, of: stream, session), isPayable(facts, relay)
     else { return }
     metrics.receipt(.noted)
     handle(.progressed(relay.id, facts.node, tokens: facts.completionTokens))
@@ -37,6 +37,11 @@ extension Hub {
     guard let (facts, isComplete) = appraised else {
       if let relay, let node = session.node { handle(.finished(relay.id, node, nil)) }
       // It will not get better: the agent may forget it.
+      return perform(session.machine.stored(receipt: digest), of: session)
+    }
+    guard isPayable(facts, relay) else {
+      metrics.receipt(.unbooked)
+      if let relay { handle(.finished(relay.id, facts.node, nil)) }
       return perform(session.machine.stored(receipt: digest), of: session)
     }
     measure(facts, relay)
@@ -64,7 +69,11 @@ extension Hub {
     var isDurable = true
     let start = time.now()
     do {
-      switch try await store.apply(closes ? .settle(facts) : .receipt(facts)) {
+      let outcome = try await store.apply(closes ? .settle(facts) : .receipt(facts))
+      if case .settled(let sequence, let paid, _) = outcome, paid > .zero {
+        tellOwner(of: facts, paid, sequence)
+      }
+      switch outcome {
       case .settled(_, let paid, _), .alreadySettled(_, let paid):
         cost = paid
         books.closed(facts.answer)
@@ -128,9 +137,39 @@ extension Hub {
     }
   }
 
+  /// Tells a machine what its last receipt brought, less the platform's fee.
+  ///
+  /// An answer of one part needs no look at the books; the others are read there.
+  private func tellOwner(of facts: ReceiptFacts, _ paid: Micros, _ sequence: Int64) {
+    guard facts.part == 0, books.isSingle(facts.answer) else {
+      Task { await tellOwners(of: sequence) }
+      return
+    }
+    let fee = store.read { $0.policy.policy.fee(of: paid) }
+    tell(facts.node, facts.digest, paid - fee)
+  }
+
+  /// Tells the machines of a closed answer what each of their receipts brought.
+  private func tellOwners(of sequence: Int64) async {
+    // What cannot be read now stands in the owner's statement all the same.
+    guard let lines = try? await store.entry(sequence)?.settlement?.lines else { return }
+    for line in lines where line.earned > .zero { tell(line.node, line.receipt, line.earned) }
+  }
+
+  private func tell(_ node: NodeID, _ receipt: Digest, _ earned: Micros) {
+    guard let session = sessionOfNode[node].flatMap({ sessions[$0] }) else { return }
+    perform(session.machine.say(.settlement(receipt: receipt, earned: earned)), of: session)
+  }
+
   func closeBooks(_ answer: AnswerID) {
-    let outcome = try? store.submit(.close(answer)).outcome  // its deadline closes it otherwise
-    switch outcome {
+    let ticket = try? store.submit(.close(answer))  // its deadline closes it otherwise
+    if let ticket, case .settled(let sequence, let paid, _) = ticket.outcome, paid > .zero {
+      Task {
+        guard (try? await store.durable(ticket)) != nil else { return }  // the statement has it
+        await tellOwners(of: sequence)
+      }
+    }
+    switch ticket?.outcome {
     case .settled(_, let paid, _), .alreadySettled(_, let paid): settleHold(answer, paid)
     default: settleHold(answer, .zero)
     }
@@ -147,8 +186,7 @@ extension Hub {
         receipt = try relay.attempts[index].chain.receive(bytes)
       } else {
         let claims = try Receipt(unverified: bytes).claims
-        let statement = record.statement
-        guard claims.node == session.node,
+        guard claims.node == session.node, let statement = session.statement,
           let keys = statement.workers.first(where: { $0.keyID == claims.key })
         else { return nil }
         receipt = try Receipt(verifying: bytes, key: keys.receiptKey)
@@ -161,6 +199,21 @@ extension Hub {
       log.warning("receipt refused", ["reason": .error(error)])
       if let node = session.node { handle(.nodeDisputed(node)) }
       return nil
+    }
+  }
+
+  /// Whether a receipt is of the machine whose tokens were the answer.
+  ///
+  /// A part is paid once. The loser of a race, or a machine that knows an answer because it refused
+  /// it, must not take the place of the one that served. Of a part that ran before this process
+  /// started only the ledger knows.
+  private func isPayable(_ facts: ReceiptFacts, _ relay: Relay?) -> Bool {
+    let part = RequestID(answer: facts.answer, part: UInt16(clamping: facts.part))
+    switch servedParts[part] {
+    case .node(let server): return server == facts.node
+    // Who computed until the client left is paid for the prompt, on the stream where it was asked.
+    case .nobody: return relay?.attempts.last?.node == facts.node
+    case nil: return relays[part] == nil
     }
   }
 

@@ -13,7 +13,31 @@ extension Hub {
     if let said = session.standingAt, now - said < Self.standingInterval { return }
     guard let standing = scheduler.standing(of: node, hours: 1, now: now) else { return }
     session.standingAt = now
+    // An empty message is a ping: how long the way is belongs to the standing, too.
+    session.outbox.push([], isControl: true)
     perform(session.machine.say(.standing(standing.wire)), of: session)
+  }
+
+  /// Why a request is where it is, for its user: the verdict on each machine it named.
+  ///
+  /// `nil` when it has ended already.
+  func placement(of id: RequestID) -> String? { scheduler.decision(for: id)?.text }
+}
+
+extension Decision {
+  /// One verdict after the other; times in milliseconds, the share of work kept in thousandths.
+  ///
+  /// `docs/reasons.md` explains it.
+  var text: String {
+    func whole(_ value: Double) -> Int { Int(min(max(value * 1_000, 0), 1e9).rounded()) }
+    return candidates.map { verdict in
+      let name = "\(verdict.node.digest.hex) \(verdict.reason.code)"
+      guard verdict.cost.isFinite else { return name }
+      return name
+        + " wait=\(whole(verdict.wait)) first=\(whole(verdict.firstToken))"
+        + " decode=\(whole(verdict.decode)) kept=\(whole(verdict.completion))"
+        + " cost=\(whole(verdict.cost)) score=\(Int(verdict.score.rounded()))"
+    }.joined(separator: "; ")
   }
 }
 

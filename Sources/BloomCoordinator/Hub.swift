@@ -31,6 +31,7 @@ package actor Hub {
   var publishAllowance = PublishAllowance()
   var isPublishing = false
   var failedParts = FailedParts()
+  var servedParts = ServedParts()
   var books = OpenBooks()
   var figures = FleetFigures()
   var keptStatements = KnownDigests()
@@ -96,6 +97,11 @@ package actor Hub {
     return id
   }
 
+  /// What waits in a link's inbox.
+  package func drain(_ inbox: LinkInbox, from id: SessionID) {
+    for message in inbox.take() { received(message, from: id) }
+  }
+
   /// One binary message of a link.
   package func received(_ bytes: [UInt8], from id: SessionID) {
     guard let session = sessions[id] else { return }
@@ -103,10 +109,14 @@ package actor Hub {
     perform(session.machine.received(bytes, now: time.now()), of: session)
   }
 
-  /// The transport heard a link's other side.
-  package func heard(_ id: SessionID) {
+  /// A ping of a link is over; `nil` when no pong came.
+  package func pinged(_ id: SessionID, roundTrip: Duration?) {
     guard let session = sessions[id] else { return }
-    perform(session.machine.heard(now: time.now()), of: session)
+    session.quality.add(roundTrip)
+    if let node = session.node, let usual = session.quality.roundTrip {
+      handle(.networkMeasured(node, roundTrip: usual, loss: session.quality.loss))
+    }
+    if roundTrip != nil { perform(session.machine.heard(now: time.now()), of: session) }
   }
 
   /// A link's connection is gone.

@@ -1,6 +1,8 @@
 internal import BloomBase
+internal import BloomLedger
 internal import BloomStore
 internal import BloomCrypto
+internal import BloomHTTP
 internal import BloomPlatform
 internal import BloomWire
 
@@ -11,6 +13,14 @@ struct Initialisation {
   private let url: String
   private let tls: (certificate: String, key: String)?
   private let signUp: String?
+  private let price: Price
+  private let firstCredit: Micros
+
+  /// Micro-units a million tokens that a new network charges unless it is told otherwise: with a
+  /// unit of about a dollar, what small open models cost elsewhere.
+  static let defaultPrice = (prompt: 50_000, completion: 200_000)
+  /// What the first accounts may spend: one unit, since an answer's worst case is set aside.
+  static let defaultCredit = 1_000_000
 
   /// Reads and checks the command line; nothing is written.
   init(_ folder: CoordinatorFolder, _ command: ParsedCommand) throws {
@@ -19,6 +29,19 @@ struct Initialisation {
     try CoordinatorProgram.check(origin: origin)
     url = try CoordinatorProgram.check(url: command.value("url") ?? "https://\(origin)")
     signUp = command.value("signup")
+    let prices = 0...Int(LedgerLimits.pricePerMillion)
+    let asked = (
+      prompt: try command.integer("price-prompt", in: prices) ?? Self.defaultPrice.prompt,
+      completion: try command.integer("price-completion", in: prices)
+        ?? Self.defaultPrice.completion
+    )
+    guard
+      let price = Price(
+        promptPerMillion: Int64(asked.prompt), completionPerMillion: Int64(asked.completion))
+    else { throw UsageError("a price is in 0…\(LedgerLimits.pricePerMillion)") }
+    self.price = price
+    firstCredit = Micros(
+      Int64(try command.integer("first-credit", in: 0...1_000_000_000_000) ?? Self.defaultCredit))
     switch (command.value("tls-certificate"), command.value("tls-key")) {
     case (nil, nil): tls = nil
     case (let certificate?, let key?):
@@ -43,6 +66,7 @@ struct Initialisation {
     let key = try folder.initialise(origin: origin, settings: settings)
     let store = try await folder.openStore()
     do {
+      try await store.apply(.changePrice(.fallback(price)))
       try await fill(Accounts(store: store), key.verifyingKey.bytes)
     } catch {
       await store.close()
@@ -54,13 +78,14 @@ struct Initialisation {
   private func fill(_ accounts: Accounts, _ logKey: [UInt8]) async throws {
     let now = SystemTime().unixTime()
     let admin = CoordinatorProgram.admin
-    try await accounts.ensure(admin, name: "admin", credit: .zero, now: now)
+    try await accounts.ensure(admin, name: "admin", credit: firstCredit, now: now)
     let apiKey = try await accounts.addKey(
       for: admin, name: "first", managesAccount: true, now: now
     ).text
     let week = now + 604_800
     let node = try await accounts.invite(.node, by: admin, expires: week)
-    let user = try await accounts.invite(.user, by: admin, expires: week)
+    let user = try await accounts.invite(
+      .user, by: admin, credit: firstCredit, expires: week)
     let link = { (code: String, isForMachine: Bool) in
       NetworkLink(
         url: url, origin: origin, logKey: logKey, invite: code, isForMachine: isForMachine
@@ -77,6 +102,15 @@ struct Initialisation {
     print("  a machine: darkbloom join '\(link(node.code, true))' && darkbloom node enroll")
     print("More: darkbloom-coordinator admin invites create --data \(folder.folder.path)")
     print("")
+    print(
+      "Answers cost \(price.promptPerMillion) micro-units a million prompt tokens and "
+        + "\(price.completionPerMillion) a million completion tokens;")
+    print(
+      "95 % is the owner's. The first user and admin begin with \(firstCredit) units. Change it:")
+    print(
+      "  darkbloom-coordinator admin prices set --fallback --prompt MICROS --completion MICROS "
+        + "--data \(folder.folder.path)")
+    print("")
     if tls == nil {
       try writeSnippets()
     } else {
@@ -89,8 +123,10 @@ struct Initialisation {
   /// The coordinator listens on loopback then, and a proxy ends TLS in front of it.
   private func writeSnippets() throws {
     let host = url.split(separator: "/").last.map(String.init) ?? origin
+    // nginx has the port with `listen`.
+    let name = (try? HTTPURL(url))?.authority.host ?? host
     try folder.folder.replace("Caddyfile", with: Array(ProxySnippet.caddy(host: host).utf8))
-    try folder.folder.replace("nginx.conf", with: Array(ProxySnippet.nginx(host: host).utf8))
+    try folder.folder.replace("nginx.conf", with: Array(ProxySnippet.nginx(host: name).utf8))
     print("No TLS files were given: put a proxy in front. Caddy gets certificates by itself:")
     print("")
     print(ProxySnippet.caddy(host: host), terminator: "")

@@ -5,6 +5,24 @@ internal import BloomRecords
 internal import BloomStore
 internal import BloomWire
 
+extension Request {
+  /// A small body, whole in time: who sends it a byte at a time holds nothing for long.
+  ///
+  /// - Parameters:
+  ///   - limit: Bytes at most.
+  ///   - duration: From now to its last byte.
+  /// - Returns: All bytes.
+  /// - Throws: `NetError` beyond the limit or the time, and any transport error.
+  func smallBody(upTo limit: Int, within duration: Duration = .seconds(10)) async throws -> [UInt8]
+  {
+    let body = body
+    guard let loop = connection.loop else { return try await body.collect(upTo: limit) }
+    return try await loop.withTimeout(duration, "the request body does not end") {
+      try await body.collect(upTo: limit)
+    }
+  }
+}
+
 /// The members of a small JSON request, checked as they are taken.
 struct JSONBody {
   private static let byteLimit = 65_536
@@ -14,7 +32,7 @@ struct JSONBody {
   ///
   /// - Throws: ``AccountError`` `invalid`.
   init(_ request: Request) async throws {
-    let bytes = try await request.body.collect(upTo: Self.byteLimit)
+    let bytes = try await request.smallBody(upTo: Self.byteLimit)
     if bytes.isEmpty {
       value = .object([])
     } else {

@@ -23,21 +23,14 @@ struct NodeRoute: Sendable {
       guard let id = await hub.connected(outbox: outbox, exporter: exporter, nonce: nonce) else {
         return await socket.close(.goingAway, "draining")
       }
-      // A pong may take long: nothing else waits for it.
-      let pings = TwoLaneQueue(byteLimit: 1024)
+      // One child, not two: ten thousand nodes mostly wait, and a task that waits has its memory.
       await withTaskGroup(of: Void.self) { group in
         group.addTask {
-          await write(outbox, to: socket, pings)
+          await write(outbox, to: socket, id)
           await socket.close()
         }
-        group.addTask { await ping(pings, socket, id) }
-        group.addTask {
-          await read(socket, id)
-          outbox.finish(dropping: true)
-        }
-        await group.next()
+        await read(socket, id)
         outbox.finish(dropping: true)
-        pings.finish(dropping: true)
         group.cancelAll()
       }
       await hub.disconnected(id)
@@ -45,33 +38,40 @@ struct NodeRoute: Sendable {
   }
 
   private func read(_ socket: WebSocket, _ id: SessionID) async {
+    let inbox = LinkInbox()
     do {
-      while let message = try await socket.receive() {
-        guard case .binary(let bytes) = message else { return }
-        await hub.received(bytes, from: id)
+      while case .binary(let bytes)? = try await socket.receive() {
+        switch inbox.push(bytes) {
+        case .go: break
+        // Runs when this task waits for more: by then all of one read is in the inbox.
+        case .announce: Task(executorPreference: socket.loop) { await hub.drain(inbox, from: id) }
+        case .wait: await hub.drain(inbox, from: id)
+        }
       }
     } catch {
-      return  // the link ends whatever the reason; the hub is told by the caller
+      // The link ends whatever the reason; the hub is told by the caller.
     }
+    // What came before the end counts, a last receipt above all.
+    await hub.drain(inbox, from: id)
   }
 
-  private func ping(_ pings: TwoLaneQueue, _ socket: WebSocket, _ id: SessionID) async {
-    while !(await pings.next()).isEmpty {
+  private func ping(_ socket: WebSocket, _ id: SessionID) {
+    // A task of its own, since nothing may wait for a pong. It ends with the pong, after ten
+    // seconds or with the connection; the machine asks no oftener, so there are two at most.
+    Task(executorPreference: socket.loop) {
       // Without a pong the machine's own deadline ends the link.
-      if (try? await socket.ping()) != nil { await hub.heard(id) }
+      await hub.pinged(id, roundTrip: try? await socket.ping())
     }
   }
 
-  private func write(
-    _ outbox: TwoLaneQueue, to socket: WebSocket, _ pings: TwoLaneQueue
-  ) async {
+  private func write(_ outbox: TwoLaneQueue, to socket: WebSocket, _ id: SessionID) async {
     while true {
       let batch = await outbox.next()
       if batch.isEmpty { return }
       for message in batch {
         do {
           if message.isEmpty {
-            pings.push([0], isControl: true)
+            ping(socket, id)
           } else {
             try await socket.send(message)
           }

@@ -10,15 +10,26 @@ final class NodeSession {
   let outbox: TwoLaneQueue
   var machine: CoordinatorLinkMachine
   var node: NodeID?
-  var record: AppraisedRecord?
+  var record: AppraisedRecord? {
+    didSet { if record?.statementDigest != oldValue?.statementDigest { readStatement = nil } }
+  }
+  private var readStatement: KeyStatement?
   var heardAt: Instant
   var isSuspect = false
   /// Streams that the node has not ended, also of clients that left: their receipts are checked too.
   var streams: [StreamID: Relay] = [:]
   var models: [ModelPresence] = []
   var capacity: Capacity?
+  /// What pings say of the way to the node.
+  var quality = LinkQuality()
   /// When the node last heard how the network sees it.
   var standingAt: Instant?
+
+  /// The record's statement, kept from the first request on: most machines are idle most of the time.
+  var statement: KeyStatement? {
+    if readStatement == nil { readStatement = record?.statement() }
+    return readStatement
+  }
 
   init(id: SessionID, outbox: TwoLaneQueue, machine: CoordinatorLinkMachine, now: Instant) {
     self.id = id
@@ -65,28 +76,4 @@ final class Relay {
   func dropEnvelope() { request.body = [] }
 
   var id: RequestID { request.work.id }
-}
-
-/// The parts of recent answers that this coordinator saw fail: only then may the next part begin.
-///
-/// Bounded; the oldest are forgotten first.
-struct FailedParts {
-  private var known: Set<RequestID> = []
-  private var order: [RequestID] = []
-  private var start = 0
-  private let limit = 100_000
-
-  mutating func insert(_ id: RequestID) {
-    guard known.insert(id).inserted else { return }
-    order.append(id)
-    guard order.count - start > limit else { return }
-    known.remove(order[start])
-    start += 1
-    if start > limit {
-      order.removeFirst(start)
-      start = 0
-    }
-  }
-
-  func contains(_ id: RequestID) -> Bool { known.contains(id) }
 }

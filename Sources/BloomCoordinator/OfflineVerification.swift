@@ -111,12 +111,25 @@ package struct OfflineVerification: Equatable, Sendable {
     guard claims.answer == answer, claims.part == line.part else {
       throw Fault("is of another answer")
     }
-    guard claims.model == model else { throw Fault("is of another model") }
+    guard claims.model == model, keys.model == model else { throw Fault("is of another model") }
+    guard claims.release == statement.release, claims.engine == statement.engine,
+      claims.evidence == statement.evidence
+    else { throw Fault("is of other software than its statement") }
     guard line.promptTokens <= claims.promptTokens,
       line.completionTokens + line.duplicateTokens <= claims.completionTokens,
       // The pool pays for the prompt too where another part had brought it.
       line.replayedTokens <= claims.replayedTokens + claims.promptTokens
     else { throw Fault("says fewer tokens than were paid") }
+  }
+
+  /// Every adopted policy must bear the network's own signature.
+  private mutating func checkPolicies(
+    of backend: any StoreBackend, signedBy key: VerifyingKey
+  ) async throws {
+    for adopted in try await backend.load(now: UnixTime(0)).ledger.policies
+    where !PolicyFile.isSigned(adopted.policy, by: key) {
+      add("policy \(adopted.policy.policy.version) is not signed by the network's key")
+    }
   }
 
   private mutating func add(_ finding: String) {
@@ -135,7 +148,8 @@ package struct OfflineVerification: Equatable, Sendable {
     try SQLiteBackend.copy(folder.databasePath, to: copy)
     let backend = SQLiteBackend(path: copy)
     do {
-      let result = try await OfflineVerification(backend)
+      var result = try await OfflineVerification(backend)
+      try await result.checkPolicies(of: backend, signedBy: folder.logKey().verifyingKey)
       await backend.close()
       return result
     } catch {

@@ -61,6 +61,26 @@ enum OpenAPISchemas: Sendable {
         ("answer", type("string")), ("part", type("integer")), ("receipt", type("string")),
         ("verdict", choice(["ok", "mismatch"])),
       ]),
+      "UsageSides": object([
+        (
+          "asked",
+          object([
+            ("answers", type("integer")), ("prompt_tokens", type("integer")),
+            ("completion_tokens", type("integer")), ("paid_micros", type("integer")),
+          ])
+        ),
+        (
+          "served",
+          object([
+            ("parts", type("integer")), ("prompt_tokens", type("integer")),
+            ("completion_tokens", type("integer")), ("earned_micros", type("integer")),
+          ])
+        ),
+      ]),
+      "Usage": object([
+        ("from", type("string")), ("to", type("string")), ("days", list(reference("UsageSides"))),
+        ("total", reference("UsageSides")),
+      ]),
       "AcknowledgementResult": object([("status", choice(["agreed", "noted", "held", "unknown"]))]),
     ])
   }

@@ -150,7 +150,7 @@ struct PoolRoutes: Sendable {
         let earlier = request.query("from").flatMap { Int($0) } ?? 0
         guard let bytes = try await account.hub.poolDirectoryAnswer(pool, earlier: earlier)
         else { return .text("no directory for that size\n", status: .notFound) }
-        return .bytes(bytes, type: "application/cbor")
+        return account.answers.response(bytes, to: request)
       } catch {
         return try AccountAnswer.failure(error)
       }
@@ -164,7 +164,7 @@ struct PoolRoutes: Sendable {
           let bytes = await account.hub.poolDirectoryAnswer(
             pool, snapshot: number, tree: tree, indexes: indexes)
         else { return .text("no such records; fetch the directory again\n", status: .notFound) }
-        return .bytes(bytes, type: "application/cbor")
+        return account.answers.response(bytes, to: request)
       } catch {
         return try AccountAnswer.failure(error)
       }

@@ -45,6 +45,11 @@ extension PublicEndpoint {
       method: .get, path: "/v1/nodes", summary: "Machines of the account.", access: .account,
       response: ("application/json", "Any"), failures: [401]),
     PublicEndpoint(
+      method: .post, path: "/v1/enrol/check",
+      summary: "Whether a machine would be let in, by its own signature.",
+      request: ("application/json", "Any"), response: ("application/json", "Any"),
+      failures: [400, 404]),
+    PublicEndpoint(
       method: .post, path: "/v1/enrol/leave", summary: "A machine leaves its account.",
       request: ("application/json", "Any"), response: ("application/json", "Any"), failures: [400]),
     PublicEndpoint(

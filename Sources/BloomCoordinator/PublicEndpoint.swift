@@ -31,7 +31,7 @@ struct PublicEndpoint: Sendable {
   var failures: [Int] = []
 
   /// Everything the coordinator serves.
-  static let all = network + accounts + pools
+  static let all = network + accounts + pools + money
 
   private static let network: [PublicEndpoint] = [
     PublicEndpoint(

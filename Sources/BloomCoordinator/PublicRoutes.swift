@@ -1,5 +1,6 @@
 internal import BloomBase
 internal import BloomHTTP
+internal import BloomLedger
 internal import BloomNet
 internal import BloomPlatform
 internal import BloomWire
@@ -10,7 +11,9 @@ struct PublicRoutes: Sendable {
   let accounts: Accounts
   let figures: PublicFigures
   let metrics: CoordinatorMetrics
-  let budget: ByteBudget
+  let budget: ByteBudget<AccountID>
+  /// Bytes of directory answers on their way.
+  let answers: AnswerBudget
   /// The server's own counts; set when the server is there.
   let connections: @Sendable () -> (open: Int, refused: Int)
   let startedAt: Instant
@@ -76,7 +79,7 @@ struct PublicRoutes: Sendable {
     else {
       return SealedRoute.refusal(.unauthorized)
     }
-    guard let ack = Acknowledgement(try await request.body.collect(upTo: Self.ackBytes)) else {
+    guard let ack = Acknowledgement(try await request.smallBody(upTo: Self.ackBytes)) else {
       return SealedRoute.refusal(.malformed)
     }
     let outcome = try await hub.acknowledge(ack, by: account)
@@ -101,6 +104,7 @@ struct PublicRoutes: Sendable {
     metrics.connections.set(open)
     metrics.connectionsRefused.add(refused - metrics.connectionsRefused.count)
     metrics.envelopeBytes.set(budget.used)
+    metrics.directoryBytes.set(answers.used)
     metrics.uptimeSeconds.set(Int((time.now() - startedAt).components.seconds))
     if let facts = ProcessFacts.current() {
       metrics.residentBytes.set(facts.residentBytes)

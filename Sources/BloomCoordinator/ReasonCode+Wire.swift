@@ -1,9 +1,10 @@
-internal import BloomSchedule
-internal import BloomWire
+package import BloomLedger
+package import BloomSchedule
+package import BloomWire
 
 extension ReasonCode {
   /// The wire's reason for a scheduler's verdict.
-  var wire: Reason {
+  package var wire: Reason {
     switch self {
     case .chosen, .costlier, .notNamed, .excluded: .busy
     // The client's directory names machines that are not here: it looks again.
@@ -29,6 +30,18 @@ extension ReasonCode {
     case .retryBudgetSpent: .busy
     case .partNotAdmitted: .partNotAllowed
     case .duplicateRequest: .replay
+    }
+  }
+}
+
+extension LedgerError {
+  /// The wire's reason for a part that the books do not take.
+  package var wire: Reason {
+    switch self {
+    case .insufficientCredit: .noCredit
+    case .unknownAnswer: .answerUnknown
+    case .previousPartHealthy, .partOutOfOrder, .termsDiffer: .partNotAllowed
+    default: .replay
     }
   }
 }

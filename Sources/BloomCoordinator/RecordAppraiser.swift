@@ -6,8 +6,8 @@ internal import BloomWire
 
 /// A node record that was checked, and what the coordinator takes from it.
 package struct AppraisedRecord: Sendable {
-  /// What the machine stated, its evidence verified.
-  package var statement: KeyStatement
+  /// The bounds of what the machine offers, seconds since 1970.
+  package var offer: KeyOffer
   /// Names the signed statement, where receipts are kept with it.
   package var statementDigest: Digest
   /// What is proven about it.
@@ -20,6 +20,35 @@ package struct AppraisedRecord: Sendable {
   package var profile: NodeProfile
   /// Whose it is and whom it serves.
   package var membership: NodeMembership
+}
+
+/// What the directory asks of a statement again and again; the rest lies on the shelf.
+package struct KeyOffer: Equatable, Sendable {
+  /// From when the keys may be used.
+  package var notBefore: UnixTime
+  /// Until when.
+  package var notAfter: UnixTime
+  /// Base-2 logarithm of the machine's slots.
+  package var capacityBucket: UInt8
+
+  /// Whether the offer covers a time; as ``BloomRecords/KeyStatement/isOffered(at:)``.
+  package func isOffered(at now: UnixTime) -> Bool {
+    notBefore.seconds - KeyStatement.clockSkewSeconds <= now.seconds
+      && now.seconds < notAfter.seconds + KeyStatement.clockSkewSeconds
+  }
+}
+
+extension AppraisedRecord {
+  /// What the machine stated, read again: two keys of libcrypto a machine are dear to keep.
+  ///
+  /// - Returns: `nil` when the shelf does not give it back, or not what was checked.
+  func statement() -> KeyStatement? {
+    guard let bytes = place.bytes, let signed = ReceiptProof.signedStatement(of: bytes),
+      SHA256.digest(signed) == statementDigest
+    else { return nil }
+    // Checked before; what was kept has the digest of what was checked.
+    return try? KeyStatement(verifying: signed)
+  }
 }
 
 /// A node's claim that it holds the identity of its record.
@@ -104,7 +133,9 @@ package struct RecordAppraiser: Sendable {
       region: membership.region, pools: membership.pools, owner: membership.owner,
       keys: record.statement.workers.map { OfferedKey(key: $0.keyID, model: $0.model) })
     return AppraisedRecord(
-      statement: record.statement,
+      offer: KeyOffer(
+        notBefore: record.statement.notBefore, notAfter: record.statement.notAfter,
+        capacityBucket: record.statement.capacityBucket),
       statementDigest: ReceiptProof.signedStatement(of: bytes).map { SHA256.digest($0) } ?? .zero,
       tier: verified.tier, leaf: MerkleHash.leaf(bytes), place: shelf.keep(bytes), profile: profile,
       membership: membership)

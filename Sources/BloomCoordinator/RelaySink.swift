@@ -14,10 +14,17 @@ package final class RelaySink: Sendable {
     package var sealedByteCount = 0
   }
 
-  fileprivate struct State: Sendable {
+  private struct State: Sendable {
     var batch = Batch()
     var isFinished = false
-    var consumer: CheckedContinuation<Batch?, Never>?
+    var consumer: CheckedContinuation<Void, Never>?
+
+    /// The consumer, when there is something for it.
+    mutating func awaken() -> CheckedContinuation<Void, Never>? {
+      guard isFinished || !batch.bytes.isEmpty else { return nil }
+      defer { consumer = nil }
+      return consumer
+    }
   }
 
   private let state = Locked(State())
@@ -39,47 +46,42 @@ package final class RelaySink: Sendable {
 
   /// Ends the sink; what waits is still delivered.
   func finish() {
-    let waiting = state.withLock { state in
+    let consumer = state.withLock { state in
       state.isFinished = true
-      return state.take()
+      return state.awaken()
     }
-    if let (consumer, batch) = waiting { consumer.resume(returning: batch) }
+    consumer?.resume()
   }
 
   /// Everything that waits, or `nil` once finished and drained, or cancelled.
+  ///
+  /// Taken when the caller runs again, not when it is woken: what comes between goes along.
   package func next() async -> Batch? {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        let waiting = state.withLock { state in
+        let consumer = state.withLock { state in
           state.consumer = continuation
-          return state.take()
+          return state.awaken()
         }
-        if let (consumer, batch) = waiting { consumer.resume(returning: batch) }
+        consumer?.resume()
       }
     } onCancel: {
       finish()
     }
+    return state.withLock { state in
+      guard !state.batch.bytes.isEmpty else { return nil }
+      defer { state.batch = Batch() }
+      return state.batch
+    }
   }
 
   private func add(sealed count: Int, _ append: (inout [UInt8]) -> Void) {
-    let waiting = state.withLock { state -> (CheckedContinuation<Batch?, Never>, Batch?)? in
+    let consumer = state.withLock { state -> CheckedContinuation<Void, Never>? in
       guard !state.isFinished else { return nil }
       append(&state.batch.bytes)
       state.batch.sealedByteCount += count
-      return state.take()
+      return state.awaken()
     }
-    if let (consumer, batch) = waiting { consumer.resume(returning: batch) }
-  }
-}
-
-extension RelaySink.State {
-  fileprivate mutating func take()
-    -> (CheckedContinuation<RelaySink.Batch?, Never>, RelaySink.Batch?)?
-  {
-    guard let consumer, isFinished || !batch.bytes.isEmpty else { return nil }
-    self.consumer = nil
-    guard !batch.bytes.isEmpty else { return (consumer, nil) }
-    defer { batch = RelaySink.Batch() }
-    return (consumer, batch)
+    consumer?.resume()
   }
 }

@@ -14,7 +14,7 @@ struct SealedRoute: Sendable {
   let pools: Pools
   let time: any TimeSource
   /// Bytes of envelopes that may be held at once over all requests.
-  let budget: ByteBudget
+  let budget: ByteBudget<AccountID>
   let limits: RequestLimits
   let metrics: CoordinatorMetrics
 
@@ -25,7 +25,7 @@ struct SealedRoute: Sendable {
       metrics.refused(refusal.reason)
       return Self.refusal(refusal.reason, retryAfter: refusal.retryAfter)
     } catch let error as LedgerError {
-      let reason = Self.reason(error)
+      let reason = error.wire
       metrics.refused(reason)
       return Self.refusal(reason)
     }
@@ -54,7 +54,8 @@ struct SealedRoute: Sendable {
     }
     let id = sealed.work.id
     let sink = try await hub.submit(sealed)
-    return .stream("application/darkbloom-res") { [hub] writer in
+    let placement = await hub.placement(of: id)
+    var response = Response.stream("application/darkbloom-res") { [hub] writer in
       defer { _ = held }
       do {
         while let batch = await sink.next() {
@@ -67,10 +68,16 @@ struct SealedRoute: Sendable {
       }
       await hub.clientLeft(id)
     }
+    if let placement, let value = try? HTTPFieldValue(placement) {
+      response.headers.add("Darkbloom-Placement", value)
+    }
+    return response
   }
 
   /// The envelope, counted as it comes; who sends slower than a bad line is turned away.
-  private func body(of request: Request, _ held: ByteBudget.Share) async throws -> [UInt8] {
+  private func body(of request: Request, _ held: ByteBudget<AccountID>.Share) async throws
+    -> [UInt8]
+  {
     let declared = request.headers[.contentLength].flatMap { Int($0) } ?? 0
     guard declared <= Limits.envelope else {
       throw RelayRefusal(reason: .tooLarge, retryAfter: nil)
@@ -139,15 +146,6 @@ struct SealedRoute: Sendable {
       response.headers.add(.retryAfter, HTTPFieldValue(Int(retryAfter.components.seconds) + 1))
     }
     return response
-  }
-
-  private static func reason(_ error: LedgerError) -> Reason {
-    switch error {
-    case .insufficientCredit: .noCredit
-    case .unknownAnswer: .answerUnknown
-    case .previousPartHealthy, .partOutOfOrder, .termsDiffer: .partNotAllowed
-    default: .replay
-    }
   }
 }
 

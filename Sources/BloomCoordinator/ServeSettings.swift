@@ -16,6 +16,8 @@ struct ServeSettings: Sendable {
   let maxConnections: Int
   let maxConnectionsPerAddress: Int
   let hasPublicMetrics: Bool
+  /// Threads of connections.
+  let loops: Int
   /// How clients reach the network.
   let url: String
   let accounts: AccountPolicy
@@ -78,6 +80,7 @@ struct ServeSettings: Sendable {
     maxConnections = try values.integer("limits.connections", in: 16...1_000_000) ?? 50_000
     maxConnectionsPerAddress =
       try values.integer("limits.connections_per_address", in: 1...1_000_000) ?? 256
+    loops = try values.integer("loops", in: 1...64) ?? 1
     switch try values.string("metrics") ?? "local" {
     case "local": hasPublicMetrics = false
     case "public": hasPublicMetrics = true

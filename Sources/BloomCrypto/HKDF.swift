@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import COpenSSL
 
 /// HKDF with SHA-256, RFC 5869.
 package enum HKDF: Sendable {
@@ -49,23 +50,25 @@ package enum HKDF: Sendable {
     var keyed = HMAC<SHA256>(key: key)
     defer { keyed.wipe() }
     return try unsafe SecretBytes(count: count, in: owner) { (memory) throws(CryptoError) in
-      var block = try SecretBytes([])
-      var offset = 0
-      var index: UInt8 = 0
-      while offset < count {
-        index += 1
-        var code = keyed
-        defer { code.wipe() }
-        block.withBytes { (bytes) in code.update(bytes) }
-        feed(&code)
-        code.update([index])
-        block = try secret(&code)
-        let part = min(count - offset, SHA256.byteCount)
-        unsafe block.withUnsafeBytes { (bytes) in
+      unsafe withUnsafeTemporaryAllocation(byteCount: SHA256.byteCount, alignment: 8) { (block) in
+        defer { unsafe OPENSSL_cleanse(block.baseAddress, block.count) }
+        var offset = 0
+        var index: UInt8 = 0
+        while offset < count {
+          index += 1
+          var code = keyed
+          defer { code.wipe() }
+          if index > 1 {
+            code.update(unsafe Span<UInt8>(_unsafeBytes: UnsafeRawBufferPointer(block)))
+          }
+          feed(&code)
+          code.update(CollectionOfOne(index).span)
+          unsafe code.finalize(into: block)
+          let part = min(count - offset, SHA256.byteCount)
           unsafe UnsafeMutableRawBufferPointer(rebasing: memory[offset..<offset + part])
-            .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<part]))
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: block[..<part]))
+          offset += part
         }
-        offset += part
       }
     }
   }

@@ -102,6 +102,9 @@ enum AnswerResponse {
     if let receipt = try? HTTPFieldValue(facts.receipt ?? answer.header.id) {
       response.headers.add("X-Darkbloom-Receipt", receipt)
     }
+    if let placement = facts.placement, let value = try? HTTPFieldValue(placement) {
+      response.headers.add("X-Darkbloom-Placement", value)
+    }
     if let cost = facts.cost {
       response.headers.add("X-Darkbloom-Cost-Micros", HTTPFieldValue(Int(cost.rawValue)))
     }

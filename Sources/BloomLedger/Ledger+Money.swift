@@ -145,6 +145,7 @@ extension Ledger {
       throw .badPolicy
     }
     policy = signed
+    policies.append(AdoptedPolicy(signed, now))
     changes.policies.append(AdoptedPolicy(signed, now))
     return .version(signed.policy.version)
   }

@@ -22,6 +22,8 @@ package struct Ledger: Sendable {
   package internal(set) var payouts: [Int64: Payout] = [:]
   /// The policy in force.
   package internal(set) var policy = SignedPolicy.initial
+  /// Every policy that was adopted, in order.
+  package internal(set) var policies: [AdoptedPolicy] = []
   /// The price table with its history.
   package internal(set) var prices = PriceBook()
 
@@ -42,7 +44,8 @@ package struct Ledger: Sendable {
     for answer in snapshot.answers { answers[answer.id] = answer }
     for dispute in snapshot.disputes { disputes[dispute.id] = dispute }
     for payout in snapshot.payouts { payouts[payout.id] = payout }
-    if let last = snapshot.policies.last { policy = last.policy }
+    policies = snapshot.policies
+    if let last = policies.last { policy = last.policy }
     for price in snapshot.prices {
       invariant(prices.append(price), "price versions have a gap before \(price.version)")
     }

@@ -135,6 +135,8 @@ package struct PriceBook: Hashable, Sendable {
 
   /// The newest version; 0 before the first change, when everything is free.
   package private(set) var version = 0
+  /// Every version in order, with when it came into force.
+  package private(set) var history: [PriceVersion] = []
   private var fallback: [Step] = []
   private var lists: [PriceKey: [Step]] = [:]
   private var nodes: [NodeKey: [Step]] = [:]
@@ -146,6 +148,7 @@ package struct PriceBook: Hashable, Sendable {
   package mutating func append(_ change: PriceVersion) -> Bool {
     guard change.version == version + 1 else { return false }
     version += 1
+    history.append(change)
     switch change.change {
     case .list(let key, let price):
       lists[key, default: []].append(Step(version: version, price: price))
@@ -173,6 +176,21 @@ package struct PriceBook: Hashable, Sendable {
     guard let own = Self.price(nodes[NodeKey(node: node, key: key)], version) else { return list }
     return own.raised(to: list.scaled(perMille: policy.overrideMinPerMille))
       .capped(by: list.scaled(perMille: policy.overrideMaxPerMille))
+  }
+
+  /// The price of every model and kind without one of its own, in a version.
+  package func fallbackPrice(version: Int) -> Price { Self.price(fallback, version) ?? .free }
+
+  /// The list prices of the newest version, without the fallback.
+  package var listPrices: [PriceKey: Price] { lists.compactMapValues { $0.last?.price } }
+
+  /// What a machine's owner asks in the newest version, before the policy's bounds.
+  ///
+  /// Linear in machines that have prices of their own.
+  package func ownPrices(of node: NodeID) -> [PriceKey: Price] {
+    var prices: [PriceKey: Price] = [:]
+    for (key, steps) in nodes where key.node == node { prices[key.key] = steps.last?.price }
+    return prices
   }
 
   private static func price(_ steps: [Step]?, _ version: Int) -> Price? {

@@ -119,7 +119,7 @@ package struct CoordinatorLinkMachine: Sendable {
     } catch .unknownMessage {
       // A newer agent may say more; what is not understood is passed over.
     } catch .unknownVersion {
-      close(.versionUnsupported)
+      refuse(.versionUnsupported)
     } catch {
       close(.malformed)
     }
@@ -147,7 +147,7 @@ package struct CoordinatorLinkMachine: Sendable {
   /// The driver found the proof bad, or refuses the machine for another reason.
   package mutating func disproven(_ reason: Reason = .notProven) -> [CoordinatorLinkEffect] {
     guard case .proving = state else { return [] }
-    close(reason)
+    refuse(reason)
     return flush()
   }
 
@@ -285,7 +285,7 @@ package struct CoordinatorLinkMachine: Sendable {
       state = .challenged(nonce: nonce, version: version)
       send(.challenge(nonce: nonce))
     case (.challenged(let nonce, let version), .proof(let record, let binding, let signature)):
-      guard binding == .nonceOnly || exporter != nil else { return close(.notProven) }
+      guard binding == .nonceOnly || exporter != nil else { return refuse(.notProven) }
       state = .proving(version: version)
       effects.append(
         .verify(
@@ -352,6 +352,13 @@ package struct CoordinatorLinkMachine: Sendable {
 
   private mutating func send(_ message: CoordinatorMessage) {
     effects.append(.send(message.encoded))
+  }
+
+  /// Tells the node why it is not taken: then its owner can do something about it.
+  private mutating func refuse(_ reason: Reason) {
+    let retry = limits.refusedRetry.components.seconds * 1_000
+    send(.goodbye(reason, retryAfterMilliseconds: Int(retry)))
+    close(reason)
   }
 
   private mutating func close(_ reason: Reason) {

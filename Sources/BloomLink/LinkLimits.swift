@@ -14,6 +14,8 @@ package struct LinkLimits: Equatable, Sendable {
   package var pingEvery = Duration.seconds(10)
   /// From the opening of the connection to the welcome.
   package var handshake = Duration.seconds(10)
+  /// When a refused machine may try again: soon, since its owner may be at it.
+  package var refusedRetry = Duration.seconds(10)
   /// How long an unconfirmed final receipt waits before it is sent again.
   package var resendAfter = Duration.seconds(5)
   /// Bytes that may be under way on a new stream before any credit, each way.

@@ -297,7 +297,7 @@ package struct NodeLinkMachine: Sendable {
       effects.append(.welcomed(time))
       resend(now)
     case .goodbye(let reason, let retryAfter):
-      close(reason, .milliseconds(retryAfter))
+      close(reason, retryAfter > 0 ? .milliseconds(retryAfter) : nil)
     case .requestBegin, .requestChunk, .cancel, .credit, .desiredModels, .standing, .settlement,
       .receiptAck:
       guard state == .open else { return close(.malformed, nil) }

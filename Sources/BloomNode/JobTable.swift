@@ -48,6 +48,8 @@ package struct JobTable: Sendable {
     var model: ModelID
     /// `nil` once the link is gone.
     var link: StreamID?
+    /// Whether this machine's owner asks.
+    var isOwn = false
     var isAccepted = false
     var isPaused = false
     /// Credit that is held back while the link is behind.
@@ -76,6 +78,14 @@ package struct JobTable: Sendable {
   /// Whether a model has requests.
   package func isWorking(_ model: ModelID) -> Bool { jobs.values.contains { $0.model == model } }
 
+  /// Requests of others than the machine's owner.
+  package var strangerCount: Int { jobs.values.reduce(0) { $0 + ($1.isOwn ? 0 : 1) } }
+
+  /// Whether a model has requests of others than the machine's owner.
+  package func isWorkingForStrangers(_ model: ModelID) -> Bool {
+    jobs.values.contains { $0.model == model && !$0.isOwn }
+  }
+
   /// Requests of a model.
   package func count(of model: ModelID) -> Int {
     jobs.values.reduce(0) { $0 + ($1.model == model ? 1 : 0) }
@@ -98,26 +108,33 @@ package struct JobTable: Sendable {
   }
 
   /// A complete sealed request came.
+  ///
+  /// - Parameters:
+  ///   - link: Its number.
+  ///   - head: The envelope's head.
+  ///   - body: The envelope's body.
+  ///   - isOwn: Whether this machine's owner asks: no level and no limit keeps that away.
+  ///   - slots: How many requests the worker computes at once; an own one does not wait for others.
+  /// - Returns: What to do.
   package mutating func requested(
-    _ link: StreamID, head: [UInt8], body: [UInt8]
+    _ link: StreamID, head: [UInt8], body: [UInt8], isOwn: Bool = false, slots: Int = .max
   ) -> [Effect] {
-    if let closed { return [refusal(link, closed)] }
-    if let limit, jobs.count >= limit { return [refusal(link, .busy)] }
+    if let closed, !isOwn { return [refusal(link, closed)] }
+    if let limit, !isOwn, jobs.count >= limit { return [refusal(link, .busy)] }
     // One code for whatever cannot be read: it tells a prober nothing.
     guard let prefix = try? EnvelopePrefix.read(head), prefix.byteCount == head.count else {
       return [refusal(link, .malformed)]
     }
     let model = prefix.head.routing.model
     guard models.contains(model) else { return [refusal(link, .modelUnavailable)] }
+    var effects = isOwn ? makeRoom(model, slots) : []
     lastStream += 1
     let stream = StreamID(lastStream)
-    jobs[stream] = Job(model: model, link: link)
+    jobs[stream] = Job(model: model, link: link, isOwn: isOwn)
     workerOfLink[link] = stream
     let envelope = head + body
-    var effects = [
-      Effect.command(
-        model, .begin(stream, byteCount: envelope.count, credit: Self.credit))
-    ]
+    effects.append(
+      .command(model, .begin(stream, byteCount: envelope.count, credit: Self.credit)))
     for start in stride(from: 0, to: envelope.count, by: Limits.chunk) {
       let piece = Array(envelope[start..<min(start + Limits.chunk, envelope.count)])
       effects.append(.command(model, .chunk(stream, piece)))
@@ -149,10 +166,27 @@ package struct JobTable: Sendable {
     return job.owed > 0 ? [.command(job.model, .credit(stream, byteCount: job.owed))] : []
   }
 
+  /// Strangers' requests that an own one would wait for go back, the youngest ones.
+  private mutating func makeRoom(_ model: ModelID, _ slots: Int) -> [Effect] {
+    let running = streams.filter { jobs[$0]?.model == model && jobs[$0]?.stopReason == nil }
+    let strangers = running.filter { jobs[$0]?.isOwn == false }
+    return strangers.suffix(max(0, running.count + 1 - slots)).map { stream in
+      jobs[stream]?.stopReason = .ownerActive
+      return .command(model, .cancel(stream, .ownerActive))
+    }
+  }
+
   /// Everything that runs goes back: the owner wants the machine.
-  package mutating func handBackAll(_ reason: Reason) -> [Effect] {
+  ///
+  /// - Parameters:
+  ///   - reason: Why.
+  ///   - keepsOwn: Whether what the owner asked for goes on.
+  /// - Returns: What to do.
+  package mutating func handBackAll(_ reason: Reason, keepsOwn: Bool = false) -> [Effect] {
     streams.compactMap { stream in
-      guard let job = jobs[stream], job.stopReason == nil else { return nil }
+      guard let job = jobs[stream], job.stopReason == nil, !(keepsOwn && job.isOwn) else {
+        return nil
+      }
       jobs[stream]?.stopReason = reason
       return .command(job.model, .cancel(stream, reason))
     }

@@ -28,7 +28,13 @@ package struct ModelDownload: Sendable {
     package var pause = Duration.milliseconds(500)
 
     /// Names the mirrors.
-    package init(mirrors: [String]) { self.mirrors = mirrors }
+    ///
+    /// A mirror that falls silent is asked again, or the next one, after twenty seconds.
+    package init(mirrors: [String]) {
+      self.mirrors = mirrors
+      client.responseTimeout = .seconds(20)
+      client.bodyTimeout = .seconds(20)
+    }
   }
 
   private let store: ModelStore

@@ -29,6 +29,9 @@ extension NodeAgent {
     return ending
   }
 
+  /// No connection came about.
+  func linkFailed(_ text: String) { linkProblem = text }
+
   /// The driver waits before it connects again.
   func linkWaits(_ delay: Duration) {
     log.info("connecting again later", ["after": .microseconds(delay)])
@@ -64,6 +67,7 @@ extension NodeAgent {
 
   func welcomed() {
     isProving = false
+    linkProblem = nil
     ending.wasOpen = true
     log.info("link open", ["node": .id(nodeID), "bound": .flag(exporter != nil)])
     report()

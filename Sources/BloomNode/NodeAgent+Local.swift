@@ -6,7 +6,8 @@ internal import BloomWire
 /// Requests of this machine's own gateway: they come over the agent's socket, sealed to the worker
 /// as from anywhere else, and need no coordinator and no network.
 ///
-/// Nobody pays for them, so their receipts go to the gateway only.
+/// They come first: neither level nor limit keeps them away from a loaded model, and strangers'
+/// requests give them their place. Nobody pays for them, so their receipts go to the gateway only.
 extension NodeAgent {
   /// Local requests have numbers that no link gives.
   private static let firstLocal: UInt64 = 1 << 62
@@ -28,10 +29,13 @@ extension NodeAgent {
     let stream = StreamID(Self.firstLocal + lastLocal)
     let answer = LocalAnswer(model: prefix.head.routing.model, isSelfTest: isSelfTest)
     localAnswers[stream] = answer
+    // The machine's own test pushes nobody aside.
+    let slots = isSelfTest ? Int.max : workers[answer.model]?.offer?.ready.slots ?? .max
+    if !isSelfTest { expectOwnRequests() }
     perform(
       jobs.requested(
         stream, head: Array(envelope[..<prefix.byteCount]),
-        body: Array(envelope[prefix.byteCount...])))
+        body: Array(envelope[prefix.byteCount...]), isOwn: true, slots: slots))
     noteBegin(answer.model, time.now())
     return (stream, answer)
   }

@@ -14,7 +14,8 @@ extension NodeAgent {
   /// Adds the time since the last call to the day's work, when requests ran in it.
   func accountWork() {
     let now = time.now()
-    let isWorking = jobs.count > 0
+    // What the owner asks the own machine is no work for others.
+    let isWorking = jobs.strangerCount > 0
     if let since = workingSince {
       // A machine that slept did not work, whatever its clock says.
       let spent = min(now - since, .seconds(30))

@@ -6,12 +6,20 @@ internal import BloomWire
 extension NodeAgent {
   /// Waits until a model's worker should run; `false` once the agent stops.
   func untilWanted(_ model: ModelID) async -> Bool {
-    while !isStopping, order.level == .away { await suspend() }
+    while !isStopping, !isWanted(model) { await suspend() }
     return !isStopping
   }
 
   /// Whether a model's worker should run now.
-  func isWanted(_ model: ModelID) -> Bool { !isStopping && order.level != .away }
+  func isWanted(_ model: ModelID) -> Bool {
+    !isStopping && (order.level != .away || isOwnWanted(time.now()))
+  }
+
+  /// Whether a worker that just ended did so unasked.
+  func isCrash(_ model: ModelID) -> Bool {
+    defer { workers[model]?.isDismissed = false }
+    return isWanted(model) && workers[model]?.isDismissed != true
+  }
 
   /// A worker's process runs; it loads now.
   func workerStarted(_ model: ModelID, _ outbox: TwoLaneQueue) {
@@ -81,7 +89,7 @@ extension NodeAgent {
       accountWork()
       // A worker without requests owes no beats: an old one must not make the node suspect.
       if !jobs.isWorking(model) { machine.workerEnded(model) }
-      if jobs.count == 0 { endGrace(now) }
+      if jobs.strangerCount == 0 { endGrace(now) }
     }
   }
 

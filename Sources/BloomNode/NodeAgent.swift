@@ -23,6 +23,8 @@ package actor NodeAgent {
     package static let idleBeat = Duration.milliseconds(1_500)
     /// Seconds before a record's end when new keys are asked for.
     package static let renewalSeconds: Int64 = 240
+    /// How long after the owner's last own request the model stays loaded for the next one.
+    package static let own = Duration.seconds(600)
     /// How long a request that was stopped may run on before its worker is ended.
     package static let stopping = Duration.seconds(2)
   }
@@ -39,8 +41,13 @@ package actor NodeAgent {
     var failure: String?
     var isCrashLooping = false
     var isRotating = false
+    /// Whether it was sent away, so that its end is no crash.
+    var isDismissed = false
     var selfTest: SelfTestResult?
   }
+
+  /// Why a coordinator refuses a machine that nobody owns.
+  static let notEnrolled = "the coordinator refuses it: this machine is in no account"
 
   /// The machine.
   package nonisolated let nodeID: NodeID
@@ -51,7 +58,8 @@ package actor NodeAgent {
   let time: any TimeSource
   let loop: EventLoop
   let log: Log
-  let bindsToTLS: Bool
+  /// Whether proofs are bound to the connection; ends with the first coordinator behind a proxy.
+  var bindsToTLS: Bool
 
   var machine: NodeLinkMachine
   var jobs = JobTable()
@@ -66,11 +74,20 @@ package actor NodeAgent {
   var exporter: [UInt8]?
   var ending = LinkEnding(wasOpen: false, retryAfter: nil)
   var isProving = false
+  /// Why there is no link, in words; `nil` once there is one.
+  var linkProblem: String?
   var order = ServiceOrder.serve
+  /// Whether ``order`` keeps away strangers only: nothing but the owner's presence or hours is in
+  /// the way.
+  var servesOwner = false
+  /// Until when the owner's own requests are expected.
+  var ownUntil: Instant?
   /// When work that still runs goes back, and when its worker is ended if it does not.
   var graceEnd: Instant?
   var stopEnd: Instant?
   var isStopping = false
+  /// While the agent stops: when what still runs goes back.
+  var stopBy: Instant?
   var standing: Standing?
   var earned = Micros(0)
   /// What the owner does not serve; told to workers at their start and at changes.
@@ -126,8 +143,8 @@ package actor NodeAgent {
       tell(model, .drain(.draining, milliseconds: milliseconds))
     }
     wakeAll()
-    let end = time.now() + grace + Limits.stopping
-    while jobs.count > 0, time.now() < end { await pause() }
+    stopBy = time.now() + grace + Limits.stopping
+    while jobs.count > 0, let end = stopBy, time.now() < end { await pause() }
     for model in workers.keys.sorted() { perform(jobs.workerEnded(model, .draining)) }
     while let task = storing.values.first { await task.value }
     // The last receipts are on the disk; a moment more and the coordinator has them too.
@@ -159,7 +176,7 @@ package actor NodeAgent {
   func reschedule() {
     if isStopping, jobs.count == 0, !machine.isOpen { return }
     var next = nextReport
-    for due in [machine.nextDeadline, graceEnd, stopEnd] {
+    for due in [machine.nextDeadline, graceEnd, stopEnd, order.level == .away ? ownUntil : nil] {
       if let due { next = min(next, due) }
     }
     if let alarm, alarm.at <= next { return }
@@ -187,6 +204,7 @@ package actor NodeAgent {
       if now - worker.heardAt < Limits.idleBeat { machine.beat(model, now: now) }
     }
     perform(machine.tick(now: now))
+    endOwnUse(now)
     endGrace(now)
     accountWork()
     guard now >= nextReport else { return }
@@ -227,10 +245,18 @@ package actor NodeAgent {
     case .told(let message): told(message)
     case .close(let reason, let retryAfter):
       log.info("link closed", ["reason": ShortName(reason.name).map { .name($0) } ?? "unknown"])
+      linkProblem = "the coordinator ended it: \(NodeStatusPage.plain(reason.name))"
       if reason == .unauthorized {
+        linkProblem = Self.notEnrolled
         log.error("this machine is in no account; run: darkbloom node enroll")
       }
       ending.retryAfter = retryAfter
+      if reason == .notProven, exporter != nil {
+        // A proxy ends TLS: the coordinator knows no exporter. The next proof does without.
+        log.info("the coordinator does not see this connection's TLS; proving without it")
+        bindsToTLS = false
+        ending.retryAfter = nil
+      }
       closeLink()
     }
   }
@@ -291,7 +317,7 @@ package actor NodeAgent {
       case .begin, .chunk, .cancel, .load: false
       case .credit, .rotate, .vouched, .policy, .drain: true
       }
-    guard let outbox = workers[model]?.outbox else { return }
+    guard let outbox = workers[model]?.outbox, workers[model]?.isDismissed != true else { return }
     if !outbox.push(LengthFraming.framed(command.encoded), isControl: isControl) {
       log.error("worker does not read and is ended", ["model": .id(model)])
       outbox.finish(dropping: true)

@@ -37,14 +37,26 @@ package struct NodeDoctor: Sendable {
   }
 
   /// How far clocks may differ, as the protocol allows, in seconds.
-  private static let skewSeconds: Int64 = 120
+  static let skewSeconds: Int64 = 120
+  static let nodeName = "node"
 
-  private let configuration: NodeService.Configuration
-  private let time: any TimeSource
+  let configuration: NodeService.Configuration
+  /// The network's, pinned when it was joined; `nil` to leave the enrolment unasked.
+  let logKey: [UInt8]?
+  let time: any TimeSource
 
   /// Takes the settings that the node would run with.
-  package init(configuration: NodeService.Configuration, time: any TimeSource = SystemTime()) {
+  ///
+  /// - Parameters:
+  ///   - configuration: The node's.
+  ///   - logKey: The network's key; `nil` to leave the enrolment unasked.
+  ///   - time: The clocks.
+  package init(
+    configuration: NodeService.Configuration, logKey: [UInt8]? = nil,
+    time: any TimeSource = SystemTime()
+  ) {
     self.configuration = configuration
+    self.logKey = logKey
     self.time = time
   }
 
@@ -53,7 +65,7 @@ package struct NodeDoctor: Sendable {
     var findings = [folder(), identity(), worker()]
     findings += models()
     findings += owner()
-    for url in configuration.coordinators { findings.append(await coordinator(url)) }
+    findings += await coordinators()
     findings.append(await node())
     return findings
   }
@@ -64,6 +76,8 @@ package struct NodeDoctor: Sendable {
     writer.object { writer in
       writer.key("ok")
       writer.bool(!findings.contains { $0.state == .fault })
+      writer.key("serves")
+      writer.bool(findings.contains { $0.name == Self.nodeName && $0.state == .ok })
       writer.key("checks")
       writer.array { writer in
         for finding in findings {
@@ -97,6 +111,7 @@ package struct NodeDoctor: Sendable {
   }
 
   private func identity() -> Finding {
+    let file = "\(configuration.dataFolder)/\(NodeIdentity.fileName)"
     do {
       let identity = try NodeIdentity.software(folder: configuration.dataFolder)
       return Finding(
@@ -105,8 +120,16 @@ package struct NodeDoctor: Sendable {
     } catch {
       return Finding(
         name: "identity", state: .fault, text: error.publicDescription,
-        fix: "restore identity.p8 from a backup, or remove it to become a new machine")
+        fix: isReadable(file)
+          ? "chmod 600 \(file)"
+          : "restore \(file) from a backup, or remove it to become a new machine")
     }
+  }
+
+  /// Whether others than the owner may read a file.
+  private func isReadable(_ path: String) -> Bool {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 && facts.st_mode & 0o077 != 0
   }
 
   private func worker() -> Finding {
@@ -127,7 +150,8 @@ package struct NodeDoctor: Sendable {
           fix: "add one: darkbloom models add FILE.gguf")
       ]
     }
-    let advice = MemoryPlan(configuration.models, settings: configuration.owner).advice
+    let plan = MemoryPlan(configuration.models, settings: configuration.owner)
+    let advice = plan.advice
     return zip(configuration.models, advice).map { model, advice in
       for (file, path) in zip(model.manifest.files, model.paths) {
         var facts = stat()
@@ -142,8 +166,8 @@ package struct NodeDoctor: Sendable {
         return Finding(name: "model \(advice.name)", state: .ok, text: "complete, fits", fix: nil)
       }
       return Finding(
-        name: "model \(advice.name)", state: .warning, text: reason,
-        fix: "give more memory, or choose a smaller model")
+        name: "model \(advice.name)", state: plan.models.isEmpty ? .fault : .warning, text: reason,
+        fix: "raise limits.memory_mib in node.json5, or choose a smaller model")
     }
   }
 
@@ -191,40 +215,11 @@ package struct NodeDoctor: Sendable {
     Finding(name: "settings", state: .fault, text: text, fix: "correct it, then run this again")
   }
 
-  private func coordinator(_ base: String) async -> Finding {
-    let name = "coordinator"
-    let client = HTTPClient(configuration.client)
-    defer { client.close() }
-    do {
-      let url = base.hasSuffix("/") ? base + "readyz" : base + "/readyz"
-      let response = try await client.send(try .get(url), timeout: .seconds(10))
-      guard response.status == .ok else {
-        return Finding(
-          name: name, state: .fault, text: "answers with status \(response.status.code)",
-          fix: "check its address, or try later")
-      }
-      if let date = response.headers[.date], !isNow(date) {
-        return Finding(
-          name: "clock", state: .fault,
-          text: "differs from the coordinator's by more than \(Self.skewSeconds) s",
-          fix: "set the machine's clock; keys would be refused")
-      }
-      return Finding(name: name, state: .ok, text: "answers", fix: nil)
-    } catch {
-      return Finding(
-        name: name, state: .fault, text: error.safeDescription,
-        fix: "check the network, the proxy and the coordinator's address")
-    }
-  }
-
-  /// Whether a date field names a second near now.
-  private func isNow(_ date: String) -> Bool {
-    let now = time.unixTime().seconds
-    let text = Array(date.utf8)
-    return (now - Self.skewSeconds...now + Self.skewSeconds).contains {
-      HTTPDate.bytes(UnixTime($0)) == text
-    }
-  }
+  /// The finding on a device that has joined no network.
+  package static let noNetwork = Finding(
+    name: "network", state: .fault, text: "this device has joined no network",
+    fix: "darkbloom join LINK, with the link that the network's operator gave you for machines; "
+      + "then darkbloom node enroll")
 
   /// What the running node says of itself.
   private func node() async -> Finding {
@@ -232,48 +227,56 @@ package struct NodeDoctor: Sendable {
       let status = try? await NodeConsoleClient(socket: path).ask(.status)
     else {
       return Finding(
-        name: "node", state: .warning, text: "does not run", fix: "start it: darkbloom node run")
+        name: Self.nodeName, state: .warning, text: "does not run",
+        fix: "start it: darkbloom node start, or in this terminal: darkbloom node run")
     }
     if let failure = (status["models"]?.items ?? []).compactMap({ $0["failure"]?.string }).first {
       return Finding(
-        name: "node", state: .fault, text: "a worker failed: \(failure)",
+        name: Self.nodeName, state: .fault, text: "a worker failed: \(failure)",
         fix: "read the log, then fetch the model again or give more memory")
     }
     guard status["link"]?.string == "open" else {
+      let problem = status["link_problem"]?.string
       return Finding(
-        name: "node", state: .fault,
-        text: "no link to the coordinator (\(status["link"]?.string ?? "unknown"))",
-        fix: "see the coordinator's line; a refused machine must be enrolled")
+        name: Self.nodeName, state: .fault,
+        text: "no link to the coordinator: \(problem ?? status["link"]?.string ?? "unknown")",
+        fix: problem == NodeAgent.notEnrolled
+          ? "darkbloom node enroll" : "see the lines of coordinator and enrolment")
     }
     let tests = (status["models"]?.items ?? []).compactMap { $0["self_test"]?["failure"]?.string }
     if let failure = tests.first {
       return Finding(
-        name: "node", state: .fault, text: "the self-test failed: \(failure)",
+        name: Self.nodeName, state: .fault, text: "the self-test failed: \(failure)",
         fix: "verify the model: darkbloom models verify NAME; then start the node again")
     }
     for name in [Reason.notProven, .lowStanding].map(\.name) {
       guard let count = status["standing"]?["no_work"]?[name]?.integer, count > 0 else { continue }
       return Finding(
-        name: "node", state: .fault,
+        name: Self.nodeName, state: .fault,
         text: "the coordinator gives it no work: \(NodeStatusPage.plain(name))",
         fix: name == Reason.notProven.name
-          ? "enrol this machine again"
+          ? "enrol this machine again: darkbloom node enroll"
           : "let it run undisturbed; standing comes back with kept work")
     }
     if status["models"]?.items?.contains(where: { $0["state"]?.string == "loaded" }) != true,
-      status["reason"]?.string == nil
+      ["serve", "polite"].contains(status["level"]?.string)
     {
       return Finding(
-        name: "node", state: .warning, text: "loads its model still",
+        name: Self.nodeName, state: .warning, text: "loads its model still",
         fix: "wait, then run this again")
+    }
+    if let reason = status["reason"]?.string, status["level"]?.string == "polite" {
+      return Finding(
+        name: Self.nodeName, state: .ok,
+        text: "serves, one request at a time now: \(NodeStatusPage.plain(reason))", fix: nil)
     }
     if let reason = status["reason"]?.string {
       return Finding(
-        name: "node", state: .warning, text: "takes no work now: \(reason)",
+        name: Self.nodeName, state: .warning, text: "takes no work now: \(reason)",
         fix: reason == "paused"
           ? "darkbloom node resume"
           : "nothing to repair: see darkbloom node status for what it waits")
     }
-    return Finding(name: "node", state: .ok, text: "serves", fix: nil)
+    return Finding(name: Self.nodeName, state: .ok, text: "serves", fix: nil)
   }
 }

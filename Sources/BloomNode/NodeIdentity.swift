@@ -1,6 +1,7 @@
 package import BloomBase
 package import BloomCrypto
 package import BloomRecords
+package import BloomWire
 
 /// A machine's identity: the key that signs key statements and link proofs, wherever it is kept.
 package struct NodeIdentity: Sendable {
@@ -22,7 +23,7 @@ package struct NodeIdentity: Sendable {
   }
 
   /// The file's name in the data folder.
-  static let fileName = "identity.p8"
+  package static let fileName = "identity.p8"
 
   /// The software identity of a data folder: PKCS #8, mode 0600, made once; tier `software`.
   ///
@@ -40,11 +41,36 @@ package struct NodeIdentity: Sendable {
     return identity
   }
 
+  /// The members of a request in which the machine shows its identity to a network.
+  ///
+  /// - Parameters:
+  ///   - purpose: What is asked for.
+  ///   - challenge: The coordinator's, 32 bytes.
+  ///   - logKey: The network's, as pinned when it was joined.
+  /// - Returns: The identity's key, the challenge and the signature, in hexadecimal digits.
+  /// - Throws: What the signer throws.
+  package func enrolmentProof(
+    _ purpose: EnrolmentProof.Purpose, challenge: [UInt8], logKey: [UInt8]
+  ) throws -> [JSONValue.Member] {
+    let message = EnrolmentProof.message(purpose, challenge: challenge, logKey: logKey)
+    let signature = try signer.sign(message)
+    return [
+      .init("identity", .string(Hex.encode(signer.verifyingKey.subjectPublicKeyInfo))),
+      .init("challenge", .string(Hex.encode(challenge))),
+      .init("signature", .string(Hex.encode(signature))),
+    ]
+  }
+
+  /// Whether a data folder holds an identity; nothing is made.
+  package static func exists(in folder: String) -> Bool {
+    StateFolder(existing: folder).mode(of: fileName) != nil
+  }
+
   private static func stored(_ folder: StateFolder) throws(NodeError) -> NodeIdentity? {
     guard let mode = folder.mode(of: fileName) else { return nil }
     guard mode & 0o077 == 0 else {
       throw NodeError(
-        .badIdentity, "others can read the identity file; run: chmod 600 on \(fileName)")
+        .badIdentity, "others can read the identity file")
     }
     guard var bytes = try folder.read(fileName) else { return nil }
     defer { wipe(&bytes) }
@@ -52,7 +78,7 @@ package struct NodeIdentity: Sendable {
     do throws(CryptoError) {
       key = try SigningKey(pkcs8: SecretBytes(bytes))
     } catch {
-      throw NodeError(.badIdentity, "the identity file is damaged; restore it from a backup")
+      throw NodeError(.badIdentity, "the identity file is damaged")
     }
     return try NodeIdentity(signer: key, platform: .none)
   }

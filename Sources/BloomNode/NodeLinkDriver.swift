@@ -29,6 +29,7 @@ struct NodeLinkDriver: Sendable {
         if Task.isCancelled { return }
         log.warning(
           "coordinator not reached", ["reason": .error(error), "number": .count(choice.index)])
+        await agent.linkFailed(error.safeDescription)
       }
       let delay = choice.ended(ending, using: &random)
       await agent.linkWaits(delay)

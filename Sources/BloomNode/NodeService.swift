@@ -40,6 +40,8 @@ package struct NodeService: Sendable {
     package var apiKey: String?
     /// How long running answers may take when the service is cancelled.
     package var drainTime = Duration.seconds(20)
+    /// The same when the program was replaced: an update is in no hurry, what runs may end.
+    package var updateDrainTime = Duration.seconds(600)
     /// How connections are made: proxy, trust, or a test's network.
     package var client = HTTPClient.Configuration()
 
@@ -194,9 +196,9 @@ package struct NodeService: Sendable {
       } catch {
         failure = error
       }
-      // An update is in no hurry: what runs may end.
-      let isPlanned = failure == nil || (failure as? NodeError)?.code == .updated
-      await agent.stop(grace: isPlanned ? configuration.drainTime : .zero)
+      let isUpdate = (failure as? NodeError)?.code == .updated
+      let grace = isUpdate ? configuration.updateDrainTime : configuration.drainTime
+      await agent.stop(grace: failure == nil || isUpdate ? grace : .zero)
       if let book = await agent.takeChangedUsage() {
         // What cannot be kept is lost with this process; it was money of the coordinator's books.
         try? await usage.store(book)

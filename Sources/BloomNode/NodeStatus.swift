@@ -75,6 +75,8 @@ package struct NodeStatus: Sendable, Equatable {
   package var today: UsageBook.Day
   /// The last requests, oldest first.
   package var recent: [FinishedJob]
+  /// Why there is no link, in words; `nil` while there is one or nothing went wrong yet.
+  package var linkProblem: String?
   /// What the owner's signals say; `nil` when nobody looks.
   package var signals: Signals?
   /// What running costs the owner.
@@ -84,6 +86,8 @@ package struct NodeStatus: Sendable, Equatable {
   package var json: [UInt8] {
     var writer = JSONWriter(capacity: 1_024)
     writer.object { writer in
+      writer.key("running")
+      writer.bool(true)
       writer.key("node")
       writer.string(node.digest.hex)
       writer.key("level")
@@ -92,6 +96,8 @@ package struct NodeStatus: Sendable, Equatable {
       if let reason = order.reason { writer.string(reason.name) } else { writer.null() }
       writer.key("link")
       writer.string(link.rawValue)
+      writer.key("link_problem")
+      if let linkProblem { writer.string(linkProblem) } else { writer.null() }
       writer.key("link_bound")
       writer.bool(isBound)
       writer.key("models")

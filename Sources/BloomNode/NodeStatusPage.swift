@@ -19,19 +19,37 @@ package struct NodeStatusPage: Sendable {
 
   private func head() -> [String] {
     let level = status["level"]?.string ?? "unknown"
+    let isLoaded = status["models"]?.items?.contains { $0["state"]?.string == "loaded" } == true
     let words = [
       "serve": "serves with all slots", "polite": "serves one request at a time",
-      "drain": "takes nothing new", "away": "is away, weights unloaded",
+      "drain": "takes nothing new",
+      "away": isLoaded ? "serves its owner alone" : "is away, weights unloaded",
     ]
     let node = String((status["node"]?.string ?? "").prefix(12))
     var lines = ["Darkbloom node \(node) \(words[level] ?? level)"]
-    if let reason = status["reason"]?.string { lines.append("  why   \(Self.plain(reason))") }
+    if let reason = status["reason"]?.string { lines.append("  why   \(why(reason))") }
     let link = status["link"]?.string ?? "unknown"
     let isBound = status["link_bound"]?.bool == true
     lines.append(
-      "  link  \(link)\(link == "open" && !isBound ? ", not bound to TLS" : "")")
+      "  link  \(link)\(link == "open" && !isBound ? ", not bound to TLS" : "")"
+        + (status["link_problem"]?.string.map { "; \($0)" } ?? ""))
     if let signals = status["signals"], signals.members != nil { lines += self.signals(signals) }
     return lines
+  }
+
+  /// What is in the way, in words; everything that holds now, in the order of telling.
+  private func why(_ reason: String) -> String {
+    let causes = (status["signals"]?["causes"]?.items ?? []).compactMap { $0.string }
+    // By hand, or nobody looks at signals.
+    guard reason != "paused", !causes.isEmpty else { return Self.plain(reason) }
+    let words = [
+      "schedule": "outside its hours", "app": "a listed program runs", "battery": "on battery",
+      "heat": "the machine is hot", "memory": "memory is short",
+      "metered": "the network costs by volume", "cap": "a daily limit is used up",
+      "input": "somebody is at the machine", "cpu": "other programs use the processor",
+      "gpu": "other programs use the graphics", "power": "above limits.watts",
+    ]
+    return causes.map { words[$0] ?? Self.plain($0) }.joined(separator: "; ")
   }
 
   private func signals(_ signals: JSONValue) -> [String] {

@@ -36,8 +36,8 @@ actor OwnerRules {
   ) async throws {
     do {
       while !Task.isCancelled {
-        let (order, next) = await watch.look(await agent.workToday())
-        await owner.sense(order)
+        let (order, servesOwner, next) = await watch.look(await agent.workToday())
+        await owner.sense(order, servesOwner: servesOwner)
         try await loop.sleep(for: next)
       }
     } catch {

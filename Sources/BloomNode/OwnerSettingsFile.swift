@@ -45,7 +45,7 @@ package struct OwnerSettingsFile: Sendable {
     var facts = stat()
     if unsafe stat(fleetPath, &facts) == 0, facts.st_mode & 0o022 != 0 {
       throw NodeError(
-        .badConfiguration, "others can change the fleet's policy; run: chmod 644 \(Self.name)")
+        .badConfiguration, "others can change the fleet's policy; run: chmod 644 \(fleetPath)")
     }
     let settings = try OwnerSettings(user: try text(path), fleet: try text(fleetPath))
     try settings.check()

@@ -7,6 +7,7 @@ actor OwnerSwitch {
   private let folder: StateFolder
   private var isPaused: Bool
   private var sensed = ServiceOrder.serve
+  private var servesOwner = false
 
   /// The pause outlives a restart: an owner who paused does not want a surprise.
   private static let fileName = "paused"
@@ -33,13 +34,18 @@ actor OwnerSwitch {
   }
 
   /// The machine's signals changed what may be used.
-  func sense(_ order: ServiceOrder) async {
-    guard order != sensed else { return }
+  func sense(_ order: ServiceOrder, servesOwner: Bool) async {
+    guard order != sensed || servesOwner != self.servesOwner else { return }
     sensed = order
+    self.servesOwner = servesOwner
     await apply()
   }
 
   private func apply() async {
-    await agent.set(isPaused ? ServiceOrder(.away, .paused, grace: .seconds(20)) : sensed)
+    if isPaused {
+      await agent.set(ServiceOrder(.away, .paused, grace: .seconds(20)))
+    } else {
+      await agent.set(sensed, servesOwner: servesOwner)
+    }
   }
 }

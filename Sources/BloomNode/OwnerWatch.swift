@@ -54,8 +54,11 @@ actor OwnerWatch {
   /// One look.
   ///
   /// - Parameter work: What the agent does and did today.
-  /// - Returns: The order that holds now, and when to look again.
-  func look(_ work: WorkToday) -> (order: ServiceOrder, next: Duration) {
+  /// - Returns: The order that holds now, whether the owner's own requests are served whatever it
+  ///   says, and when to look again.
+  func look(
+    _ work: WorkToday
+  ) -> (order: ServiceOrder, servesOwner: Bool, next: Duration) {
     let now = time.now()
     snapshot.workedToday = work.worked
     snapshot.uploadedBytesToday = work.uploadedBytes
@@ -71,6 +74,6 @@ actor OwnerWatch {
     case .release: sleep.release()
     case nil: break
     }
-    return (order, min(policy.inputInterval(order), Self.slow))
+    return (order, policy.servesOwner, min(policy.inputInterval(order), Self.slow))
   }
 }

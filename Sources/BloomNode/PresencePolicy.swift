@@ -61,6 +61,13 @@ package struct PresencePolicy: Sendable {
     Cause.allCases.filter { latches[$0.rawValue].isOn && (!settings.isDedicated || $0 == .cap) }
   }
 
+  /// Whether the owner's own requests may use the machine though others may not.
+  ///
+  /// Heat, battery, short memory and listed programs keep away the owner's requests too.
+  package var servesOwner: Bool {
+    causes.allSatisfy { [.schedule, .metered, .cap, .input, .cpu].contains($0) }
+  }
+
   /// Takes a snapshot.
   ///
   /// - Parameters:

@@ -16,9 +16,11 @@ package enum ProxyChoice: Sendable {
   package static func choose(
     setting: String?, environment: [String: String], coordinator: String
   ) throws(NodeError) -> ProxyConfiguration? {
+    // A mistake in it is told also where it is not used.
+    let chosen = try setting.map { text throws(NodeError) in try parse(text) }
     guard let host = (try? HTTPURL(coordinator))?.authority.hostForResolution else { return nil }
     if ["127.0.0.1", "localhost", "::1"].contains(host) { return nil }
-    if let setting { return try parse(setting) }
+    if let chosen { return chosen }
     func value(_ name: String) -> String? {
       (environment[name.uppercased()] ?? environment[name]).flatMap { $0.isEmpty ? nil : $0 }
     }

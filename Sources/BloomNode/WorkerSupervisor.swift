@@ -47,7 +47,7 @@ struct WorkerSupervisor: Sendable {
     var random = SecureRandom()
     while await agent.untilWanted(model.id) {
       let served = await runOnce()
-      guard await agent.isWanted(model.id) else { continue }
+      guard await agent.isCrash(model.id) else { continue }
       let now = time.now()
       let delay = history.ended(served: served, now: now, using: &random)
       await agent.workerCrashed(model.id, isLooping: history.isLooping(now: now))

@@ -24,6 +24,11 @@ package struct Candidate: Sendable, Hashable {
     self.wrappedKey = wrappedKey
   }
 
+  /// Bytes of a wrap whose encapsulated key has so many.
+  package static func byteCount(encapsulatedKey count: Int) -> Int {
+    32 + KeyID.byteCount + 2 + count + 2 + wrappedKeyByteCount
+  }
+
   /// Appends `node | kid | enc_len(2) | enc | ct_len(2) | ct`.
   package func append(to bytes: inout [UInt8]) {
     bytes.append(contentsOf: node.digest.bytes)

@@ -172,7 +172,7 @@ extension WorkerKeys {
     let receiptKey = try checking { () throws(CryptoError) in
       try VerifyingKey(.p256, raw.receiptKey)
     }
-    guard raw.keyID == encryptionKey.keyID else { throw .identity }
     self.init(suite: suite, encryptionKey: encryptionKey, receiptKey: receiptKey, model: model)
+    guard raw.keyID == keyID else { throw .identity }
   }
 }

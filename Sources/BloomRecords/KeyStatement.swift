@@ -44,6 +44,8 @@ package struct WorkerKeys: Sendable, Hashable {
   package let suite: HPKESuite
   /// The encryption key.
   package let encryptionKey: KEMPublicKey
+  /// The encryption key's name; kept, since every request asks for it.
+  package let keyID: KeyID
   /// The key that signs receipts, P-256.
   package let receiptKey: VerifyingKey
   /// The model that this worker has loaded.
@@ -55,12 +57,10 @@ package struct WorkerKeys: Sendable, Hashable {
   ) {
     self.suite = suite
     self.encryptionKey = encryptionKey
+    keyID = encryptionKey.keyID
     self.receiptKey = receiptKey
     self.model = model
   }
-
-  /// The encryption key's name.
-  package var keyID: KeyID { encryptionKey.keyID }
 }
 
 /// A machine's promise: these keys are mine, until then, with this release; signed by HIK.

@@ -20,8 +20,6 @@ package enum ScheduleEvent: Equatable, Sendable {
   case nodeLeft(NodeID)
   /// Round trip (95th percentile) and loss (0…1) of a node's link, from pings.
   case networkMeasured(NodeID, roundTrip: Duration, loss: Double)
-  /// The share (0…1) of the time a node promised to be there that it was there.
-  case availabilityMeasured(NodeID, kept: Double)
   /// A receipt mismatch or a failed audit.
   case nodeDisputed(NodeID)
 

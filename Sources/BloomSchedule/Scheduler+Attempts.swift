@@ -29,7 +29,7 @@ extension Scheduler {
     link(attempt)
     offers[offer].reservedTokens += Float(reserved)
     countRunning(offer, 1)
-    setTimer(attempt: attempt, now + limits.acceptTimeout)
+    setTimer(attempt: attempt, Instant(nanoseconds: now.nanoseconds &+ acceptNanoseconds))
     var wakeUp = requests[number].deadline
     if requests[number].mayHedge, !isHedge {
       let late = Duration.milliseconds(Int64(min(predicted * 3, 3600) * 1000))

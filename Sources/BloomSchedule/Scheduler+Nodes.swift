@@ -17,6 +17,7 @@ extension Scheduler {
       nodeNumbers[profile.node] = number
     }
     nodes[number].link = .active
+    judgeAbsence(number, now)
     take(profile, number)
     take(capacity, number)
     rescore(number)
@@ -76,6 +77,9 @@ extension Scheduler {
 
   mutating func leave(_ node: NodeID, _ now: Instant) {
     guard let number = nodeNumbers[node], nodes[number].link != .gone else { return }
+    let hadPromised =
+      nodes[number].link != .draining && served[number].contains { offers[$0].slots > 0 }
+    nodes[number].vanishedAt = hadPromised ? now : nil
     nodes[number].link = .gone
     refresh(number)
     linkGone(number)
@@ -93,11 +97,19 @@ extension Scheduler {
     rescore(number)
   }
 
-  mutating func measure(_ node: NodeID, kept: Double) {
-    guard let number = nodeNumbers[node], kept.isFinite else { return }
-    let share = min(max(kept, 0), 1)
-    nodes[number].availability += 0.1 * (share - nodes[number].availability)
-    rescore(number)
+  /// A node is back: what it was away without a word was promised.
+  ///
+  /// A node that offers slots promises to be there until it drains or offers none. Vanishing breaks
+  /// that for as long as it lasts.
+  private mutating func judgeAbsence(_ number: Int, _ now: Instant) {
+    if let vanishedAt = nodes[number].vanishedAt {
+      let there = max(vanishedAt.seconds(since: nodes[number].joinedAt), 0)
+      let away = max(now.seconds(since: vanishedAt), 0)
+      let kept = there + away > 0 ? there / (there + away) : 1
+      nodes[number].availability += 0.1 * (kept - nodes[number].availability)
+    }
+    nodes[number].vanishedAt = nil
+    nodes[number].joinedAt = now
   }
 
   mutating func dispute(_ node: NodeID, _ now: Instant) {

@@ -7,7 +7,12 @@ internal import BloomBase
 extension Scheduler {
   /// The offer that a candidate names, if that key is known at that node.
   mutating func find(_ candidate: Candidate) -> Int? {
-    var probe = offerIndex.probe(Self.hash(candidate, seed))
+    find(candidate, Self.hash(candidate, seed))
+  }
+
+  /// The same for a caller that knows the candidate's hash.
+  mutating func find(_ candidate: Candidate, _ hash: UInt64) -> Int? {
+    var probe = offerIndex.probe(hash)
     while let number = offerIndex.next(&probe) {
       if offers[number].has(candidate.key), offers[number].name == candidate.node {
         return number
@@ -20,16 +25,30 @@ extension Scheduler {
   ///
   /// These reads do not depend on each other, so that the processor waits for all of them at once;
   /// the lookups would wait for one after the other.
-  mutating func readAhead(_ answer: UInt64, _ candidates: UpToFour<Candidate>) {
-    touched &+= UInt8(truncatingIfNeeded: answerIndex.guess(answer))
+  ///
+  /// - Parameters:
+  ///   - answer: The answer's hash.
+  ///   - candidates: The request's.
+  /// - Returns: The candidates' hashes.
+  mutating func readAhead(
+    _ answer: UInt64, _ candidates: UpToFour<Candidate>
+  ) -> SIMD4<UInt64> {
+    var hashes = SIMD4<UInt64>()
     var guesses = SIMD4<Int>(repeating: -1)
     for index in 0..<candidates.count {
-      guesses[index] = offerIndex.guess(Self.hash(candidates[index], seed))
+      hashes[index] = Self.hash(candidates[index], seed)
+      guesses[index] = offerIndex.guess(hashes[index])
+    }
+    touched &+= UInt8(truncatingIfNeeded: answerIndex.guess(answer))
+    if let next = answers.upcoming {
+      touched &+= answers[next].output.rawValue
+      if payers[next].rawValue.isEmpty { touched &+= 1 }
     }
     for index in 0..<candidates.count where guesses[index] >= 0 {
       let offer = guesses[index]
       touched &+= offers[offer].keyCount &+ UInt8(truncatingIfNeeded: offers[offer].keys[0])
     }
+    return hashes
   }
 
   /// A candidate's offer; looked up again only if its number has another one now.
@@ -41,12 +60,6 @@ extension Scheduler {
       return known
     }
     return find(candidate.candidate)
-  }
-
-  /// The number of a candidate's node, whether or not the key is known.
-  mutating func node(_ candidate: RequestState.CandidateState) -> Int? {
-    if let offer = offer(candidate) { return Int(offers[offer].node) }
-    return nodeNumbers[candidate.candidate.node]
   }
 
   /// A node's offer of a model.
@@ -172,8 +185,9 @@ extension Scheduler {
 
   /// Both names are digests; the seed keeps nodes from choosing keys that meet in one place.
   private static func hash(_ candidate: Candidate, _ seed: UInt64) -> UInt64 {
-    let node = candidate.node.digest.withBytes { bytes in
-      (0..<8).reduce(0) { $0 << 8 | UInt64(bytes[$1]) }
+    // In memory order: the hash only says where a number lies, nothing that is decided depends on it.
+    let node = unsafe withUnsafeBytes(of: candidate.node) {
+      unsafe $0.loadUnaligned(as: UInt64.self)
     }
     return ((node ^ candidate.key.rawValue ^ seed) &* 0x9e37_79b9_7f4a_7c15).byteSwapped
   }

@@ -7,36 +7,35 @@ extension Scheduler {
     guard Int(answers[answer].dispatches) < limits.dispatchesPerAnswer else {
       return giveUp(number, .retryBudgetSpent, nil, isArrival: isArrival, now)
     }
-    var decision = judge(number, now)
-    let best = bestOpen(decision)
-    let (waiting, shortest) = shortestWait(decision)
-    if let best, !isWorthWaiting(decision, free: best, busy: waiting) {
-      for index in decision.candidates.indices where decision.candidates[index].isOpen {
-        decision.candidates[index].reason =
-          index == best
-          ? .chosen : decision.candidates[index].reason == .busy ? .busy : .costlier
+    let outlook = judge(number, now)
+    if let best = outlook.best, !isWorthWaiting(outlook) {
+      for index in requests[number].decision.candidates.indices
+      where index != best && requests[number].decision.candidates[index].reason == .chosen {
+        requests[number].decision.candidates[index].reason = .costlier
       }
-      record(decision, of: number, now)
+      noteDecision(number, now)
       return dispatch(number, best, isHedge: false, now)
     }
-    record(decision, of: number, now)
-    guard waiting != nil else {
-      return giveUp(number, mainReason(decision), nil, isArrival: isArrival, now)
+    noteDecision(number, now)
+    guard outlook.hasWait else {
+      return giveUp(number, mainReason(number), nil, isArrival: isArrival, now)
     }
-    wait(number, decision, shortest, isArrival: isArrival, now)
+    wait(number, outlook.wait, isArrival: isArrival, now)
   }
 
   /// Starts a second candidate beside a late or silent one, if one is free now.
   mutating func hedge(_ number: Int, _ now: Instant) {
-    let request = requests[number]
-    guard !request.hasStarted, request.attempts.0 >= 0, request.attempts.1 < 0,
-      answers[request.answer].dispatches < limits.dispatchesPerAnswer
+    guard !requests[number].hasStarted, requests[number].attempts.0 >= 0,
+      requests[number].attempts.1 < 0,
+      answers[requests[number].answer].dispatches < limits.dispatchesPerAnswer
     else { return }
-    var decision = judge(number, now)
-    let busyWith = attempts[request.attempts.0].candidate
-    decision.candidates[busyWith].cost = .infinity
-    guard let best = bestOpen(decision) else { return }
-    requests[number].decision.candidates[best] = decision.candidates[best]
+    let busyWith = attempts[requests[number].attempts.0].candidate
+    var outlook = Outlook()
+    for index in requests[number].candidates.indices where index != busyWith {
+      outlook.add(judge(number, index, ignoresQueue: false), index, tieShare: limits.tieShare)
+    }
+    guard let best = outlook.best else { return }
+    requests[number].decision.candidates[best] = judge(number, best, ignoresQueue: false)
     dispatch(number, best, isHedge: true, now)
   }
 
@@ -65,7 +64,7 @@ extension Scheduler {
         return
       }
       let request = next.request
-      let verdict = judge(request, next.candidate, ignoresQueue: true, now)
+      let verdict = judge(request, next.candidate, ignoresQueue: true)
       switch verdict.reason {
       case .chosen:
         let work = requests[request].inputTokens / 8 + requests[request].expectedTokens
@@ -83,17 +82,20 @@ extension Scheduler {
     }
   }
 
-  private mutating func record(_ decision: Decision, of number: Int, _ now: Instant) {
-    requests[number].decision = decision
-    for index in decision.candidates.indices {
-      if let node = node(requests[number].candidates[index]) {
-        note(node, decision.candidates[index].reason, now)
-      }
+  /// Counts the verdicts of ``judge(_:_:)`` at the nodes.
+  private mutating func noteDecision(_ number: Int, _ now: Instant) {
+    for index in requests[number].decision.candidates.indices {
+      let candidate = requests[number].candidates[index]
+      // The verdict has looked the offer up.
+      let node =
+        candidate.offer >= 0
+        ? Int(offers[Int(candidate.offer)].node) : nodeNumbers[candidate.candidate.node]
+      if let node { note(node, requests[number].decision.candidates[index].reason, now) }
     }
   }
 
   private mutating func wait(
-    _ number: Int, _ decision: Decision, _ shortest: Double, isArrival: Bool, _ now: Instant
+    _ number: Int, _ shortest: Double, isArrival: Bool, _ now: Instant
   ) {
     let account = requests[number].account
     let left = requests[number].deadline.seconds(since: now)
@@ -109,7 +111,8 @@ extension Scheduler {
       }
     if let reason { return giveUp(number, reason, shortest, isArrival: isArrival, now) }
     var position = Int.max
-    for index in decision.candidates.indices where decision.candidates[index].reason == .busy {
+    for index in requests[number].decision.candidates.indices
+    where requests[number].decision.candidates[index].reason == .busy {
       guard let offer = offer(requests[number].candidates[index]) else { continue }
       queue.add(
         request: number, candidate: index, lane: offer, account: accounts[account].serial)
@@ -139,26 +142,39 @@ extension Scheduler {
     withdraw(answer, part: part)
   }
 
-  private mutating func judge(_ number: Int, _ now: Instant) -> Decision {
-    var decision = Decision(
-      at: now, expectedTokens: requests[number].expectedTokens, candidates: [])
+  /// Writes the verdict on every candidate, and says what they come to.
+  private mutating func judge(_ number: Int, _ now: Instant) -> Outlook {
+    var outlook = Outlook()
+    requests[number].decision.at = now
+    requests[number].decision.expectedTokens = requests[number].expectedTokens
+    let isFirst = requests[number].decision.candidates.isEmpty
     for index in requests[number].candidates.indices {
-      decision.candidates.append(judge(number, index, ignoresQueue: false, now))
+      let verdict = judge(number, index, ignoresQueue: false)
+      outlook.add(verdict, index, tieShare: limits.tieShare)
+      if isFirst {
+        requests[number].decision.candidates.append(verdict)
+      } else {
+        requests[number].decision.candidates[index] = verdict
+      }
     }
-    return decision
+    return outlook
   }
 
   /// The verdict on one candidate: every gate in order, then the cost.
   private mutating func judge(
-    _ number: Int, _ index: Int, ignoresQueue: Bool, _ now: Instant
+    _ number: Int, _ index: Int, ignoresQueue: Bool
   ) -> CandidateVerdict {
     let candidate = requests[number].candidates[index]
     var verdict = CandidateVerdict(node: candidate.candidate.node, reason: .chosen)
+    let found = offer(candidate)
+    if candidate.offer != Int32(found ?? -1) {
+      requests[number].candidates[index].offer = Int32(found ?? -1)
+    }
     if let excluded = candidate.excluded {
       verdict.reason = excluded
       return verdict
     }
-    guard let place = offer(candidate) else {
+    guard let place = found else {
       verdict.reason = stranger(candidate.candidate.node)
       return verdict
     }
@@ -245,43 +261,13 @@ extension Scheduler {
     return nil
   }
 
-  /// The cheapest candidate that is free now; among equals the one with the higher score.
-  private mutating func bestOpen(_ decision: Decision) -> Int? {
-    var best: Int?
-    for index in decision.candidates.indices {
-      let verdict = decision.candidates[index]
-      guard verdict.isOpen, verdict.reason == .chosen else { continue }
-      guard let known = best else {
-        best = index
-        continue
-      }
-      let other = decision.candidates[known]
-      let isTie = abs(verdict.cost - other.cost) <= limits.tieShare * other.cost
-      if isTie ? verdict.score > other.score : verdict.cost < other.cost { best = index }
-    }
-    return best
-  }
-
-  private mutating func shortestWait(_ decision: Decision) -> (index: Int?, seconds: Double) {
-    var index: Int?
-    var seconds = Double.infinity
-    for place in decision.candidates.indices {
-      let verdict = decision.candidates[place]
-      guard verdict.reason == .busy, verdict.wait < seconds else { continue }
-      index = place
-      seconds = verdict.wait
-    }
-    return (index, seconds)
-  }
-
-  private mutating func isWorthWaiting(_ decision: Decision, free: Int, busy: Int?) -> Bool {
-    guard let busy else { return false }
-    return decision.candidates[busy].cost * limits.patience < decision.candidates[free].cost
+  private mutating func isWorthWaiting(_ outlook: Outlook) -> Bool {
+    outlook.hasWait && outlook.waitCost * limits.patience < outlook.bestCost
   }
 
   /// The reason that says most about what to change, when no candidate can serve.
-  private mutating func mainReason(_ decision: Decision) -> ReasonCode {
-    for verdict in decision.candidates {
+  private mutating func mainReason(_ number: Int) -> ReasonCode {
+    for verdict in requests[number].decision.candidates {
       switch verdict.reason {
       case .notConnected, .excluded, .suspect, .nodeLost, .nodeTimeout, .nodeRefused, .handedBack:
         continue
@@ -289,5 +275,35 @@ extension Scheduler {
       }
     }
     return .noCandidate
+  }
+}
+
+/// What the verdicts on the candidates of a request come to.
+private struct Outlook {
+  /// The cheapest candidate that is free now; among equals the one with the higher score.
+  private(set) var best: Int?
+  private(set) var bestCost = Double.infinity
+  private var bestScore = 0.0
+  /// Whether a candidate is only busy.
+  private(set) var hasWait = false
+  /// The shortest of their expected waits in seconds, and what that candidate costs with it.
+  private(set) var wait = Double.infinity
+  private(set) var waitCost = Double.infinity
+
+  /// Takes the verdicts one by one; costs closer than `tieShare` are a tie.
+  mutating func add(_ verdict: CandidateVerdict, _ index: Int, tieShare: Double) {
+    if verdict.reason == .busy, verdict.wait < wait {
+      hasWait = true
+      wait = verdict.wait
+      waitCost = verdict.cost
+    }
+    guard verdict.reason == .chosen, verdict.isOpen else { return }
+    let isTie = abs(verdict.cost - bestCost) <= tieShare * bestCost
+    guard best == nil || (isTie ? verdict.score > bestScore : verdict.cost < bestCost) else {
+      return
+    }
+    best = index
+    bestCost = verdict.cost
+    bestScore = verdict.score
   }
 }

@@ -2,8 +2,9 @@ internal import BloomBase
 
 extension Scheduler {
   mutating func arrive(_ request: WorkRequest, _ now: Instant) {
-    readAhead(Self.hash(request.id.answer), request.candidates)
-    let known = number(of: request.id.answer)
+    let hash = Self.hash(request.id.answer, seed)
+    let hashes = readAhead(hash, request.candidates)
+    let known = number(of: request.id.answer, hash)
     if let reason = objection(request, known, now) {
       return effects.append(.refuse(request.id, reason, retryAfter: advice(reason, nil)))
     }
@@ -11,7 +12,11 @@ extension Scheduler {
     if model >= 0 { models[model].arrivals.add(hour: now.hour) }
     let account = accountNumber(request.account)
     let answer: Int
-    if let known { answer = resume(known, request) } else { answer = addAnswer(request, model) }
+    if let known {
+      answer = resume(known, request)
+    } else {
+      answer = addAnswer(request, model, hash)
+    }
     var candidates: UpToFour<RequestState.CandidateState> = []
     let failed = answers[answer].hasFailures ? failures[answer] ?? [] : []
     for index in 0..<request.candidates.count {
@@ -19,7 +24,7 @@ extension Scheduler {
       let isExcluded =
         (!request.excluded.isEmpty && request.excluded.contains(candidate.node))
         || (!failed.isEmpty && failed.contains(candidate))
-      let offer = find(candidate)
+      let offer = find(candidate, hashes[index])
       candidates.append(
         .init(
           candidate: candidate, offer: Int32(offer ?? -1),
@@ -64,29 +69,39 @@ extension Scheduler {
     _ id: RequestID, _ account: AccountID, _ model: ModelID, _ output: OutputClass,
     _ dispatches: Int, _ now: Instant
   ) {
-    guard number(of: id.answer) == nil else { return }
+    let hash = Self.hash(id.answer, seed)
+    guard number(of: id.answer, hash) == nil else { return }
     let number = add(
       AnswerState(
         id: id.answer, model: Int32(modelNumber(model)), lastPart: id.part, output: output,
-        lastState: .failed, dispatches: Int32(clamping: max(dispatches, 0))), account)
+        lastState: .failed, dispatches: Int32(clamping: max(dispatches, 0))), account, hash)
     retire(number, now)
   }
 
-  private mutating func number(of answer: AnswerID) -> Int? {
-    var probe = answerIndex.probe(Self.hash(answer))
+  private mutating func number(of answer: AnswerID, _ hash: UInt64) -> Int? {
+    var probe = answerIndex.probe(hash)
     while let number = answerIndex.next(&probe) {
       if answers[number].id == answer { return number }
     }
     return nil
   }
 
-  private static func hash(_ answer: AnswerID) -> UInt64 {
-    UInt64(truncatingIfNeeded: answer.hashValue)
+  /// A folded product of both halves with the secret seed: gateways draw the names, so they must not
+  /// be able to choose names that meet in one place.
+  private static func hash(_ answer: AnswerID, _ seed: UInt64) -> UInt64 {
+    let (first, second) = unsafe withUnsafeBytes(of: answer) {
+      unsafe (
+        $0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+      )
+    }
+    let product = (first ^ seed).multipliedFullWidth(
+      by: second ^ seed.byteSwapped ^ 0x9e37_79b9_7f4a_7c15)
+    return product.high ^ product.low
   }
 
   /// The number of a living request.
   mutating func living(_ id: RequestID) -> Int? {
-    guard let answer = number(of: id.answer) else { return nil }
+    guard let answer = number(of: id.answer, Self.hash(id.answer, seed)) else { return nil }
     let (first, second) = answers[answer].living
     if first >= 0, requests[Int(first)].id == id { return Int(first) }
     if second >= 0, requests[Int(second)].id == id { return Int(second) }
@@ -187,17 +202,17 @@ extension Scheduler {
     return number
   }
 
-  private mutating func addAnswer(_ request: WorkRequest, _ model: Int) -> Int {
+  private mutating func addAnswer(_ request: WorkRequest, _ model: Int, _ hash: UInt64) -> Int {
     add(
       AnswerState(
         id: request.id.answer, model: Int32(model), lastPart: request.id.part,
-        output: request.output), request.account)
+        output: request.output), request.account, hash)
   }
 
-  private mutating func add(_ answer: AnswerState, _ payer: AccountID) -> Int {
+  private mutating func add(_ answer: AnswerState, _ payer: AccountID, _ hash: UInt64) -> Int {
     let number = answers.insert(answer)
     if number < payers.count { payers[number] = payer } else { payers.append(payer) }
-    answerIndex.insert(Self.hash(answer.id), number)
+    answerIndex.insert(hash, number)
     return number
   }
 
@@ -237,7 +252,7 @@ extension Scheduler {
 
   private mutating func forget(answer number: Int) {
     if answers[number].hasFailures { failures[number] = nil }
-    answerIndex.remove(Self.hash(answers[number].id), number)
+    answerIndex.remove(Self.hash(answers[number].id, seed), number)
     answers.remove(number)
   }
 

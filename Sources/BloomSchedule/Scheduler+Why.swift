@@ -46,13 +46,6 @@ extension Scheduler {
     living(request).map { requests[$0].decision }
   }
 
-  /// Nodes that may get work now; connected is not the same.
-  ///
-  /// - Complexity: O(nodes); for reports, not for decisions.
-  package var routableNodes: Int {
-    nodeNumbers.values.reduce(0) { $0 + (obstacle($1) == nil ? 1 : 0) }
-  }
-
   mutating func tally(_ node: Int, _ reason: ReasonCode?, _ now: Instant) {
     tally.items.append(.init(node: node, reason: reason, hour: now.hour))
     if tally.items.count > TallyLog.bound { settleTally(atMost: 2) }

@@ -13,6 +13,8 @@ package struct Scheduler: Sendable {
   var histories: [OfferHistory] = []
   var offerIndex = DenseIndex()
   let seed: UInt64
+  /// ``ScheduleLimits/acceptTimeout``, since arithmetic with durations takes a share of a decision.
+  let acceptNanoseconds: UInt64
   /// What ``readAhead(_:)`` read, so that it is not left out.
   var touched: UInt8 = 0
   var nodes = Slab<NodeState>()
@@ -58,6 +60,7 @@ package struct Scheduler: Sendable {
     self.limits = limits
     generator = SeededGenerator(seed: seed)
     self.seed = generator.next()
+    acceptNanoseconds = UInt64(max(0, limits.acceptTimeout.wholeNanoseconds))
   }
 
   /// Takes one event and says what to do, in order.
@@ -79,7 +82,6 @@ package struct Scheduler: Sendable {
     case .nodeDraining(let node): drain(node, now)
     case .nodeLeft(let node): leave(node, now)
     case .networkMeasured(let node, let roundTrip, let loss): measure(node, roundTrip, loss)
-    case .availabilityMeasured(let node, let kept): measure(node, kept: kept)
     case .nodeDisputed(let node): dispute(node, now)
     case .requestArrived(let request): arrive(request, now)
     case .answerRestored(let id, let account, let model, let output, let dispatches):

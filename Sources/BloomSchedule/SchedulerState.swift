@@ -17,7 +17,11 @@ struct NodeState: Sendable {
 
   var link = Link.active
   var reliability: Reliability
+  /// Smoothed share of the time it had promised; what it promises is said in `docs/score.md`.
   var availability = 1.0
+  var joinedAt = Instant(nanoseconds: 0)
+  /// Since when it is gone although it had just offered slots and said no goodbye.
+  var vanishedAt: Instant?
   var roundTrip = Duration.milliseconds(50)
   var loss = 0.0
   var score = 0.0

@@ -8,6 +8,9 @@ struct Slab<Value: Sendable>: Sendable {
   /// One more than the largest number ever given out.
   var bound: Int { values.count }
 
+  /// The number that the next value gets; `nil` when it will be a new one.
+  var upcoming: Int? { free.last }
+
   /// Stores a value and returns its number.
   mutating func insert(_ value: Value) -> Int {
     guard let number = free.popLast() else {

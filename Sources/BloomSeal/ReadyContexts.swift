@@ -68,6 +68,11 @@ package struct ReadyContext: ~Copyable, Sendable {
     self.target = target
   }
 
+  /// Bytes of its candidate in an envelope.
+  var candidateByteCount: Int {
+    Candidate.byteCount(encapsulatedKey: sender.encapsulatedKey.count)
+  }
+
   /// Wraps an envelope's key, and gives what is needed to open the answer.
   consuming func wrap(
     _ envelopeKey: SecretBytes, associatedData: [UInt8]

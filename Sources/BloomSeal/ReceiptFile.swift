@@ -106,11 +106,12 @@ package struct ReceiptContent: Sendable, Equatable {
     FrameDecoder.append(frame: frame.encoded, to: &response)
   }
 
-  /// Leaves out the frames behind a place: those that came after the last receipt.
+  /// What the newest receipt speaks of, when it came after so many bytes of frames.
   ///
-  /// - Parameter byteCount: What ``response`` had when the receipt came.
-  package mutating func cut(to byteCount: Int) {
-    response.removeSubrange(min(byteCount, response.count)...)
+  /// A part that broke off has frames after its last receipt, which nobody signed.
+  package consuming func receipted(byteCount: Int) -> ReceiptContent {
+    response.removeLast(max(0, response.count - byteCount))
+    return self
   }
 
   /// The frames of a response file.

@@ -140,21 +140,28 @@ package enum RequestSealer: Sendable {
       constraints: options.constraints)
     let head = EnvelopeHead(suite: contexts.suite, requestNonce: requestNonce, routing: routing)
     let headBytes = head.encoded
-    let body = try sealBody(plaintext, padded: padded, envelopeKey, requestNonce)
-    let binding = WrapInfo.associatedData(head: headBytes, body: body.span)
-
+    // All of one suite, so all of one size: the body is sealed where it stays, behind their place.
+    let wrapsByteCount = contexts.count * contexts.first.candidateByteCount
+    let bodyStart = headBytes.count + 1 + wrapsByteCount
     var envelope: [UInt8] = []
-    envelope.reserveCapacity(headBytes.count + 1 + 4 * 157 + body.count)
+    envelope.reserveCapacity(bodyStart + ChunkFraming.bodyByteCount(padded))
     envelope.append(contentsOf: headBytes)
     envelope.append(UInt8(contexts.count))
+    ChunkFraming.appendZeros(wrapsByteCount, to: &envelope)
+    try sealBody(plaintext, padded: padded, envelopeKey, requestNonce, into: &envelope)
+    let binding = WrapInfo.associatedData(
+      head: headBytes, body: envelope.span.extracting(bodyStart..<envelope.count))
+
+    var wraps: [UInt8] = []
+    wraps.reserveCapacity(wrapsByteCount)
     var answers: [AnswerKeys] = []
-    let (candidate, answer) = try contexts.first.wrap(envelopeKey, associatedData: binding)
-    candidate.append(to: &envelope)
-    answers.append(answer)
-    try wrap(contexts.second, envelopeKey, binding, &envelope, &answers)
-    try wrap(contexts.third, envelopeKey, binding, &envelope, &answers)
-    try wrap(contexts.fourth, envelopeKey, binding, &envelope, &answers)
-    envelope.append(contentsOf: body)
+    answers.reserveCapacity(contexts.count)
+    try wrap(contexts.first, envelopeKey, binding, &wraps, &answers)
+    try wrap(contexts.second, envelopeKey, binding, &wraps, &answers)
+    try wrap(contexts.third, envelopeKey, binding, &wraps, &answers)
+    try wrap(contexts.fourth, envelopeKey, binding, &wraps, &answers)
+    invariant(wraps.count == wrapsByteCount, "wraps of different sizes")
+    envelope.replaceSubrange(headBytes.count + 1..<bodyStart, with: wraps)
     return SealedRequest(
       envelope: envelope, head: head, requestBytes: plaintext,
       isContinued: request.isContinued, answers: answers)
@@ -171,10 +178,9 @@ package enum RequestSealer: Sendable {
   }
 
   private static func sealBody(
-    _ plaintext: [UInt8], padded: Int, _ envelopeKey: SecretBytes, _ requestNonce: Digest
-  ) throws(SealError) -> [UInt8] {
-    var body: [UInt8] = []
-    body.reserveCapacity(ChunkFraming.bodyByteCount(padded))
+    _ plaintext: [UInt8], padded: Int, _ envelopeKey: SecretBytes, _ requestNonce: Digest,
+    into envelope: inout [UInt8]
+  ) throws(SealError) {
     do throws(CryptoError) {
       var cipher = try ChunkCipher(envelopeKey: envelopeKey, requestNonce: requestNonce)
       var offset = 0
@@ -182,15 +188,15 @@ package enum RequestSealer: Sendable {
         let end = min(padded, offset + ChunkFraming.maximumPlaintext)
         let isFinal = end == padded
         ChunkFraming.appendPrefix(
-          sealedByteCount: end - offset + ChunkFraming.tagByteCount, isFinal: isFinal, to: &body)
-        let start = body.count
+          sealedByteCount: end - offset + ChunkFraming.tagByteCount, isFinal: isFinal,
+          to: &envelope)
+        let start = envelope.count
         let text = min(offset, plaintext.count)..<min(end, plaintext.count)
-        body.append(contentsOf: plaintext[text])
-        ChunkFraming.appendZeros(end - offset - text.count, to: &body)
-        try cipher.seal(endOf: &body, from: start, isFinal: isFinal)
+        envelope.append(contentsOf: plaintext[text])
+        ChunkFraming.appendZeros(end - offset - text.count, to: &envelope)
+        try cipher.seal(endOf: &envelope, from: start, isFinal: isFinal)
         offset = end
       }
     } catch { throw .crypto(error) }
-    return body
   }
 }

@@ -63,8 +63,6 @@ package struct CapacityResult: Equatable, Sendable {
   package var tokens = 0.0
   /// The sum of what all connected machines could do with full batches.
   package var sum = 0.0
-  /// The sum of what all could do with one stream each.
-  package var singleSum = 0.0
   /// Requests that arrived.
   package var arrived = 0
   /// Requests refused or ended without an answer.
@@ -184,7 +182,6 @@ package struct CapacityRun {
     let width = Double(plan.slots)
     let batched = width / (1 + MeasuredRates.batchSlowing * (width - 1))
     for machine in machines {
-      result.singleSum += machine.single
       result.sum += machine.single * batched * efficiency(machine)
     }
     for client in 0..<(plan.closedLoop ?? 1) {

@@ -61,20 +61,15 @@ package struct SmallModel: Equatable, Sendable {
   package let layers: Double
   /// Tokens a second that a published article claims for 1,000 nodes.
   package let claim: Double
-  /// Milliseconds a token on an M1 that the article states.
-  package let claimedMilliseconds: Double
 
   /// Sizes and layers of the published weights; claims of the article.
   package static let all: [SmallModel] = [
     SmallModel(
-      name: "Phi-3-mini", gigabytes: 2.2, billions: 3.8, layers: 32, claim: 22_000,
-      claimedMilliseconds: 45),
+      name: "Phi-3-mini", gigabytes: 2.2, billions: 3.8, layers: 32, claim: 22_000),
     SmallModel(
-      name: "Llama 3.2 3B", gigabytes: 1.9, billions: 3.2, layers: 28, claim: 15_500,
-      claimedMilliseconds: 65),
+      name: "Llama 3.2 3B", gigabytes: 1.9, billions: 3.2, layers: 28, claim: 15_500),
     SmallModel(
-      name: "Gemma 2 2B", gigabytes: 1.6, billions: 2.6, layers: 26, claim: 28_000,
-      claimedMilliseconds: 38),
+      name: "Gemma 2 2B", gigabytes: 1.6, billions: 2.6, layers: 26, claim: 28_000),
   ]
 }
 
@@ -84,6 +79,13 @@ package struct ChipMix: Equatable, Sendable {
   package let name: String
   /// Chips and weights; weights need not sum to one.
   package let shares: [(chip: String, weight: Double)]
+
+  /// The chips with their shares in percent.
+  package var text: String {
+    let sum = shares.reduce(0) { $0 + $1.weight }
+    return shares.map { "\($0.chip) \(Int(($0.weight / sum * 100).rounded())) %" }
+      .joined(separator: ", ")
+  }
 
   /// Whether both are the same mix.
   package static func == (a: Self, b: Self) -> Bool { a.name == b.name }

@@ -1,3 +1,5 @@
+internal import BloomBase
+
 /// A rule that a run breaks on purpose, to prove that its checker sees it.
 package enum Sabotage: String, CaseIterable, Sendable {
   /// The coordinator tells the end of a request twice.
@@ -8,7 +10,7 @@ package enum Sabotage: String, CaseIterable, Sendable {
   case keepsReservations
   /// A recovered coordinator has a micro-unit more than was written.
   case mintsMoney
-  /// Nodes count what an earlier part delivered as their own.
+  /// Nodes count what an earlier part delivered once more, after it.
   case countsTwice
   /// The coordinator loses a message of an answer.
   case dropsBytes
@@ -92,6 +94,23 @@ package struct SimPlan: Equatable, Sendable {
 
   /// A plan with the defaults.
   package init(seed: UInt64) { self.seed = seed }
+
+  /// The command line that shows this run again; kinds, delay and loss are always the defaults there.
+  package var replay: String {
+    let usual = SimPlan(seed: seed)
+    var words = ["bloom-sim run --seed \(seed)"]
+    if nodes != usual.nodes { words.append("--nodes \(nodes)") }
+    if answers != usual.answers { words.append("--answers \(answers)") }
+    if duration != usual.duration {
+      words.append("--seconds \(duration.wholeNanoseconds / 1_000_000_000)")
+    }
+    if viceShare != usual.viceShare {
+      words.append("--vices \(Int((viceShare * 100).rounded()))")
+    }
+    if faultEvery == nil { words.append("--calm") }
+    if let sabotage { words.append("--break \(sabotage.rawValue)") }
+    return words.joined(separator: " ")
+  }
 }
 
 /// What a run came to.
@@ -124,6 +143,11 @@ package struct SimReport: Equatable, Sendable {
   /// Times the coordinator died.
   package var coordinatorCrashes: Int { happened[.coordinatorCrash] ?? 0 }
 
-  /// How to see this run again.
-  package var replay: String { "bloom-sim run --seed \(seed)" }
+  /// The command line that shows this run again.
+  package let replay: String
+
+  init(_ plan: SimPlan) {
+    seed = plan.seed
+    replay = plan.replay
+  }
 }

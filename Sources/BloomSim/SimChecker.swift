@@ -29,7 +29,6 @@ struct SimChecker {
   private var durable: Set<Digest> = []
   private var paidTokens: [AnswerID: Int] = [:]
   private(set) var servedAfterWait = 0
-  var refusedCommands = 0
 
   mutating func fault(_ simulation: Simulation, _ text: String) {
     let milliseconds = (simulation.now - simulation.start).wholeNanoseconds / 1_000_000

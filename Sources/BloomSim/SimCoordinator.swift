@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomCoordinator
 internal import BloomLedger
 internal import BloomLink
 internal import BloomSchedule
@@ -22,6 +23,8 @@ struct SimCoordinator {
     /// Whose tokens are the answer: the first that brought one.
     var selected: NodeID?
     var attempts: [Attempt] = []
+    /// The gateway was told that the machine is silent.
+    var isSuspected = false
   }
 
   struct Place: Hashable {
@@ -41,7 +44,9 @@ struct SimCoordinator {
   var order: [RequestID] = []
   var placed: [Place: RequestID] = [:]
   /// Parts that were seen to fail: only then may the next begin.
-  var failedParts: Set<RequestID> = []
+  var failedParts = FailedParts()
+  /// Which answers may still go on.
+  var books = OpenBooks()
   /// Receipts booked since the last group was written.
   var booked: [Digest] = []
   /// Acknowledgements wait for the store.

@@ -31,10 +31,8 @@ final class SimAnswer {
   var machine: AnswerStateMachine
   /// Tokens that the user has seen.
   var delivered = 0
-  /// The number of the next part on the wire: only parts that the coordinator took up count.
-  var wirePart = 0
-  /// Whether a connection to the coordinator broke: it may then have forgotten parts.
-  var hasLost = false
+  /// What it and the coordinator agree on about its parts.
+  var numbering = PartNumbering()
   /// The open response body of each part of the machine.
   var sessions: [Int: Int] = [:]
   /// Parts that the coordinator took up.
@@ -52,9 +50,7 @@ final class SimAnswer {
     self.seed = seed
     self.promptTokens = promptTokens
     machine = AnswerStateMachine(
-      choices: 1,
-      timeouts: AnswerTimeouts(recovery: .seconds(4), returning: .seconds(4), total: .seconds(90)),
-      now: now)
+      choices: 1, timeouts: AnswerTimeouts(total: .seconds(90)), now: now)
   }
 
   var answerTokens: Int {
@@ -72,9 +68,11 @@ struct SimSession {
   /// Sealed bytes of the attempt that is being read; tokens are 16 bytes each.
   var sealed: [UInt8] = []
   var attempt: UInt8 = 0
+  /// Whether what comes is still handed to the answer.
   var isOpen = true
-  var failure = PartFailure(isRetriable: true, code: SimSession.broken, isReturning: true)
-
-  /// The code of a body that ended before its time.
-  static let broken = "connection_lost"
+  var isAccepted = false
+  /// Whether a token of it came: only one machine's can be the part's.
+  var hasDelivered = false
+  var isCancelled = false
+  var failure = PartFailure.truncated
 }

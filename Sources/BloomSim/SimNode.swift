@@ -10,6 +10,8 @@ enum NodeVice: CaseIterable {
   case boasts
   /// Counts half as many tokens again in its receipts.
   case inflates
+  /// Counts what earlier parts delivered as its own work, as if it had replayed nothing.
+  case claimsReplays
   /// Sends every final receipt several times.
   case repeats
   /// Sends bytes that are no messages.
@@ -83,11 +85,12 @@ struct SimNode {
   ) -> SimBytes.Receipt? {
     guard let request = job.request else { return nil }
     worker.serial += 1
-    let replayed = countsTwice ? 0 : request.delivered
-    let made = countsTwice ? request.delivered + job.produced : job.produced
+    let claims = vice == .claimsReplays || countsTwice
+    let made = claims ? request.delivered + job.produced : job.produced
     return SimBytes.Receipt(
       node: number, answer: request.answer, part: request.part,
-      promptTokens: request.promptTokens, replayed: replayed,
+      promptTokens: request.promptTokens,
+      replayed: vice == .claimsReplays ? 0 : request.delivered,
       completion: vice == .inflates ? made * 3 / 2 : made, end: end,
       serial: worker.serial | UInt64(worker.incarnation) << 32)
   }

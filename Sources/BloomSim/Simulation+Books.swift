@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomCoordinator
 internal import BloomLedger
 internal import BloomLink
 internal import BloomSchedule
@@ -28,18 +29,15 @@ extension Simulation {
     }
   }
 
-  /// Closes answers whose deadline has passed, whatever happened to them.
+  /// Closes answers that nobody goes on with, and those whose deadline has passed.
   func sweep() {
     queue.add(.sweep, at: now + .seconds(5))
     guard coordinator.isUp, plan.sabotage != .keepsReservations else { return }
-    for answer in coordinator.ledger.overdue(at: unixTime).sorted(by: {
-      $0.description < $1.description
-    }) {
-      book(.close(answer))
-    }
+    let due = coordinator.books.takeDue(now: now) + coordinator.ledger.overdue(at: unixTime)
+    for answer in due.sorted(by: { $0.description < $1.description }) { book(.close(answer)) }
   }
 
-  /// Applies a command; what is refused changes nothing and is counted.
+  /// Applies a command; `nil` for one that the books refuse, which changes nothing.
   @discardableResult
   func book(_ command: LedgerCommand) -> LedgerOutcome? {
     do throws(LedgerError) {
@@ -47,7 +45,6 @@ extension Simulation {
       armCommit()
       return outcome
     } catch {
-      checker.refusedCommands += 1
       return nil
     }
   }
@@ -77,7 +74,8 @@ extension Simulation {
         .connectionLost(connection: connection, nodeSide: true), at: now + milliseconds(draw(300)))
     }
     for session in sessions.indices where sessions[session].isOpen {
-      queue.add(.bodyEnd(session: session), at: now + milliseconds(10 + draw(100)))
+      queue.add(
+        .bodyEnd(session: session, isBroken: true), at: now + milliseconds(10 + draw(100)))
     }
     checker.coordinatorDied()
     queue.add(.restartCoordinator, at: now + milliseconds(200 + draw(2000)))
@@ -96,6 +94,8 @@ extension Simulation {
     for answer in ledger.answers.values.sorted(by: { $0.id.description < $1.id.description }) {
       let last = RequestID(answer: answer.id, part: UInt16(max(answer.parts.count - 1, 0)))
       coordinator.failedParts.insert(last)
+      coordinator.books.began(answer.id)
+      coordinator.books.ended(answer.id, now: now)
       _ = coordinator.scheduler.handle(
         .answerRestored(
           last, answer.payer, answer.model, .tokens256, dispatches: answer.parts.count),

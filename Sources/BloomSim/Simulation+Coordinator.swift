@@ -1,10 +1,11 @@
 internal import BloomBase
+internal import BloomCoordinator
 internal import BloomLedger
 internal import BloomLink
 internal import BloomSchedule
 internal import BloomWire
 
-/// The coordinator's links and relays, as its hub drives them.
+/// The coordinator's links, as its hub drives them.
 extension Simulation {
   func coordinatorReceives(_ connection: Int, _ bytes: [UInt8]) {
     guard coordinator.isUp, let effects = coordinator.links[connection]?.received(bytes, now: now)
@@ -70,7 +71,7 @@ extension Simulation {
       apply(.accepted(id, node))
     case .refused(let stream, let reason, _):
       if let id = leave(connection, stream) {
-        apply(.refused(id, node, isBusy: reason == .busy))
+        apply(.refused(id, node, isBusy: reason == .busy || reason == .queueFull))
       }
     case .bytes(let stream, let bytes): forward(connection, stream, node, bytes)
     case .receipt(let stream, let bytes):
@@ -86,138 +87,16 @@ extension Simulation {
       }
     case .suspected:
       coordinator.suspects.insert(connection)
-      failParts(on: connection)
+      for id in placed(on: connection) { suspect(id) }
       apply(.nodeSuspected(node))
     case .recovered:
       coordinator.suspects.remove(connection)
+      for id in placed(on: connection) { coordinator.requests[id]?.isSuspected = false }
       apply(.nodeRecovered(node))
     case .close:
       queue.add(
         .connectionLost(connection: connection, nodeSide: true), at: now + milliseconds(20))
       coordinatorLosesLink(connection)
-    }
-  }
-
-  /// A posted envelope.
-  func coordinatorTakes(_ session: Int, _ client: Int, _ bytes: [UInt8]) {
-    guard coordinator.isUp else {
-      return queue.add(.bodyEnd(session: session), at: now + milliseconds(20))
-    }
-    guard let envelope = Envelope(bytes) else { return refuse(session, .malformed) }
-    let id = envelope.id
-    guard coordinator.requests[id] == nil else { return refuse(session, .replay) }
-    let payer = account(client)
-    do throws(LedgerError) {
-      let previous = RequestID(answer: id.answer, part: id.part &- 1)
-      let command: LedgerCommand =
-        id.part == 0
-        ? .reserve(envelope.reservation(payer, deadline: unixTime + 120))
-        : .admitPart(
-          envelope.admission(
-            payer, previousFailed: coordinator.failedParts.contains(previous)))
-      _ = try coordinator.ledger.apply(command, at: unixTime)
-    } catch {
-      return refuse(session, reason(error))
-    }
-    // In memory and written with the next group, as the hub does it.
-    armCommit()
-    let known = account(plan.sabotage == .mergesAccounts ? 0 : client)
-    let work = envelope.work(known, at: now, mayHedge: network.next() % 4 == 0)
-    coordinator.requests[id] = .init(
-      session: session, client: client, envelope: envelope,
-      allowed: Set(work.candidates.map(\.node)))
-    coordinator.order.append(id)
-    checker.arrived(id)
-    isRefused = false
-    queue.add(.began(session: session), at: recordTime(session))
-    apply(.requestArrived(work))
-    if isRefused { coordinator.requests[id] = nil }
-    armAlive()
-  }
-
-  /// The gateway hung up.
-  func coordinatorLoses(_ session: Int) {
-    guard coordinator.isUp else { return }
-    guard let id = coordinator.requests.first(where: { $0.value.session == session })?.key else {
-      return
-    }
-    coordinator.failedParts.insert(id)
-    apply(.requestCancelled(id))
-  }
-
-  /// A sign of life every 100 ms while the node behind a request gives its own.
-  func sayAlive() {
-    isSayingAlive = false
-    guard coordinator.isUp else { return }
-    let living = coordinator.requests
-    coordinator.order.removeAll { living[$0] == nil }
-    for id in coordinator.order {
-      guard let work = coordinator.requests[id] else { continue }
-      if let attempt = work.attempts.last {
-        let connection = attempt.place.connection
-        guard !coordinator.suspects.contains(connection),
-          let heardAt = coordinator.heardAt[connection], now - heardAt < .milliseconds(250)
-        else { continue }
-      }
-      say(id, .alive, attempt: work.attempts.last?.number ?? 0)
-    }
-    armAlive()
-  }
-
-  /// Gives the scheduler an event and does what it says.
-  func apply(_ event: ScheduleEvent) {
-    guard coordinator.isUp else { return }
-    switch event {
-    case .nodeLeft(let node), .nodeDraining(let node): checker.laneEnded(node)
-    default: break
-    }
-    for effect in coordinator.scheduler.handle(event, now: now) { perform(effect) }
-    armSchedule()
-  }
-
-  private func perform(_ effect: ScheduleEffect) {
-    switch effect {
-    case .dispatch(let dispatch): send(dispatch)
-    case .queued(let id, let position, let estimate):
-      if let work = coordinator.requests[id],
-        let decision = coordinator.scheduler.decision(for: id)
-      {
-        let lanes = decision.candidates.filter { $0.reason == .busy }.map(\.node)
-        checker.waits(id, client: work.client, lanes: lanes)
-      }
-      let milliseconds = Int(min(estimate.wholeNanoseconds / 1_000_000, 1_000_000))
-      say(id, .queued(position: position, estimateMilliseconds: milliseconds), attempt: 0)
-    case .refuse(let id, let reason, _):
-      trace(UInt64(reason.rawValue))
-      checker.refused(id)
-      guard let session = coordinator.requests[id]?.session else { return }
-      isRefused = true
-      refuse(session, wire(reason))
-    case .cancel(let id, let node, _):
-      guard let attempt = coordinator.requests[id]?.attempts.last(where: { $0.node == node })
-      else { return }
-      if let effects = coordinator.links[attempt.place.connection]?.cancel(
-        attempt.place.stream, .cancelled)
-      {
-        perform(attempt.place.connection, effects)
-      }
-    case .attemptFailed(let id, let node, let reason, let willRetry):
-      coordinator.failedParts.insert(id)
-      let attempt = coordinator.requests[id]?.attempts.last { $0.node == node }?.number ?? 0
-      let wire = wire(reason)
-      say(
-        id,
-        .attemptFailed(
-          reason: wire, isRetriable: willRetry || wire.isRetriable, retryAfterMilliseconds: 0),
-        attempt: attempt)
-    case .started(let id, let node): coordinator.requests[id]?.selected = node
-    case .suspect(let id, _):
-      coordinator.failedParts.insert(id)
-      say(id, .suspected, attempt: coordinator.requests[id]?.attempts.last?.number ?? 0)
-    case .end(let id, let ending):
-      end(id, ending)
-      if plan.sabotage == .endsTwice { end(id, ending) }
-    case .turnAway: checker.fault(self, "a node was turned away")
     }
   }
 
@@ -246,30 +125,6 @@ extension Simulation {
     }
   }
 
-  private func send(_ dispatch: Dispatch) {
-    guard let work = coordinator.requests[dispatch.request] else {
-      return checker.fault(self, "a dispatch without a request")
-    }
-    var target = dispatch.node
-    if plan.sabotage == .misroutes {
-      target = coordinator.connections.keys.sorted().first { !work.allowed.contains($0) } ?? target
-    }
-    checker.serves(self, dispatch.request, client: work.client, at: target)
-    if !work.allowed.contains(target) { checker.fault(self, "a node that was not named") }
-    trace(target.digest.bytes.reduce(0) { $0 << 1 ^ UInt64($1) })
-    guard let head = work.envelope.head(for: target),
-      let connection = coordinator.connections[target],
-      let begun = coordinator.links[connection]?.begin(
-        head: head, body: work.envelope.body, now: now)
-    else { return apply(.refused(dispatch.request, dispatch.node, isBusy: true)) }
-    let place = SimCoordinator.Place(connection: connection, stream: begun.stream)
-    coordinator.placed[place] = dispatch.request
-    coordinator.heardAt[connection] = now
-    coordinator.requests[dispatch.request]?.attempts.append(
-      .init(place: place, node: target, number: UInt8(clamping: dispatch.attempt)))
-    perform(connection, begun.effects)
-  }
-
   private func forward(
     _ connection: Int, _ stream: StreamID, _ node: NodeID, _ bytes: [UInt8]
   ) {
@@ -285,10 +140,10 @@ extension Simulation {
 
   private func done(_ connection: Int, _ stream: StreamID, _ number: Int, _ bytes: [UInt8]) {
     let id = leave(connection, stream)
-    let isAlone = !coordinator.requests.keys.contains {
-      $0.answer == SimBytes.Receipt(bytes)?.answer && $0 != id
-    }
-    let receipt = take(receipt: bytes, node: number, closes: isAlone)
+    // Another part that still runs has its own receipt to come.
+    let isLiving = id.map { coordinator.requests[$0] != nil } ?? false
+    let living = SimBytes.Receipt(bytes).map { coordinator.books.living($0.answer) } ?? 0
+    let receipt = take(receipt: bytes, node: number, closes: living <= (isLiving ? 1 : 0))
     if let receipt { confirm(connection, receipt.digest) }
     guard let id, plan.sabotage != .hidesEnds else { return }
     let node = nodes[number].name
@@ -320,71 +175,12 @@ extension Simulation {
       replayedTokens: receipt.replayed, completionTokens: receipt.completion,
       isFinal: receipt.end != .running, signedAt: unixTime)
     let settles = closes && receipt.end == .complete && plan.sabotage != .keepsReservations
-    book(settles ? .settle(facts) : .receipt(facts))
+    switch book(settles ? .settle(facts) : .receipt(facts)) {
+    case .settled, .alreadySettled: coordinator.books.closed(facts.answer)
+    default: break
+    }
     coordinator.booked.append(receipt.digest)
     return receipt
-  }
-
-  private func end(_ id: RequestID, _ ending: RequestEnding) {
-    checker.ended(self, id)
-    guard let work = coordinator.requests.removeValue(forKey: id) else { return }
-    switch ending {
-    case .done: break
-    case .cancelled: coordinator.failedParts.insert(id)
-    case .failed(let reason, let retryAfter):
-      coordinator.failedParts.insert(id)
-      trace(UInt64(reason.rawValue) + 100)
-      let milliseconds = Int((retryAfter?.wholeNanoseconds ?? 0) / 1_000_000)
-      let wire = wire(reason)
-      record(
-        work.session,
-        .attemptFailed(
-          reason: wire, isRetriable: wire.isRetriable, retryAfterMilliseconds: milliseconds),
-        attempt: work.attempts.last?.number ?? 0)
-    }
-    queue.add(.bodyEnd(session: work.session), at: recordTime(work.session))
-  }
-
-  private func refuse(_ session: Int, _ reason: Reason) {
-    queue.add(.refused(session: session, reason), at: recordTime(session))
-  }
-
-  private func wire(_ reason: ReasonCode) -> Reason {
-    switch reason {
-    case .partNotAdmitted, .retryBudgetSpent: .partNotAllowed
-    case .duplicateRequest: .replay
-    case .deadlinePassed, .deadlineUnreachable: .deadline
-    case .nodeLost, .suspect: .nodeLost
-    case .handedBack: .ownerActive
-    case .clientCancelled: .cancelled
-    case .accountQueueFull, .networkQueueFull: .queueFull
-    default: .busy
-    }
-  }
-
-  private func reason(_ error: LedgerError) -> Reason {
-    switch error {
-    case .insufficientCredit: .noCredit
-    case .unknownAnswer: .answerUnknown
-    case .previousPartHealthy, .partOutOfOrder, .termsDiffer: .partNotAllowed
-    default: .replay
-    }
-  }
-
-  private func say(_ id: RequestID, _ item: OuterRecord, attempt: UInt8) {
-    if let session = coordinator.requests[id]?.session { record(session, item, attempt: attempt) }
-  }
-
-  private func record(_ session: Int, _ item: OuterRecord, attempt: UInt8) {
-    var bytes: [UInt8] = []
-    item.append(attempt: attempt, to: &bytes)
-    queue.add(.record(session: session, bytes), at: recordTime(session))
-  }
-
-  /// When what leaves now on a response body arrives: in order.
-  private func recordTime(_ session: Int) -> Instant {
-    recordTimes[session] = arrival(after: recordTimes[session])
-    return recordTimes[session]
   }
 
   private func find(
@@ -402,24 +198,14 @@ extension Simulation {
   }
 
   private func failParts(on connection: Int) {
-    for (place, id) in coordinator.placed where place.connection == connection {
-      coordinator.failedParts.insert(id)
-    }
+    for id in placed(on: connection) { coordinator.failedParts.insert(id) }
+    coordinator.placed = coordinator.placed.filter { $0.key.connection != connection }
   }
 
-  private func armAlive() {
-    guard !isSayingAlive, !coordinator.requests.isEmpty else { return }
-    isSayingAlive = true
-    queue.add(.alive, at: now + .milliseconds(100))
-  }
-
-  private func armSchedule() {
-    scheduleDue = coordinator.scheduler.nextDeadline
-    livingRequests = coordinator.scheduler.livingCount
-    guard let due = scheduleDue, plan.sabotage != .ignoresDeadlines else { return }
-    if let armed = scheduleArmed, armed <= due, armed > now { return }
-    scheduleArmed = due
-    queue.add(.scheduleDue, at: due)
+  /// The requests on a link, in the order of its streams.
+  private func placed(on connection: Int) -> [RequestID] {
+    coordinator.placed.filter { $0.key.connection == connection }
+      .sorted { $0.key.stream.rawValue < $1.key.stream.rawValue }.map(\.value)
   }
 
   private func armLink(_ connection: Int) {

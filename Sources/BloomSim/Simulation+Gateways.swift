@@ -43,23 +43,16 @@ extension Simulation {
     }
     if answer.takenParts > 0 { count { $0.continued += 1 } }
     answer.takenParts += 1
-    answer.wirePart = max(answer.wirePart, sessions[session].wirePart + 1)
+    answer.numbering.taken(sessions[session].wirePart)
   }
 
   /// The coordinator did not take the part up.
   func gatewayIsRefused(_ session: Int, _ reason: Reason) {
-    guard let answer = answers[sessions[session].answer] else { return }
-    switch reason {
-    case .replay: answer.wirePart = min(15, answer.wirePart + 1)
-    case .answerUnknown: answer.wirePart = 0
-    case .partNotAllowed: if answer.hasLost { answer.wirePart = max(0, answer.wirePart - 1) }
-    default: break
+    guard sessions[session].part >= 0, let answer = answers[sessions[session].answer] else {
+      return
     }
-    let isRetriable = reason.isRetriable || reason == .partNotAllowed
-    sessions[session].failure = PartFailure(
-      isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable,
-      isReturning: isRetriable)
-    gatewayLoses(session)
+    sessions[session].failure = answer.numbering.refused(reason)
+    gatewayLoses(session, isBroken: false)
   }
 
   func gatewayReceives(_ session: Int, _ bytes: [UInt8]) {
@@ -77,8 +70,8 @@ extension Simulation {
     }
   }
 
-  /// The response body is over, whatever was missing.
-  func gatewayLoses(_ session: Int) {
+  /// The response body is over, whatever was missing; broken with its connection or in order.
+  func gatewayLoses(_ session: Int, isBroken: Bool) {
     guard sessions[session].isOpen else { return }
     sessions[session].isOpen = false
     let part = sessions[session].part
@@ -86,9 +79,12 @@ extension Simulation {
       return
     }
     answer.sessions[part] = nil
+    if isBroken {
+      unreachableAt[answer.client] = now
+      sessions[session].failure = answer.numbering.lost()
+    }
     guard answer.ending == nil else { return }
     let failure = sessions[session].failure
-    if failure.code == SimSession.broken { answer.hasLost = true }
     perform(
       answer,
       failure.isWithoutCandidates
@@ -112,7 +108,7 @@ extension Simulation {
         if resume[0].tokens.count != answer.delivered {
           checker.fault(self, "a part that does not go on where the answer stands")
         }
-        post(answer, part: part, wirePart: answer.wirePart, avoiding: avoiding)
+        post(answer, part: part, wirePart: answer.numbering.next, avoiding: avoiding)
       case .cancelPart(let part):
         if let session = answer.sessions.removeValue(forKey: part) { hangUp(session) }
       case .deliver: break
@@ -150,20 +146,26 @@ extension Simulation {
   private func take(_ item: OuterRecordDecoder.Item, _ session: Int) {
     guard let answer = answers[sessions[session].answer] else { return }
     let part = sessions[session].part
-    guard part >= 0, answer.ending == nil else { return }
+    guard part >= 0 else { return }
     switch item.record {
     case .sealed(let bytes):
       if sessions[session].attempt != item.attempt {
-        // Another machine's answer starts anew; nothing of the one before was delivered.
+        // Another machine's answer starts anew, which is only right before anything was shown.
+        if sessions[session].hasDelivered {
+          return checker.fault(self, "tokens of two machines in one part")
+        }
         sessions[session].attempt = item.attempt
         sessions[session].sealed = []
       }
+      sessions[session].hasDelivered = true
       sessions[session].sealed += bytes
       read(session, answer)
     case .attemptFailed(let reason, let isRetriable, _):
-      sessions[session].failure = PartFailure(
-        isRetriable: isRetriable, code: reason.name, isReturning: reason.isRetriable)
-    case .accepted(let node): perform(answer, answer.machine.partAccepted(part, by: node, now: now))
+      sessions[session].failure = .attemptFailed(
+        reason, isRetriable: isRetriable, wasAccepted: sessions[session].isAccepted)
+    case .accepted(let node):
+      sessions[session].isAccepted = true
+      perform(answer, answer.machine.partAccepted(part, by: node, now: now))
     case .alive, .queued: perform(answer, answer.machine.partAlive(part, now: now))
     case .suspected: perform(answer, answer.machine.partSuspected(part, now: now))
     case .settled: break
@@ -219,8 +221,10 @@ extension Simulation {
     recordTimes.append(now)
     if part >= 0 { answer.sessions[part] = session }
     guard !names.isEmpty else {
-      sessions[session].failure.isWithoutCandidates = true
-      return queue.add(.bodyEnd(session: session), at: now + .milliseconds(1))
+      let isReturning = unreachableAt[answer.client].map { now - $0 < .seconds(15) } ?? false
+      sessions[session].failure = PartFailure(
+        isRetriable: true, code: "no_machine", isWithoutCandidates: true, isReturning: isReturning)
+      return queue.add(.bodyEnd(session: session, isBroken: false), at: now + .milliseconds(1))
     }
     queue.add(
       .envelope(
@@ -256,9 +260,11 @@ extension Simulation {
   /// Stands for HPKE's output, of its size.
   private static let wrap = [UInt8](repeating: 7, count: 32)
 
+  /// Cancels a part: what had come before its task hears of it is still handed over.
   private func hangUp(_ session: Int) {
-    guard sessions[session].isOpen else { return }
-    sessions[session].isOpen = false
+    guard sessions[session].isOpen, !sessions[session].isCancelled else { return }
+    sessions[session].isCancelled = true
+    queue.add(.stopReading(session: session), at: now + milliseconds(Double(network.next() % 20)))
     queue.add(.hangUp(session: session), at: arrival(after: now))
   }
 }

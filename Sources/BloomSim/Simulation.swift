@@ -35,7 +35,8 @@ package final class Simulation {
     case began(session: Int)
     case refused(session: Int, Reason)
     case record(session: Int, [UInt8])
-    case bodyEnd(session: Int)
+    case bodyEnd(session: Int, isBroken: Bool)
+    case stopReading(session: Int)
     case answerDue(AnswerID)
     case fault
     case wake(Int)
@@ -56,6 +57,8 @@ package final class Simulation {
   var store: SimStore
   /// Each client's own machines, which it changes slowly.
   var guards: [GuardSet] = []
+  /// When each client last found the coordinator out of reach.
+  var unreachableAt: [Int: Instant] = [:]
   var answers: [AnswerID: SimAnswer] = [:]
   var answerOrder: [AnswerID] = []
   var sessions: [SimSession] = []
@@ -78,7 +81,7 @@ package final class Simulation {
   /// Draws a run from its plan.
   package init(_ plan: SimPlan) {
     self.plan = plan
-    report = SimReport(seed: plan.seed)
+    report = SimReport(plan)
     now = start
     network = SeededGenerator(seed: plan.seed &* 3 &+ 1)
     chance = SeededGenerator(seed: plan.seed &* 5 &+ 2)
@@ -231,7 +234,8 @@ package final class Simulation {
     case .began(let session): gatewayBegins(session)
     case .refused(let session, let reason): gatewayIsRefused(session, reason)
     case .record(let session, let bytes): gatewayReceives(session, bytes)
-    case .bodyEnd(let session): gatewayLoses(session)
+    case .bodyEnd(let session, let isBroken): gatewayLoses(session, isBroken: isBroken)
+    case .stopReading(let session): sessions[session].isOpen = false
     case .answerDue(let answer): answerDue(answer)
     case .fault: injectFault()
     case .wake(let node): wake(node)

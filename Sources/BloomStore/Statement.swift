@@ -72,7 +72,9 @@ package struct Statement: Hashable, Sendable {
       $1.account == account ? $0 + $1.amount : $0
     }
     guard let record = entry.settlement else {
-      guard change != .zero || entry.kind == .hold || entry.kind == .holdReleased else { return }
+      // What only moves from one bucket of the account to another is shown too.
+      guard entry.kind != .reserve, entry.postings.contains(where: { $0.account == account })
+      else { return }
       lines.append(
         StatementLine(sequence: entry.sequence, time: entry.time, kind: entry.kind, change: change))
       return
@@ -122,28 +124,34 @@ extension Statement {
   /// Comma-separated values with a heading, RFC 4180.
   ///
   /// Money in whole micro-units.
-  package var csv: String {
-    var text = Self.columns.joined(separator: ",") + "\r\n"
-    for line in lines {
-      text += Self.values(line).map(\.text).joined(separator: ",") + "\r\n"
-    }
-    return text
+  package var csv: String { Self.csvHeading + csvLines }
+
+  /// The heading of ``csv``.
+  package static var csvHeading: String { columns.joined(separator: ",") + "\r\n" }
+
+  /// The lines of ``csv`` without its heading.
+  package var csvLines: String {
+    lines.map { Self.values($0).map(\.text).joined(separator: ",") + "\r\n" }.joined()
+  }
+
+  /// The objects of ``json`` with commas between them.
+  package var jsonLines: String {
+    // No value can need an escape: names of accounts and kinds, hexadecimal digits, integers.
+    lines.map { line in
+      let fields = zip(Self.columns, Self.values(line)).compactMap { name, value in
+        value.text.isEmpty
+          ? nil : "\"\(name)\":" + (value.isNumber ? value.text : "\"\(value.text)\"")
+      }
+      return "{" + fields.joined(separator: ",") + "}"
+    }.joined(separator: ",")
   }
 
   /// An object with the account and a list of lines.
   ///
   /// Money as integers of micro-units.
   package var json: String {
-    // No value can need an escape: names of accounts and kinds, hexadecimal digits, integers.
-    let objects = lines.map { line in
-      let fields = zip(Self.columns, Self.values(line)).compactMap { name, value in
-        value.text.isEmpty
-          ? nil : "\"\(name)\":" + (value.isNumber ? value.text : "\"\(value.text)\"")
-      }
-      return "{" + fields.joined(separator: ",") + "}"
-    }
-    return "{\"account\":\"\(account)\",\"change_micros\":\(change.rawValue),\"lines\":["
-      + objects.joined(separator: ",") + "]}"
+    "{\"account\":\"\(account)\",\"change_micros\":\(change.rawValue),\"lines\":["
+      + jsonLines + "]}"
   }
 }
 

@@ -56,7 +56,7 @@ package struct StatementSummary: Hashable, Sendable {
 
 extension StatementSummary {
   private static let columns = [
-    "day", "kind", "node", "model", "answers", "prompt_tokens", "completion_tokens",
+    "date", "kind", "node", "model", "answers", "prompt_tokens", "completion_tokens",
     "gross_micros", "fee_micros", "replay_micros", "change_micros",
   ]
 
@@ -70,12 +70,12 @@ extension StatementSummary {
         line.change.rawValue,
       ]
       return [
-        ("\(line.key.day)", true), (line.key.role == .owner ? "served" : "asked", false),
+        ("\(CivilDay(line.key.day))", false), (line.key.role == .owner ? "served" : "asked", false),
         (line.key.node?.digest.hex ?? "", false), (line.key.model.digest.hex, false),
       ] + counts.map { ("\($0)", true) }
     }
     let others = movements.map { line in
-      [("\(line.time.seconds / 86400)", true), (line.kind.name, false)]
+      [("\(CivilDay(Int32(clamping: line.time.seconds / 86400)))", false), (line.kind.name, false)]
         + Array(repeating: ("", false), count: 8) + [("\(line.change.rawValue)", true)]
     }
     return answers + others
@@ -83,7 +83,7 @@ extension StatementSummary {
 
   /// Comma-separated values with a heading, RFC 4180.
   ///
-  /// Days since 1970-01-01 (UTC), money in whole micro-units.
+  /// Days as `YYYY-MM-DD` (UTC), money in whole micro-units.
   package var csv: String {
     ([Self.columns] + rows.map { $0.map(\.text) })
       .map { $0.joined(separator: ",") + "\r\n" }.joined()
@@ -91,7 +91,7 @@ extension StatementSummary {
 
   /// An object with the account and a list of lines, in the columns of ``csv``.
   package var json: String {
-    // No value can need an escape: names of accounts and kinds, hexadecimal digits, integers.
+    // No value can need an escape: days, names of accounts and kinds, hexadecimal digits, integers.
     let objects = rows.map { row in
       let fields = zip(Self.columns, row).compactMap { name, value in
         value.text.isEmpty

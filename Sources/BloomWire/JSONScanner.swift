@@ -280,6 +280,7 @@ package struct JSONScanner: Sendable {
   private mutating func scanString() throws(WireError) -> String {
     offset += 1
     let start = offset
+    skipPlainBlocks()
     while offset < bytes.count {
       switch bytes[offset] {
       case 0x22:
@@ -292,6 +293,22 @@ package struct JSONScanner: Sendable {
       }
     }
     throw .truncated
+  }
+
+  /// Steps over whole blocks of a string without quote, backslash or control character.
+  ///
+  /// A block is looked at without an early end, so that it compiles to wide instructions: prompts
+  /// are mostly such text.
+  private mutating func skipPlainBlocks() {
+    let block = 32
+    while bytes.count - offset >= block {
+      var special: UInt8 = 0
+      for byte in bytes[offset..<offset + block] {
+        special |= (byte < 0x20 ? 1 : 0) | (byte == 0x22 ? 1 : 0) | (byte == 0x5c ? 1 : 0)
+      }
+      if special != 0 { return }
+      offset += block
+    }
   }
 
   /// The slow path: at `offset` stands the first backslash.

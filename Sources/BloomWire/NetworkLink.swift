@@ -112,9 +112,11 @@ package enum EnrolmentProof: Sendable {
     case enrol
     /// Take it out of its account.
     case leave
+    /// Say whether the network would take it in.
+    case check
   }
 
-  /// `"darkbloom/1 enrol" or "darkbloom/1 leave" | 00 | challenge(32) | log key(32)`.
+  /// `"darkbloom/1 PURPOSE" | 00 | challenge(32) | log key(32)`.
   ///
   /// The log key binds the proof to one network: a coordinator cannot use another's challenge to
   /// take a machine over there.

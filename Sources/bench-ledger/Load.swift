@@ -15,6 +15,7 @@ final class BenchClock: TimeSource {
   private let system = SystemTime()
   func now() -> Instant { system.now() }
   func unixTime() -> UnixTime { system.unixTime() + -past.withLock { $0 } }
+  /// Counted from the real time; below zero is the future.
   func goBack(seconds: Int64) { past.withLock { $0 = seconds } }
 }
 

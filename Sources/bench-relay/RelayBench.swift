@@ -15,6 +15,8 @@ internal import Darwin
 /// The coordinator's figures: the real program between real clients and real node links.
 struct RelayBench {
   private let group = EventLoopGroup(count: 1)
+  /// What a failure must not leave behind.
+  private let started = Locked<[Subprocess]>([])
   private let folder = "/tmp/bench-relay-\(getpid())"
   private static let tokens = 256
   private static let streams = 32
@@ -27,9 +29,12 @@ struct RelayBench {
     let identity = try TLSIdentity.selfSigned(names: ["127.0.0.1"])
     try write(identity.certificate, to: folder + "/bench.crt")
     try write(identity.key, to: folder + "/bench.key")
-    var rows = try await plain()
-    rows += try await secure(identity)
-    return rows
+    do {
+      return try await plain() + secure(identity)
+    } catch {
+      for process in started.withLock({ $0 }) { process.signal(9) }
+      throw error
+    }
   }
 
   /// As the node agent's: the link's own machine asks for signs of life.
@@ -60,8 +65,8 @@ struct RelayBench {
     defer { serving.cancel() }
     let directPort = try await direct.boundAddresses()[0].port ?? 0
     let nginx = try await startNginx(to: directPort)
-    let coordinator = try await BenchCoordinator.start(
-      folder: folder + "/plain", port: port, certificate: nil, group: group)
+    let coordinator = try await start(
+      folder: folder + "/plain", port: port, certificate: nil)
     let empty = ProcessCost.residentKiB(coordinator.process.processID) / 1024
     let client = client()
     defer { client.close() }
@@ -227,8 +232,8 @@ struct RelayBench {
 
   private func secure(_ identity: TLSIdentity) async throws -> [BenchRow] {
     let data = folder + "/secure"
-    var coordinator = try await BenchCoordinator.start(
-      folder: data, port: port + 1, certificate: folder + "/bench", group: group)
+    var coordinator = try await start(
+      folder: data, port: port + 1, certificate: folder + "/bench")
     let client = client(identity)
     defer { client.close() }
     let machine = try BenchMachine(1, evidenceBytes: 0)
@@ -263,8 +268,8 @@ struct RelayBench {
     try await coordinator.stop()
     for node in nodes { node.cancel() }
     let start = ContinuousClock.now
-    coordinator = try await BenchCoordinator.start(
-      folder: data, port: port + 1, certificate: folder + "/bench", group: group)
+    coordinator = try await start(
+      folder: data, port: port + 1, certificate: folder + "/bench")
     nodes = try await gather(fleet, coordinator, client)
     let seconds = microseconds(since: start) / 1e6
     rows.append(
@@ -274,6 +279,15 @@ struct RelayBench {
     for node in nodes { node.cancel() }
     try await coordinator.stop()
     return rows
+  }
+
+  private func start(
+    folder: String, port: Int, certificate: String?
+  ) async throws -> BenchCoordinator {
+    let coordinator = try await BenchCoordinator.start(
+      folder: folder, port: port, certificate: certificate, group: group)
+    started.withLock { $0.append(coordinator.process) }
+    return coordinator
   }
 
   /// Connects all, at most 64 at once, and returns when the coordinator can route to all.
@@ -360,6 +374,7 @@ struct RelayBench {
       let process = try? await Subprocess.start(
         .init("/usr/sbin/nginx", ["-c", folder + "/nginx.conf"]), group: group)
     else { return nil }
+    started.withLock { $0.append(process) }
     try await group.next().sleep(for: .milliseconds(500))
     guard let worker = ProcessCost.child(of: process.processID) else { return nil }
     return Nginx(process: process, worker: worker, port: port)

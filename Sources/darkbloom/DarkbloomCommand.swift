@@ -21,7 +21,7 @@ enum DarkbloomCommand {
       VerifyCommand.spec, JoinCommand.spec, LoginCommand.spec, PairCommand.spec, KeysCommand.spec,
       PoolCommand.spec, WiretapCommand.spec, NetcheckCommand.spec, BugreportCommand.spec,
       CompletionCommand.spec, ManualCommand.spec,
-    ])
+    ] + MoneyCommands.specs)
 
   static func run(_ command: ParsedCommand, environment: [String: String]) async -> ExitCode {
     do {
@@ -46,6 +46,8 @@ enum DarkbloomCommand {
       case "login": return try await LoginCommand(context).run()
       case "pair": return try await PairCommand(context).run()
       case "keys": return try await KeysCommand(context).run()
+      case "account", "statement", "usage", "payout", "dispute":
+        return try await MoneyCommands(context).run()
       case "pool": return try await PoolCommand(context).run()
       case "models": return try await ModelsCommand(context).run()
       case "policy": return try PolicyCommand(context).run()
@@ -86,9 +88,9 @@ struct CommandContext {
   /// The folder of model files.
   var modelFolder: String { command.value("models") ?? "\(folders.cache)/models" }
 
-  func log(_ component: StaticString) -> Log {
+  func log(_ component: StaticString, minimum: LogLevel = .warning) -> Log {
     Log(
-      component, minimum: command.value("log-level").flatMap { LogLevel(name: $0) } ?? .warning,
+      component, minimum: command.value("log-level").flatMap { LogLevel(name: $0) } ?? minimum,
       sink: StandardErrorLog())
   }
 

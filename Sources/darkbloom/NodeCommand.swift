@@ -35,8 +35,8 @@ struct NodeCommand {
         "resume", "serve again", options: asking,
         examples: [.init("darkbloom node resume", "after a pause")]),
       NodeServiceCommand.logsSpec, NodeReports.earningsSpec, NodeReports.modelsSpec,
-      NodeScheduleCommand.spec, NodeReports.doctorSpec, NodeCodeCommand.spec,
-      NodeEnrolment.enrollSpec, NodeEnrolment.leaveSpec,
+      NodeScheduleCommand.spec, NodePriceCommand.spec, NodeReports.doctorSpec,
+      NodeCodeCommand.spec, NodeEnrolment.enrollSpec, NodeEnrolment.leaveSpec,
     ])
 
   private let context: CommandContext
@@ -59,10 +59,11 @@ struct NodeCommand {
     case "earnings": return try await NodeReports(setup).earnings()
     case "models": return try await NodeReports(setup).models()
     case "schedule": return try await NodeScheduleCommand(setup).run()
+    case "price": return try await NodePriceCommand(context).run()
     case "doctor": return try await NodeReports(setup).doctor()
     case "code": return try NodeCodeCommand(context).run()
-    case "enroll": return try await NodeEnrolment(context).enroll()
-    case "leave": return try await NodeEnrolment(context).leave()
+    case "enroll": return try await NodeEnrolment(setup).enroll()
+    case "leave": return try await NodeEnrolment(setup).leave()
     default: throw UsageError("choose a command; `darkbloom node --help` lists them")
     }
   }
@@ -73,7 +74,9 @@ struct NodeCommand {
     configuration.programs = ["darkbloom", "darkbloom-worker"].map {
       "\(ProcessEnvironment.programFolder)/\($0)"
     }
-    let service = NodeService(configuration: configuration, log: context.log("node"))
+    // A service that says nothing leaves `darkbloom node logs` empty.
+    let service = NodeService(
+      configuration: configuration, log: context.log("node", minimum: .info))
     let shutdown = ShutdownSignal()
     ParentWatch.start(context.environment) { ParentWatch.terminate() }
     if context.environment["DARKBLOOM_PARENT"] == nil {
@@ -95,12 +98,35 @@ struct NodeCommand {
     return .done
   }
 
+  /// What there is to say without a node: that none runs, and what the last days brought.
+  private func notRunning(_ error: NodeError) throws -> ExitCode {
+    let book = try NodeService.earnings(
+      dataFolder: context.dataFolder, costs: setup.settingsFile.load().costs)
+    let last = book["days"]?.items?.first
+    guard context.command.has("json") else {
+      if let last { print("last worked: \(NodeStatusPage.line(ofDay: last))") }
+      throw error
+    }
+    let value = JSONValue.members([
+      "running": .bool(false), "problem": .string(error.publicDescription),
+      "last_day": last ?? .null,
+    ])
+    print(String(decoding: value.encoded, as: UTF8.self))
+    return .failed
+  }
+
   private func status() async throws -> ExitCode {
+    let status: JSONValue
+    do {
+      status = try await setup.ask(.status)
+    } catch let error as NodeError where error.code == .notRunning {
+      return try notRunning(error)
+    }
     if context.command.has("json") {
-      print(String(decoding: try await setup.ask(.status).encoded, as: UTF8.self))
+      print(String(decoding: status.encoded, as: UTF8.self))
       return .done
     }
-    let first = NodeStatusPage(try await setup.ask(.status)).text
+    let first = NodeStatusPage(status).text
     guard !context.command.has("once"), LivePage.isTerminal else {
       print(first, terminator: "")
       return .done

@@ -1,8 +1,14 @@
 internal import BloomBase
-internal import BloomCrypto
+internal import BloomNet
 internal import BloomNode
 internal import BloomPlatform
 internal import BloomWire
+
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
 
 /// `darkbloom node enroll` and `darkbloom node leave`: whose this machine is.
 struct NodeEnrolment {
@@ -13,7 +19,7 @@ struct NodeEnrolment {
       of a link for machines nobody needs to approve it.
       """,
     options: [
-      CommandContext.data, .json,
+      CommandContext.data, NodeSetup.settings, .json,
       OptionSpec("name", value: "NAME", "how you call the machine"),
       OptionSpec("region", value: "REGION", "where it is, as you say, for example eu"),
       OptionSpec("pools-only", "answer your pools alone, not the whole network"),
@@ -24,13 +30,15 @@ struct NodeEnrolment {
     "leave", "take this machine out of its account",
     options: [
       CommandContext.data, .json,
-      OptionSpec("purge", "forget its identity, receipts and settings too"),
+      NodeSetup.socket, NodeSetup.settings,
+      OptionSpec("purge", "end the service, and forget identity, receipts and settings too"),
     ],
     examples: [.init("darkbloom node leave --purge", "as if it had never served")])
 
-  private let context: CommandContext
+  private let setup: NodeSetup
+  private var context: CommandContext { setup.context }
 
-  init(_ context: CommandContext) { self.context = context }
+  init(_ setup: NodeSetup) { self.setup = setup }
 
   private var path: String { JoinedNetwork.path(context.dataFolder) }
 
@@ -39,7 +47,7 @@ struct NodeEnrolment {
   func enroll() async throws -> ExitCode {
     var network = try JoinedNetwork(path: path)
     let identity = try NodeIdentity.software(folder: context.dataFolder)
-    let client = AccountClient(base: network.url, apiKey: nil)
+    let client = try client(network)
     var members = try await proof(.enrol, identity, network, client)
     members += [
       .init("kind", .string("node")),
@@ -62,7 +70,7 @@ struct NodeEnrolment {
       print(String(decoding: granted.encoded, as: UTF8.self))
     } else {
       let account = granted["account"]?.string ?? "?"
-      print("this machine belongs to \(account) now; serve with: darkbloom node run")
+      print("this machine belongs to \(account) now; serve with: darkbloom node start")
     }
     return .done
   }
@@ -79,63 +87,115 @@ struct NodeEnrolment {
       throw AccountClient.Refusal(
         reason: "malformed", publicDescription: "the coordinator's answer cannot be read")
     }
-    let message = EnrolmentProof.message(purpose, challenge: challenge, logKey: network.logKey)
-    let signature = try identity.signer.sign(message)
-    let key = identity.signer.verifyingKey.subjectPublicKeyInfo
-    return [
-      .init("identity", .string(Hex.encode(key))),
-      .init("challenge", .string(Hex.encode(challenge))),
-      .init("signature", .string(Hex.encode(signature))),
-    ]
+    return try identity.enrolmentProof(purpose, challenge: challenge, logKey: network.logKey)
+  }
+
+  /// A client that goes the way the node's link goes: through the owner's proxy where there is one.
+  private func client(_ network: JoinedNetwork) throws -> AccountClient {
+    var configuration = HTTPClient.Configuration()
+    configuration.proxy = try ProxyChoice.choose(
+      setting: setup.settingsFile.load().proxy, environment: context.environment,
+      coordinator: network.url)
+    return AccountClient(base: network.url, apiKey: nil, http: HTTPClient(configuration))
   }
 
   // MARK: leave
 
   func leave() async throws -> ExitCode {
     let data = context.dataFolder
-    let isRunning = (try? await NodeConsoleClient(socket: "\(data)/node.sock").ask(.status)) != nil
-    guard !isRunning else {
+    let purges = context.command.has("purge")
+    let isRunning = (try? await setup.ask(.status)) != nil
+    // Settings and service of another data folder are another node's.
+    let service = NodeServiceCommand(setup)
+    let isInstalled = try service.isInstalled(for: data)
+    let isUsers =
+      isInstalled || data == context.folders.data || context.command.value("settings") != nil
+    if purges {
+      try await service.end(endsService: isInstalled)
+    } else if isRunning {
       throw UsageError("the node runs; end it first: darkbloom node stop")
     }
-    let network = try JoinedNetwork(path: path)
-    let identity = try NodeIdentity.software(folder: data)
-    let client = AccountClient(base: network.url, apiKey: nil)
-    do {
-      let members = try await proof(.leave, identity, network, client)
-      _ = try await client.post("/v1/enrol/leave", object: .object(members))
-    } catch let refusal as AccountClient.Refusal where refusal.reason == "not_found" {
-      // It is in no account: what is left is to forget the files.
-      guard context.command.has("purge") else { throw refusal }
+    var left = Left(purged: purges)
+    if NodeIdentity.exists(in: data), try PrivateFile.read(path) != nil {
+      left = try await leaveAccount(data, purges)
+    } else if !purges {
+      throw UsageError("this machine is in no account: it has no identity, or joined no network")
     }
-    if context.command.has("purge") { purge(data) }
-    if context.command.has("json") {
-      let value = JSONValue.members([
-        "node": .string(identity.nodeID.digest.hex),
-        "purged": .bool(context.command.has("purge")),
-      ])
-      print(String(decoding: value.encoded, as: UTF8.self))
-    } else {
-      print("the machine \(identity.nodeID.digest.hex.prefix(8)) is in no account any more")
-      if context.command.has("purge") { print("its identity and receipts are gone from \(data)") }
-    }
+    if purges { purge(data, withSettings: isUsers) }
+    left.tell(context.command.has("json"), data)
     return .done
   }
 
+  /// What came of leaving.
+  private struct Left {
+    var node: NodeID?
+    var isTold = false
+    var problem: String?
+    let purged: Bool
+
+    init(purged: Bool) { self.purged = purged }
+
+    func tell(_ json: Bool, _ data: String) {
+      if json {
+        let value = JSONValue.members([
+          "node": node.map { .string($0.digest.hex) } ?? .null, "left": .bool(isTold),
+          "problem": problem.map { .string($0) } ?? .null, "purged": .bool(purged),
+        ])
+        print(String(decoding: value.encoded, as: UTF8.self))
+        return
+      }
+      let name = node.map { "the machine \($0.digest.hex.prefix(8))" } ?? "this machine"
+      if let problem {
+        print("\(problem); an account may list \(name) until its owner removes it there")
+      } else {
+        print("\(name) is in no account any more")
+      }
+      if purged {
+        print("what the node kept in \(data) is gone, with its settings and service")
+        print("model files stay; remove them with: darkbloom models remove NAME")
+      }
+    }
+  }
+
+  private func leaveAccount(_ data: String, _ purges: Bool) async throws -> Left {
+    let network = try JoinedNetwork(path: path)
+    let identity = try NodeIdentity.software(folder: data)
+    var left = Left(purged: purges)
+    left.node = identity.nodeID
+    do {
+      let client = try client(network)
+      let members = try await proof(.leave, identity, network, client)
+      _ = try await client.post("/v1/enrol/leave", object: .object(members))
+      left.isTold = true
+    } catch let refusal as AccountClient.Refusal where purges {
+      // In no account, or nobody there to tell: what is left is to forget the files.
+      if refusal.reason != "not_found" { left.problem = refusal.publicDescription }
+    }
+    return left
+  }
+
   /// Removes what the node keeps; the gateway's files and model files stay.
-  private func purge(_ data: String) {
+  private func purge(_ data: String, withSettings: Bool) {
     for name in PrivateFile.names(in: data) where Self.isNodes(name) {
       PrivateFile.remove("\(data)/\(name)")
     }
+    // A node that was killed left it; it is no regular file.
+    PrivateFile.remove(setup.socketPath)
     // The gateway keeps its own there under other names.
     for name in PrivateFile.names(in: "\(data)/receipts") where Hex.decode(name)?.count == 32 {
       PrivateFile.remove("\(data)/receipts/\(name)")
     }
+    // A device that also asks keeps its account and its network.
+    let asks = (try? JoinedNetwork(path: path))?.apiKey != nil
+    if !asks, !PrivateFile.names(in: data).contains("gateway-token") { PrivateFile.remove(path) }
+    if withSettings { PrivateFile.remove(setup.settingsFile.path) }
+    // Folders that hold something else stay: rmdir(2) refuses them.
+    for folder in ["\(data)/receipts", data] { _ = unsafe rmdir(folder) }
   }
 
   private static func isNodes(_ name: String) -> Bool {
     [
-      "identity.p8", "starts", "owner.json", "paused", "lock", "node.sock", "usage.json",
-      "accepted",
+      "identity.p8", "starts", "paused", "lock", "node.sock", "usage.json", "accepted", "doctor",
     ].contains(name)
       || name.hasSuffix(".draft")
   }

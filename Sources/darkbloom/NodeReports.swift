@@ -112,10 +112,17 @@ struct NodeReports {
 
   func doctor() async throws -> ExitCode {
     var findings: [NodeDoctor.Finding]
-    do {
-      findings = await NodeDoctor(configuration: try setup.configuration()).examine()
-    } catch {
-      findings = [NodeDoctor.unusable(error.safeDescription)]
+    if try PrivateFile.read(setup.networkPath) == nil {
+      findings = [NodeDoctor.noNetwork]
+    } else {
+      do {
+        let logKey = try JoinedNetwork(path: setup.networkPath).logKey
+        findings = await NodeDoctor(
+          configuration: try setup.configuration(), logKey: logKey
+        ).examine()
+      } catch {
+        findings = [NodeDoctor.unusable(error.safeDescription)]
+      }
     }
     let hasFault = findings.contains { $0.state == .fault }
     if context.command.has("json") {

@@ -53,6 +53,14 @@ struct NodeServiceCommand {
     if !contract.isAccepted(in: context.dataFolder) {
       guard context.command.has("accept") else {
         try setup.settingsFile.writeTemplate()
+        if context.command.has("json") {
+          let asked = JSONValue.members([
+            "accepted": .bool(false), "contract": .string(contract.text),
+            "settings": .string(setup.settingsFile.path),
+          ])
+          print(String(decoding: asked.encoded, as: UTF8.self))
+          return .failed
+        }
         print(contract.text)
         print("\nSettings: \(setup.settingsFile.path)")
         print("To accept and start: darkbloom node start --accept")
@@ -105,18 +113,7 @@ struct NodeServiceCommand {
   }
 
   func stop() async throws -> ExitCode {
-    var hadService = false
-    if try PrivateFile.read(unitPath) != nil {
-      hadService = true
-      #if os(macOS)
-      _ = try await command(["launchctl", "bootout", "gui/\(userNumber)", unitPath])
-      #else
-      _ = try await command(["systemctl", "--user", "disable", "--now", ServiceFile.name])
-      #endif
-      PrivateFile.remove(unitPath)
-    }
-    // A node that somebody runs in a terminal ends too: that is what "stop" says.
-    let wasRunning = (try? await setup.ask(.stop)) != nil
+    let (hadService, wasRunning) = try await end()
     if context.command.has("json") {
       let facts = JSONValue.members([
         "removed_service": .bool(hadService), "was_running": .bool(wasRunning),
@@ -128,6 +125,40 @@ struct NodeServiceCommand {
       print("no node runs here")
     }
     return .done
+  }
+
+  /// Whether the installed service is the node of this data folder.
+  func isInstalled(for data: String) throws -> Bool {
+    let text = try PrivateFile.read(unitPath).map { String(decoding: $0, as: UTF8.self) }
+    return text?.contains(setup.absolute(data)) == true
+  }
+
+  /// Ends the service and whatever node runs here, and waits for its drain.
+  ///
+  /// - Parameter endsService: Whether the service ends too, and not only a node in a terminal.
+  /// - Returns: What there was to end.
+  /// - Throws: `ConfigurationError` when the service manager is not here.
+  @discardableResult
+  func end(endsService: Bool = true) async throws -> (hadService: Bool, wasRunning: Bool) {
+    var hadService = false
+    if endsService, try PrivateFile.read(unitPath) != nil {
+      hadService = true
+      #if os(macOS)
+      _ = try await command(["launchctl", "bootout", "gui/\(userNumber)", unitPath])
+      #else
+      _ = try await command(["systemctl", "--user", "disable", "--now", ServiceFile.name])
+      #endif
+      PrivateFile.remove(unitPath)
+    }
+    // A node that somebody runs in a terminal ends too: that is what "stop" says.
+    let wasRunning = (try? await setup.ask(.stop)) != nil
+    if wasRunning {
+      for _ in 0..<400 {
+        guard (try? await setup.ask(.status)) != nil else { break }
+        try await Task.sleep(for: .milliseconds(100))
+      }
+    }
+    return (hadService, wasRunning)
   }
 
   private func install() throws {

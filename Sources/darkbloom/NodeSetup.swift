@@ -33,6 +33,11 @@ struct NodeSetup {
 
   var socketPath: String { context.command.value("socket") ?? "\(context.dataFolder)/node.sock" }
 
+  /// The network that is served.
+  var networkPath: String {
+    context.command.value("network") ?? JoinedNetwork.path(context.dataFolder)
+  }
+
   var settingsFile: OwnerSettingsFile {
     OwnerSettingsFile(folder: context.command.value("settings") ?? context.folders.configuration)
   }
@@ -79,8 +84,7 @@ struct NodeSetup {
   func configuration() throws -> NodeService.Configuration {
     let data = context.dataFolder
     try PrivateFile.makeFolder(data)
-    let network = try JoinedNetwork(
-      path: context.command.value("network") ?? "\(data)/network.json")
+    let network = try JoinedNetwork(path: networkPath)
     let owner = try owner()
     var configuration = NodeService.Configuration(
       dataFolder: data,
@@ -116,7 +120,7 @@ struct NodeSetup {
     return arguments + (isAlways ? ["--always"] : [])
   }
 
-  private func absolute(_ path: String) -> String {
+  func absolute(_ path: String) -> String {
     path.hasPrefix("/") ? path : "\(context.environment["PWD"] ?? "")/\(path)"
   }
 }

@@ -71,6 +71,7 @@ struct UpCommand {
       if let slots = try context.command.integer("slots", in: 1...64) {
         node += ["--slots", "\(slots)"]
       }
+      if logging.isEmpty { node += ["--log-level", "warning"] }
       try await children.start("node", "darkbloom", node + logging)
       let keeping = context.command.has("keep-content") ? ["--keep-content"] : []
       let config = context.command.value("config").map { ["--config", $0] } ?? []

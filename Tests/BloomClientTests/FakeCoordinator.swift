@@ -38,6 +38,8 @@ final class FakeCoordinator: Sendable {
     var tree = MerkleTree()
     var envelopes = 0
     var directories = 0
+    /// What is said in place of the directory.
+    var refusal: (status: HTTPStatus, reason: String)?
   }
 
   let memory = MemoryNetwork()
@@ -158,13 +160,23 @@ final class FakeCoordinator: Sendable {
 
   private func router() -> Router {
     var router = Router()
-    router.get("/v1/directory") { _ in
-      self.state.withLock { $0.directories += 1 }
-      return .bytes(self.directoryAnswer)
+    // The same for the network's and a pool's: a test has a coordinator for each.
+    for path in ["/v1/directory", "/v1/pools/:pool/directory"] {
+      router.get(path) { _ in
+        self.state.withLock { $0.directories += 1 }
+        if let (status, reason) = self.state.withLock({ $0.refusal }) {
+          return .json("{\"error\":{\"reason\":\"\(reason)\"}}", status: status)
+        }
+        return .bytes(self.directoryAnswer)
+      }
+      router.get(path + "/:number/:tree") { request in
+        let indexes = (request.query("indexes") ?? "").split(separator: ",").compactMap { Int($0) }
+        return .bytes(try self.records(indexes))
+      }
     }
-    router.get("/v1/directory/:number/:tree") { request in
-      let indexes = (request.query("indexes") ?? "").split(separator: ",").compactMap { Int($0) }
-      return .bytes(try self.records(indexes))
+    // As the node of this device, it is its first machine.
+    router.get("/v1/record") { _ in
+      .bytes(self.state.withLock { $0.records.first ?? [] })
     }
     router.get("/v1/manifests/:digest") { _ in
       var manifest = self.manifest
@@ -189,6 +201,28 @@ final class FakeCoordinator: Sendable {
     keep: @escaping @Sendable (SealedPartRunner.KeptReceipt) -> Void = { _ in },
     _ body: (NetworkView, PrivateInference) async throws -> Result
   ) async throws -> Result {
+    try await serve { http in
+      let view = NetworkView(
+        remotes: [try remote(http)], policy: policy, time: SystemTime(),
+        log: Log("test", sink: RecentLog()))
+      let service = PrivateInference(
+        configuration: configuration, network: view, time: SystemTime(), keep: keep)
+      return try await body(view, service)
+    }
+  }
+
+  /// Its directory, as the network's or a pool's.
+  func remote(_ http: HTTPClient, pool: String? = nil) throws -> NetworkView.Remote {
+    .init(
+      coordinator: CoordinatorClient(
+        base: "http://coordinator", apiKey: "k", pool: pool, http: http),
+      verifier: try verifier())
+  }
+
+  /// Serves while a body runs with connections to it.
+  func serve<Result: Sendable>(
+    _ body: (HTTPClient) async throws -> Result
+  ) async throws -> Result {
     let server = HTTPServer(.init(.memory(memory)), responder: router())
     let running = Task { try await server.run() }
     _ = try await server.boundAddresses()
@@ -196,17 +230,8 @@ final class FakeCoordinator: Sendable {
     web.memory = memory
     let http = HTTPClient(web)
     defer { http.close() }
-    let view = NetworkView(
-      remotes: [
-        .init(
-          coordinator: CoordinatorClient(base: "http://coordinator", apiKey: "k", http: http),
-          verifier: try verifier())
-      ],
-      policy: policy, time: SystemTime(), log: Log("test", sink: RecentLog()))
-    let service = PrivateInference(
-      configuration: configuration, network: view, time: SystemTime(), keep: keep)
     do {
-      let result = try await body(view, service)
+      let result = try await body(http)
       running.cancel()
       _ = await running.result
       return result

@@ -5,11 +5,12 @@ import BloomCrypto
 import BloomHTTP
 import BloomNet
 import BloomRecords
+import BloomSeal
 import BloomWire
 import Testing
 
 /// What comes back for sealed parts, over a coordinator that delivers what the test wants.
-@Suite struct SealedPartTests {
+@Suite(.timeLimit(.minutes(1))) struct SealedPartTests {
   let machines: [TestMachine]
 
   init() throws {
@@ -26,11 +27,13 @@ import Testing
 
   private func ask(
     timeouts: AnswerTimeouts = AnswerTimeouts(recovery: .milliseconds(300)),
+    keepsContent: Bool = false,
     _ sealed: @escaping @Sendable ([UInt8], Int) throws -> Response
   ) async throws -> Outcome {
     let coordinator = try FakeCoordinator(machines: machines, sealed: sealed)
     let kept = Locked<[SealedPartRunner.KeptReceipt]>([])
-    let configuration = PrivateInference.Configuration(candidates: 1, timeouts: timeouts)
+    let configuration = PrivateInference.Configuration(
+      candidates: 1, timeouts: timeouts, keepsContent: keepsContent)
     return try await coordinator.serve(
       configuration: configuration, keep: { receipt in kept.withLock { $0.append(receipt) } }
     ) { _, service in
@@ -141,6 +144,27 @@ import Testing
     #expect(parts.withLock { $0 } == [0, 1, 0])
   }
 
+  @Test func `content that is kept of a part ends where its last receipt speaks`() async throws {
+    let outcome = try await ask(keepsContent: true) { envelope, number in
+      let machine = try machine(envelope)
+      let (sealed, _) =
+        number == 0
+        ? try machine.answer(envelope, tokens: [1, 2, 3], isEnded: false, receiptAfter: 2)
+        : try machine.answer(envelope, tokens: [4])
+      return Self.response([(1, .accepted(node: machine.node)), (1, .sealed(sealed))])
+    }
+    #expect(outcome.tokens == [1, 2, 3, 4])
+    #expect(outcome.kept.map(\.part) == [0, 1])
+    for kept in outcome.kept {
+      let content = try #require(kept.content)
+      let report = ReceiptReport(
+        receipt: kept.file.receipt, record: kept.file.record, commitKey: kept.file.commitKey,
+        request: content.request, frames: try ReceiptContent.frames(content.response))
+      #expect(report.holds, "\(report.text)")
+      #expect(report.text.contains("proven: this answer is the one that was signed"))
+    }
+  }
+
   @Test func `bytes that were changed are not shown and another part goes on before them`()
     async throws
   {
@@ -211,5 +235,53 @@ import Testing
       .json(#"{"error":{"reason":"busy"}}"#, status: .serviceUnavailable)
     }
     #expect(busy.failure == .noCandidates)
+  }
+
+  /// Begins an answer, loses its machine, and then says what `then` says to every other part.
+  private func loses(
+    _ then: @escaping @Sendable ([UInt8], Int) throws -> Response
+  ) async throws -> Outcome {
+    try await ask(
+      timeouts: AnswerTimeouts(recovery: .milliseconds(300), returning: .seconds(600))
+    ) { envelope, number in
+      guard number == 0 else { return try then(envelope, number) }
+      let machine = try machine(envelope)
+      let (sealed, _) = try machine.answer(envelope, tokens: [1, 2], isEnded: false)
+      return Self.response([
+        (1, .accepted(node: machine.node)), (1, .sealed(sealed)),
+        (1, .attemptFailed(reason: .nodeLost, isRetriable: true, retryAfterMilliseconds: 0)),
+      ])
+    }
+  }
+
+  @Test(arguments: ["stale_key", "not_proven"])
+  func `when nothing fits any more the answer ends soon and keeps what was delivered`(
+    reason: String
+  ) async throws {
+    let outcome = try await loses { _, _ in
+      .json("{\"error\":{\"reason\":\"\(reason)\"}}", status: .serviceUnavailable)
+    }
+    #expect(outcome.failure == .noCandidates)
+    #expect(outcome.tokens == [1, 2])
+    let gone = try await loses { _, _ in
+      Self.response([
+        (1, .attemptFailed(reason: .ownerActive, isRetriable: true, retryAfterMilliseconds: 0))
+      ])
+    }
+    #expect(gone.failure == .noCandidates)
+  }
+
+  @Test func `machines that are only full are waited for`() async throws {
+    let outcome = try await loses { envelope, number in
+      // Longer than anybody is looked for when nobody is there.
+      guard number > 6 else {
+        return .json(#"{"error":{"reason":"busy"}}"#, status: .serviceUnavailable)
+      }
+      let machine = try machine(envelope)
+      let (sealed, _) = try machine.answer(envelope, tokens: [3])
+      return Self.response([(1, .accepted(node: machine.node)), (1, .sealed(sealed))])
+    }
+    #expect(outcome.failure == nil)
+    #expect(outcome.tokens == [1, 2, 3])
   }
 }

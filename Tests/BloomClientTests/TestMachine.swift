@@ -44,9 +44,24 @@ struct TestMachine: Sendable {
 
   /// Opens an envelope and answers with tokens, one frame each, and a last receipt.
   ///
+  /// With `receiptAfter` a running receipt follows on so many tokens.
+  ///
   /// - Returns: The sealed bytes and the last receipt's digest.
   func answer(
-    _ envelope: [UInt8], tokens: [UInt32], isEnded: Bool = true, mode: ContinuationMode? = nil
+    _ envelope: [UInt8], tokens: [UInt32], isEnded: Bool = true, mode: ContinuationMode? = nil,
+    receiptAfter: Int? = nil
+  ) throws -> (bytes: [UInt8], receipt: Digest?) {
+    try answer(
+      envelope,
+      frames: tokens.map { TokenFrame(tokens: [$0], deltas: [.content("t\($0) ")]) }
+        + (isEnded ? [TokenFrame(tokens: [], finish: .stop)] : []),
+      isEnded: isEnded, mode: mode, receiptAfter: receiptAfter)
+  }
+
+  /// The same with frames of the test's own.
+  func answer(
+    _ envelope: [UInt8], frames: [TokenFrame], isEnded: Bool = true,
+    mode: ContinuationMode? = nil, receiptAfter: Int? = nil
   ) throws -> (bytes: [UInt8], receipt: Digest?) {
     let now = SystemTime().unixTime()
     var opener = RequestOpener(secrets: secrets, identity: identity)
@@ -54,13 +69,16 @@ struct TestMachine: Sendable {
     let mode = mode ?? (opened.routing.part == 0 ? .whole : .continued)
     var sealer = try opened.answer(start: now)
     var output: [UInt8] = []
-    for token in tokens {
-      let frame = TokenFrame(tokens: [token], deltas: [.content("t\(token) ")])
+    for (index, frame) in frames.enumerated() {
+      if index == receiptAfter {
+        let counts = ReceiptCounts(promptTokens: 9, end: now, sampling: .zero, mode: mode)
+        _ = try sealer.receipt(counts, into: &output)
+      }
       try sealer.send([.tokens(frame)], into: &output)
     }
     guard isEnded else { return (output, nil) }
-    try sealer.send([.tokens(TokenFrame(tokens: [], finish: .stop))], into: &output)
-    try sealer.send([.usage(Usage(promptTokens: 9, completionTokens: tokens.count))], into: &output)
+    let count = frames.reduce(0) { $0 + $1.tokens.count }
+    try sealer.send([.usage(Usage(promptTokens: 9, completionTokens: count))], into: &output)
     let last = try sealer.finish(
       ReceiptCounts(
         promptTokens: 9, replayedTokens: 0, finish: .stop, end: now + 1, sampling: .zero,
@@ -70,9 +88,14 @@ struct TestMachine: Sendable {
 
   /// The tokens that a request says were delivered before.
   func resumedTokens(_ envelope: [UInt8]) throws -> [UInt32] {
+    try resume(envelope)?.choices.first?.tokens ?? []
+  }
+
+  /// What a request says of the parts before it.
+  func resume(_ envelope: [UInt8]) throws -> CanonicalRequest.Resume? {
     var opener = RequestOpener(secrets: secrets, identity: identity)
     let opened = try opener.open(envelope, at: SystemTime().unixTime())
-    guard case .success(let request) = opened.content else { return [] }
-    return request.resume?.choices.first?.tokens ?? []
+    guard case .success(let request) = opened.content else { return nil }
+    return request.resume
   }
 }

@@ -32,6 +32,49 @@ import Testing
     }
   }
 
+  @Test func `the second client verifies the log and finds every connected machine`() async throws {
+    try await withCoordinator([.answer(tokens: 1), .answer(tokens: 1)]) { test, nodes in
+      let key = test.logKey.verifyingKey.bytes
+      let verifier = try DirectoryVerifier(origin: TestCoordinator.origin, key: key)
+      let now = SystemTime().unixTime()
+      var known: KnownLog?
+      var values: [(name: String, bytes: [UInt8])] = []
+      try await test.until("both are published") {
+        let bytes = try await test.client.directory(earlier: known?.size ?? 0)
+        let (snapshot, log) = try verifier.snapshot(bytes, known: known, now: now)
+        defer { known = log }
+        guard let before = known, let tree = snapshot.trees.first, tree.size == 2 else {
+          return false
+        }
+        values = [
+          ("origin", Array(TestCoordinator.origin.utf8)), ("log-key", key),
+          ("known-size", bigEndian(before.size)), ("known-root", before.root.bytes),
+          ("now", bigEndian(UInt64(now.seconds))), ("directory", bytes), ("tree", [0]),
+          (
+            "records",
+            try await test.client.records(
+              snapshot: snapshot.number, tree: 0, indexes: Array(0..<tree.size))
+          ),
+        ]
+        return true
+      }
+      let found = try SecondClient.directory(values, isVector: true)
+      #expect(Set(found) == Set(nodes.map(\.machine.node.digest.hex)))
+      #expect(try SecondClient.storedDirectory().count == 2)
+      // A byte of what the log signed, and one of a record.
+      for name in ["directory", "records"] {
+        var changed = values
+        let index = try #require(changed.firstIndex { $0.name == name })
+        changed[index].bytes[90] ^= 1
+        #expect(throws: SecondClient.Failed.self) { try SecondClient.directory(changed) }
+      }
+    }
+  }
+
+  private func bigEndian(_ number: UInt64) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * UInt64($0))) }
+  }
+
   @Test func `a history from another key is not believed`() async throws {
     try await withCoordinator([]) { test, _ in
       let verifier = try DirectoryVerifier(

@@ -28,6 +28,10 @@ actor FakeNode {
     case echoes(mark: String)
     /// Takes requests and never lets more than their beginning come.
     case hoards
+    /// Refuses, and bills the answer that another machine gives.
+    case steals
+    /// Sends this many bytes at once, whatever the credit.
+    case overruns(bytes: Int)
     /// Answers with this many bytes as fast as credit allows.
     case floods(bytes: Int)
   }
@@ -44,6 +48,7 @@ actor FakeNode {
   private(set) var producedByteCount = 0
   private(set) var acknowledged: [Digest] = []
   private(set) var stops: [Reason] = []
+  private(set) var requestCount = 0
   private let time = SystemTime()
 
   init(_ machine: Machine, _ behaviour: Behaviour) {
@@ -107,6 +112,7 @@ actor FakeNode {
           link.say(
             .capacity(Capacity(models: [capacity], freeMemoryMebibytes: 1024, closed: nil))))
       case .request(let stream, let head, let body):
+        requestCount += 1
         Task { await self.work(stream, head + body) }
       case .stop(let stream, let reason):
         stopped.insert(stream)
@@ -129,9 +135,11 @@ actor FakeNode {
   }
 
   private func work(_ stream: StreamID, _ envelope: [UInt8]) async {
+    if behaviour == .steals { return steal(stream, envelope) }
     perform(link.accept(stream, now: time.now()))
     if behaviour == .silent { return isMute = true }
     if case .echoes(let mark) = behaviour { return echo(mark, stream) }
+    if case .overruns(let bytes) = behaviour { return overrun(bytes, stream) }
     do {
       try await answer(stream, envelope)
     } catch {
@@ -149,6 +157,28 @@ actor FakeNode {
     perform(link.done(stream, receipt: bytes, digest: SHA256.digest(bytes), now: time.now()))
   }
 
+  private func steal(_ stream: StreamID, _ envelope: [UInt8]) {
+    let now = time.unixTime()
+    guard let opened = try? opener.open(envelope, at: now),
+      var sealer = try? opened.answer(start: now)
+    else { return }
+    var output: [UInt8] = []
+    let counts = ReceiptCounts(
+      promptTokens: 12, replayedTokens: 0, finish: .stop, end: now + 1, sampling: .zero,
+      mode: .whole)
+    guard let receipt = try? sealer.finish(counts, into: &output) else { return }
+    outbox.push(AgentMessage.done(StreamID(0), receipt: receipt.encoded).encoded, isControl: true)
+    perform(link.refuse(stream, .busy, retryAfterMilliseconds: 0))
+    outbox.push(AgentMessage.done(StreamID(0), receipt: receipt.encoded).encoded, isControl: true)
+  }
+
+  private func overrun(_ byteCount: Int, _ stream: StreamID) {
+    for _ in 0..<(byteCount / 50_000) {
+      let chunk = AgentMessage.chunk(stream, [UInt8](repeating: 7, count: 50_000))
+      outbox.push(chunk.encoded, isControl: false)
+    }
+  }
+
   private func answer(_ stream: StreamID, _ envelope: [UInt8]) async throws {
     let now = time.unixTime()
     let opened = try opener.open(envelope, at: now)
@@ -159,7 +189,7 @@ actor FakeNode {
     case .answer(let count), .breaks(let count), .waits(let count): tokens = count
     case .floods(let bytes): tokens = bytes / 512
     case .garbage: return give(stream, [UInt8](repeating: 0xee, count: 4_096))
-    case .silent, .forged, .hoards, .echoes: break
+    case .silent, .forged, .hoards, .echoes, .steals, .overruns: break
     }
     func counts(_ finish: FinishReason?) -> ReceiptCounts {
       ReceiptCounts(

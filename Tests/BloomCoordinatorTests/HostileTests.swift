@@ -104,6 +104,56 @@ import Testing
     }
   }
 
+  @Test func `a machine that refuses an answer is paid nothing for it, and who gave it is`()
+    async throws
+  {
+    try await withCoordinator([.steals, .answer(tokens: 20)]) { test, nodes in
+      let thief = try #require(AccountID("thief"))
+      try await test.own(nodes[0].machine, thief)
+      await test.service.hub.membershipChanged()
+      var count = 0
+      while await nodes[0].requestCount < 2, count < 60 {
+        let machines = nodes.map { $0.machine }
+        let outcome = try await test.ask(test.seal(newAnswer(), to: machines))
+        count += 1
+        #expect(outcome.isFinished)
+        #expect(outcome.settled.map(\.cost) == [Micros(52)])
+      }
+      #expect(await nodes[0].requestCount == 2)
+      #expect(test.store.balance(of: thief).earned == .zero)
+      #expect(test.store.balance(of: test.owner).earned == Micros(Int64(50 * count)))
+    }
+  }
+
+  @Test func `a machine that sends beyond its credit is cut off alone`() async throws {
+    try await withCoordinator([.overruns(bytes: 1 << 20), .answer(tokens: 1)]) { test, nodes in
+      let outcome = try await test.ask(test.seal(newAnswer(), to: [nodes[0].machine]))
+      #expect(outcome.tokens.isEmpty && !outcome.isFinished)
+      try await test.until("cut off") { await test.service.hub.nodeCount == 1 }
+      try await Self.expectService(test, nodes[1])
+    }
+  }
+
+  @Test func `an envelope that comes too slowly is turned away and holds nothing`() async throws {
+    let time = ManualTime()
+    try await withCoordinator([], time: time) { test, _ in
+      let (_, key) = try await test.account("slow", credit: 1_000_000_000)
+      var request = try ClientRequest.post("http://coordinator/v1/sealed", [])
+      request.headers.add(.authorization, try HTTPFieldValue("Bearer " + key))
+      request.body = .stream(length: 1 << 20) { writer in
+        for _ in 0..<100 {
+          try await writer.write([1])
+          try await writer.flush()
+          time.advance(1)
+          try await Task.sleep(for: .milliseconds(5))
+        }
+      }
+      let response = try await test.http.send(request, timeout: .seconds(10))
+      #expect(response.status.code == Reason.deadline.httpStatus)
+      try await test.until("nothing is held") { try await Self.envelopeBytes(test) == 0 }
+    }
+  }
+
   enum Frame: CaseIterable, Sendable { case oversize, text, nonsense, wrongOrder }
 
   @Test(arguments: Frame.allCases)

@@ -111,6 +111,49 @@ import Testing
 
   // MARK: Memory
 
+  @Test func `answers of directories under way are bounded for each address`() throws {
+    let limits = Self.limits()
+    let budget = AnswerBudget(
+      limit: 256 << 20, limits: limits, metrics: CoordinatorMetrics())
+    let page = [UInt8](repeating: 1, count: 40 << 20)
+    let request = try Self.request(from: "2001:db8::1")
+    var first: Response? = budget.response(page, to: request)
+    #expect(first?.status == .ok)
+    let neighbour = try Self.request(from: "2001:db8::2")
+    #expect(budget.response(page, to: neighbour).status == .serviceUnavailable)
+    #expect(budget.response(page, to: try Self.request(from: "192.0.2.7")).status == .ok)
+    #expect(budget.used == page.count)
+    first = nil
+    #expect(budget.used == 0)
+    #expect(budget.response(page, to: neighbour).status == .ok)
+  }
+
+  @Test func `a small body must be whole in time`() async throws {
+    let memory = MemoryNetwork()
+    var router = Router()
+    router.post("/small") { request in
+      .bytes(try await request.smallBody(upTo: 100, within: .milliseconds(300)), type: "text/plain")
+    }
+    let server = HTTPServer(.init(.memory(memory)), responder: router)
+    let serving = Task { try await server.run() }
+    _ = try await server.boundAddresses()
+    var web = HTTPClient.Configuration()
+    web.memory = memory
+    let http = HTTPClient(web)
+    var request = try ClientRequest.post("http://here/small", [1, 2])
+    #expect(try await http.send(request).status == .ok)
+    request.body = .stream(length: 100) { writer in
+      for _ in 0..<100 {
+        try await writer.write([1])
+        try await writer.flush()
+        try await Task.sleep(for: .milliseconds(50))
+      }
+    }
+    #expect(try await http.send(request, timeout: .seconds(10)).status == .requestTimeout)
+    serving.cancel()
+    try await serving.value
+  }
+
   @Test func `one account cannot hold all bytes, and what was held comes back`() throws {
     let budget = ByteBudget(limit: 1 << 30)
     let first = try #require(AccountID("first"))

@@ -4,6 +4,8 @@ import BloomLedger
 import BloomPlatform
 import BloomRecords
 import BloomStore
+import BloomStorePostgres
+import BloomTestSupport
 import BloomWire
 import Testing
 
@@ -152,22 +154,8 @@ import Darwin
 
   @Test func `every receipt that was paid is proven again, and another one is not`() async throws {
     let backend = MemoryBackend()
-    try await withCoordinator([.answer(tokens: 20), .breaks(afterTokens: 4)], backend: backend) {
-      test, nodes in
-      let (_, key) = try await test.account("payer", credit: 1_000_000_000)
-      let first = try test.seal(newAnswer(), to: [nodes[0].machine])
-      #expect(try await test.ask(first, using: test.client(key: key)).isFinished)
-      let answer = newAnswer()
-      _ = try await test.ask(
-        test.seal(answer, to: [nodes[1].machine]), using: test.client(key: key))
-      _ = try await test.ask(
-        test.seal(answer, to: [nodes[0].machine], part: 1), using: test.client(key: key))
-    }
-    let result = try await OfflineVerification(backend)
-    #expect(result.findings == [])
-    #expect(result.settlements == 2)
-    #expect(result.receipts == 3)
-    #expect(result.receiptsMissing == 0)
+    try await Self.work(on: backend)
+    try await Self.expectAllProven(backend)
     // A receipt that somebody changed on disk is found.
     let entries = try await backend.entries(after: 0, limit: 1_000)
     let entry = try #require(entries.first { $0.settlement != nil })
@@ -179,6 +167,57 @@ import Darwin
     let again = try await OfflineVerification(backend)
     #expect(again.receipts == 2)
     #expect(again.findings.count == 1)
+  }
+
+  @Test func `the copy of a file in use proves every receipt`() async throws {
+    let folder = try TemporaryFolder("verify")
+    let backend = SQLiteBackend(path: folder.path + "/ledger.sqlite")
+    let copy = folder.path + "/copy.sqlite"
+    try await Self.work(on: backend) { try await backend.backUp(to: copy) }
+    try await Self.expectAllProven(SQLiteBackend(path: copy))
+  }
+
+  @Test func `the dump of a database in use proves every receipt`() async throws {
+    let server = try PrivatePostgres()
+    let copy = Locked("")
+    try await Self.work(on: PostgresBackend(server.settings)) {
+      let settings = try server.restoreDump(as: "copy")
+      copy.withLock { $0 = settings }
+    }
+    try await Self.expectAllProven(PostgresBackend(copy.withLock { $0 }))
+    withExtendedLifetime(server) {}
+  }
+
+  /// Two answers, one of two parts, on a ledger; `end` runs before the coordinator stops.
+  private static func work(
+    on backend: any StoreBackend, end: () async throws -> Void = {}
+  ) async throws {
+    try await withCoordinator([.answer(tokens: 20), .breaks(afterTokens: 4)], backend: backend) {
+      test, nodes in
+      let (_, key) = try await test.account("payer", credit: 1_000_000_000)
+      let first = try test.seal(newAnswer(), to: [nodes[0].machine])
+      #expect(try await test.ask(first, using: test.client(key: key)).isFinished)
+      let answer = newAnswer()
+      _ = try await test.ask(
+        test.seal(answer, to: [nodes[1].machine]), using: test.client(key: key))
+      _ = try await test.ask(
+        test.seal(answer, to: [nodes[0].machine], part: 1), using: test.client(key: key))
+      for _ in 0..<500 {
+        let entries = try await backend.entries(after: 0, limit: 1_000)
+        if entries.filter({ $0.settlement != nil }).count == 2 { break }
+        try await Task.sleep(for: .milliseconds(10))
+      }
+      try await end()
+    }
+  }
+
+  private static func expectAllProven(_ backend: any StoreBackend) async throws {
+    let result = try await OfflineVerification(backend)
+    #expect(result.findings == [])
+    #expect(result.settlements == 2)
+    #expect(result.receipts == 3)
+    #expect(result.receiptsMissing == 0)
+    await backend.close()
   }
 
   // MARK: Doctor

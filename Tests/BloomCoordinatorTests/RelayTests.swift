@@ -29,6 +29,31 @@ import Testing
     }
   }
 
+  @Test func `the user hears what the scheduler thought of each machine`() async throws {
+    try await withCoordinator([.answer(tokens: 2), .answer(tokens: 2)]) { test, nodes in
+      let machines = [nodes[0].machine, nodes[1].machine]
+      let reply = try await test.client.post(try test.seal(newAnswer(), to: machines).envelope)
+      var decoder = OuterRecordDecoder()
+      var took: NodeID?
+      for try await bytes in reply.body {
+        decoder.append(bytes)
+        while let item = try decoder.next() {
+          if case .accepted(let node) = item.record { took = node }
+        }
+      }
+      let verdicts = try #require(reply.placement).split(separator: ";").map {
+        $0.split(separator: " ").map(String.init)
+      }
+      #expect(verdicts.map(\.first) == machines.map(\.node.digest.hex))
+      for (verdict, machine) in zip(verdicts, machines) {
+        #expect(verdict[1] == (machine.node == took ? "chosen" : "costlier"))
+        #expect(
+          verdict.dropFirst(2).map { $0.prefix { $0 != "=" } }
+            == ["wait", "first", "decode", "kept", "cost", "score"])
+      }
+    }
+  }
+
   @Test func `an account that cannot pay the worst case is refused`() async throws {
     try await withCoordinator([.answer(tokens: 1)], credit: 100) { test, nodes in
       let sealed = try test.seal(newAnswer(), to: [nodes[0].machine])

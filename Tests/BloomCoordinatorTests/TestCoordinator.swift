@@ -119,10 +119,10 @@ struct Outcome {
 /// Runs a body against a fresh coordinator with nodes of these behaviours.
 func withCoordinator(
   _ behaviours: [FakeNode.Behaviour], credit: Int64 = 1_000_000_000,
-  backend: MemoryBackend = MemoryBackend(),
+  backend: any StoreBackend = MemoryBackend(),
   configure: (inout CoordinatorService.Configuration) -> Void = { _ in },
   records: [RecordChange] = [], nodeOwner: AccountID? = AccountID("owner"),
-  nodesNeedKey: Bool = false,
+  nodesNeedKey: Bool = false, time: any TimeSource = SystemTime(),
   _ body: (TestCoordinator, [FakeNode]) async throws -> Void
 ) async throws {
   let memory = MemoryNetwork()
@@ -141,7 +141,7 @@ func withCoordinator(
   let service = CoordinatorService(
     configuration: configuration,
     store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [[1, 2, 3]]),
-    log: Log("test", sink: recent))
+    log: Log("test", sink: recent), time: time)
   var web = HTTPClient.Configuration()
   web.memory = memory
   let http = HTTPClient(web)

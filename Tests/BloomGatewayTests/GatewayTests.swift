@@ -29,6 +29,7 @@ import Testing
     #expect(answer.headers["x-darkbloom-tier"] == "confidential")
     #expect(answer.headers["x-darkbloom-parts"] == "2")
     #expect(answer.headers["x-darkbloom-node"]?.count == 64)
+    #expect(answer.headers["x-darkbloom-placement"] == "0303 chosen wait=0")
     #expect(service.requests.map(\.model) == ["org/chat"])
   }
 

@@ -108,7 +108,8 @@ private actor ScriptedAnswer: RunningAnswer {
   }
 
   func facts() -> AnswerFacts {
-    AnswerFacts(node: NodeID(digest(3)), tier: "confidential", parts: 2)
+    AnswerFacts(
+      node: NodeID(digest(3)), tier: "confidential", parts: 2, placement: "0303 chosen wait=0")
   }
 }
 

@@ -103,7 +103,8 @@ private final class Pair {
       AgentMessage.hello(versions: 1...1, release: .zero).encoded, now: now)
     let signature = [UInt8](repeating: 0, count: 64)
     let bound = AgentMessage.proof(record: [1], binding: .exporter, signature: signature)
-    #expect(pair.hear(bound.encoded) == [.close(.notProven)])
+    let goodbye = CoordinatorMessage.goodbye(.notProven, retryAfterMilliseconds: 10_000)
+    #expect(pair.hear(bound.encoded) == [.send(goodbye.encoded), .close(.notProven)])
     #expect(pair.begin([]) == nil)
   }
 

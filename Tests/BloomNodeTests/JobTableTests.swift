@@ -177,4 +177,25 @@ import Testing
     #expect(table.resume(stranger) == [])
     #expect(table.count == 1)
   }
+
+  @Test func `an own request takes a stranger's place, and no level or limit keeps it away`() {
+    var table = Self.working()
+    table.limit = 1
+    table.closed = .ownerActive
+    let effects = table.requested(
+      StreamID(20), head: Self.head(), body: [1], isOwn: true, slots: 1)
+    #expect(effects.first == .command(Self.model, .cancel(StreamID(1), .ownerActive)))
+    #expect(
+      effects.dropFirst().first
+        == .command(
+          Self.model, .begin(StreamID(2), byteCount: Self.head().count + 1, credit: JobTable.credit)
+        ))
+    #expect(table.strangerCount == 1 && table.count == 2)
+    // The owner's second one has nobody left to push aside.
+    let second = table.requested(
+      StreamID(21), head: Self.head(), body: [1], isOwn: true, slots: 1)
+    #expect(!second.contains(.command(Self.model, .cancel(StreamID(1), .ownerActive))))
+    #expect(table.handBackAll(.ownerActive, keepsOwn: true) == [])
+    #expect(table.handBackAll(.tooHot).count == 2, "what is the owner's own goes too")
+  }
 }

@@ -38,6 +38,10 @@ import Testing
       #expect(answer.failure == nil)
       #expect(answer.tokens == 24)
       #expect(answer.parts == 1)
+      // It is kept once the stream has ended, a moment after the last token.
+      for _ in 0..<200 where kept.withLock({ $0.isEmpty }) {
+        try await Task.sleep(for: .milliseconds(10))
+      }
       let receipt = try #require(kept.withLock { $0.first })
       let claims = try Receipt(unverified: receipt.file.receipt).claims
       #expect(claims.completionTokens == 24)
@@ -64,6 +68,37 @@ import Testing
       #expect(answer.text == whole.text)
       #expect(answer.usage?.completionTokens == 120)
       #expect(answer.parts > 1)
+    }
+  }
+
+  @Test
+  func `the owner who is here is served though strangers are not, and loads the model for it`()
+    async throws
+  {
+    let owner = NodeServiceTests.ScriptedOwner()
+    try await withNetwork(configure: { $0.owner = OwnerSettings() }, sensor: owner) { network in
+      try await network.untilServed()
+      owner.touch()
+      try await network.until("away") {
+        $0["level"]?.string == "away" && $0["models"]?.items?.first?["state"]?.string == "stored"
+      }
+      let client = own(network, Locked([]))
+      // The first asks for a model that is not loaded, and the wish loads it.
+      var answer = try? await network.ask(through: client)
+      for _ in 0..<100 where answer == nil || answer?.failure != nil {
+        try await Task.sleep(for: .milliseconds(100))
+        answer = try? await network.ask(through: client)
+      }
+      #expect(answer?.failure == nil && answer?.tokens == 24)
+      let status = try await network.status()
+      #expect(status["level"]?.string == "away" && status["reason"]?.string == "owner_active")
+      #expect(status["models"]?.items?.first?["state"]?.string == "loaded")
+      #expect(NodeStatusPage(status).text.contains("serves its owner alone"))
+      // A pause is for the owner's own requests too: it frees the memory.
+      _ = try await NodeConsoleClient(socket: "\(network.folder.path)/s").ask(.pause)
+      try await network.until("freed") {
+        $0["models"]?.items?.first?["state"]?.string == "stored"
+      }
     }
   }
 

@@ -136,6 +136,42 @@ import Testing
     }
   }
 
+  @Test func `a machine in no account is told so, and the doctor knows before it starts`()
+    async throws
+  {
+    try await withNetwork(defaultOwner: nil) { network in
+      try await network.until("told why") {
+        $0["link_problem"]?.string == NodeAgent.notEnrolled && $0["link"]?.string != "open"
+      }
+      #expect(NodeStatusPage(try await network.status()).text.contains("in no account"))
+      let doctor = NodeDoctor(configuration: network.settings, logKey: network.logKey)
+      let findings = await doctor.examine()
+      let faults = findings.filter { $0.state == .fault && $0.fix == "darkbloom node enroll" }
+      #expect(faults.map(\.name) == ["enrolment", "node"])
+      #expect(String(decoding: NodeDoctor.json(findings), as: UTF8.self).contains("\"ok\":false"))
+      // Signed for another network, it proves nothing.
+      let other = NodeDoctor(
+        configuration: network.settings, logKey: Array(repeating: 7, count: 32))
+      let refused = await other.examine().first { $0.name == "enrolment" }
+      #expect(refused?.state == .fault && refused?.fix?.contains("join") == true)
+    }
+  }
+
+  @Test func `an enrolled machine's doctor says whose it is, and one coordinator of two is enough`()
+    async throws
+  {
+    try await withNetwork { network in
+      try await network.until("open") { $0["link"]?.string == "open" }
+      var settings = network.settings
+      settings.coordinators.append("ftp://nowhere")
+      let findings = await NodeDoctor(configuration: settings, logKey: network.logKey).examine()
+      let enrolment = findings.first { $0.name == "enrolment" }
+      #expect(enrolment?.state == .ok && enrolment?.text == "belongs to owner")
+      #expect(findings.first { $0.name == "coordinator 1" }?.state == .ok)
+      #expect(findings.first { $0.name == "coordinator 2" }?.state == .warning)
+    }
+  }
+
   @Test func `changed settings hold at once, and a mistake in them changes nothing`() async throws {
     let text = Locked("{}")
     try await withNetwork(

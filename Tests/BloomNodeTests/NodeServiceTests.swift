@@ -1,6 +1,8 @@
 import BloomBase
 import BloomEngine
+import BloomLedger
 import BloomNet
+import BloomStore
 import BloomWire
 import Testing
 
@@ -28,6 +30,15 @@ import Testing
       try await network.until("paid and acknowledged") {
         $0["unconfirmed_receipts"]?.integer == 0 && $0["requests"]?["done"]?.integer == 1
       }
+      // What the status calls earned is what the ledger booked, less the platform's fee.
+      try await network.until("earned") {
+        ($0["today"]?["earned_micros"]?.string.flatMap { Int64($0) } ?? 0) > 0
+      }
+      let status = try await network.status()
+      let owner = try #require(AccountID("owner"))
+      #expect(
+        status["earned_micros"]?.string
+          == "\(network.store.balance(of: owner).earned.rawValue)")
     }
   }
 
@@ -70,6 +81,25 @@ import Testing
       try await network.until("loaded") {
         $0["models"]?.items?.first?["state"]?.string == "loaded"
       }
+    }
+  }
+
+  @Test func `a quick pause and resume is no crash`() async throws {
+    try await withNetwork { network in
+      try await network.untilServed()
+      let console = NodeConsoleClient(socket: "\(network.folder.path)/s")
+      for round in 1...6 {
+        let launches = network.launcher.launches
+        _ = try await console.ask(.pause)
+        _ = try await console.ask(.resume)
+        try await network.until("loaded again, round \(round)") {
+          network.launcher.launches > launches
+            && $0["models"]?.items?.first?["state"]?.string == "loaded"
+        }
+      }
+      let model = try await network.status()["models"]?.items?.first
+      #expect(model?["crash_looping"]?.bool == false)
+      #expect(model?["failure"]?.string == nil)
     }
   }
 

@@ -136,6 +136,30 @@ import Testing
     #expect(policy.decide(snapshot, now: Self.at(131)) == .serve)
   }
 
+  @Test func `others' graphics time stops the work after ten seconds, for thirty quiet ones`() {
+    var policy = PresencePolicy(settings: OwnerSettings())
+    var snapshot = Self.quiet()
+    snapshot.othersGPUPermille = 300
+    #expect(policy.decide(snapshot, now: Self.at(0)) == .serve)
+    #expect(policy.decide(snapshot, now: Self.at(10)) == ServiceOrder(.drain, .ownerActive))
+    snapshot.othersGPUPermille = 150
+    #expect(policy.decide(snapshot, now: Self.at(100)).level == .drain, "between the thresholds")
+    snapshot.othersGPUPermille = 50
+    _ = policy.decide(snapshot, now: Self.at(101))
+    #expect(policy.decide(snapshot, now: Self.at(131)) == .serve)
+  }
+
+  @Test func `the owner's own requests are served unless the machine itself needs rest`() {
+    var policy = PresencePolicy(settings: OwnerSettings())
+    var snapshot = Self.quiet()
+    snapshot.inputIdle = .zero
+    _ = policy.decide(snapshot, now: Self.at(0))
+    #expect(policy.servesOwner)
+    snapshot.isOnBattery = true
+    _ = policy.decide(snapshot, now: Self.at(1))
+    #expect(!policy.servesOwner)
+  }
+
   @Test func `input is looked at often only while there is something to give back`() {
     let policy = PresencePolicy(settings: OwnerSettings())
     #expect(policy.inputInterval(.serve) <= .milliseconds(50))

@@ -15,7 +15,7 @@ import Testing
      "electricity_micros":"250000","wear_micros":"1","net_micros":"1249999"},
      "standing":{"permille":640,"parts":{"attestation":500},"no_work":{"no_demand":12}},
      "last_jobs":[{"model":"tiny:1","prompt_tokens":5,"completion_tokens":8,"seconds":2,
-     "self_test":true}],"signals":{"causes":["input"],"input_idle_seconds":7,"screen_locked":true,
+     "self_test":true}],"signals":{"causes":["input","cpu"],"input_idle_seconds":7,"screen_locked":true,
      "on_battery":true,"battery_percent":40,"heat":"fair","memory":"normal",
      "others_cpu_percent":12,"others_gpu_percent":null,"watts":33,"metered":false}}
     """
@@ -23,7 +23,8 @@ import Testing
   @Test func `the page says what holds and why`() throws {
     let text = NodeStatusPage(try JSONValue(decoding: Array(Self.status.utf8))).text
     for part in [
-      "is away, weights unloaded", "owner active", "open, not bound to TLS", "last input 7 s ago",
+      "serves its owner alone", "why   somebody is at the machine; other programs use",
+      "open, not bound to TLS", "last input 7 s ago",
       "screen locked", "on battery, 40 %", "33 W", "1 of 4 slots", "31.3 tokens/s",
       "self-test FAILED: no receipt", "CRASHES", "3 requests, 70 tokens, 1.5 h",
       "earned 1.500000 − electricity 0.250000 − wear 0.000001 = 1.249999", "640 of 1000",
@@ -32,6 +33,10 @@ import Testing
       #expect(text.contains(part), "\(part) is missing in:\n\(text)")
     }
     #expect(!text.contains("gpu"))
+    let unloaded = Self.status.split(separator: "loaded\"", maxSplits: 1)
+      .joined(separator: "stored\"")
+    let away = NodeStatusPage(try JSONValue(decoding: Array(unloaded.utf8))).text
+    #expect(away.contains("is away, weights unloaded"))
   }
 
   @Test(arguments: ["{}", "[]", "null", "{\"models\":7,\"today\":[],\"standing\":null}"])

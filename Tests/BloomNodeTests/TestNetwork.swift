@@ -206,6 +206,7 @@ struct TestNetwork: Sendable {
   let coordinator: TestCoordinator
   let settings: NodeService.Configuration
   let folder: TemporaryFolder
+  let logKey: [UInt8]
 
   /// The agent's status through its local socket.
   func status() async throws -> JSONValue {
@@ -283,7 +284,7 @@ func withNetwork(
   script: ScriptedEngine.Script = ScriptedEngine.Script(),
   configure: (inout NodeService.Configuration) -> Void = { _ in },
   sensor: (any OwnerSensor)? = nil, sleep: (any SleepInhibitor)? = nil,
-  time: any TimeSource = SystemTime(),
+  time: any TimeSource = SystemTime(), defaultOwner: AccountID? = AccountID("owner"),
   overTCP: ((inout NodeService.Configuration, Int) async throws -> Void)? = nil,
   _ body: @Sendable (TestNetwork) async throws -> Void
 ) async throws {
@@ -296,6 +297,8 @@ func withNetwork(
     .put(row),
   ])
   try await store.apply(.deposit(key: "d", user, Micros(1_000_000_000)))
+  let price = try #require(Price(promptPerMillion: 1_000_000, completionPerMillion: 2_000_000))
+  try await store.apply(.changePrice(.fallback(price)))
   let model = try testModel()
   let logKey = try SigningKey.generate(.ed25519)
   let recent = RecentLog()
@@ -305,7 +308,7 @@ func withNetwork(
   let coordinator = TestCoordinator {
     CoordinatorService(
       configuration: CoordinatorService.Configuration(
-        listen: listens, origin: "test", defaultOwner: AccountID("owner"),
+        listen: listens, origin: "test", defaultOwner: defaultOwner,
         drain: .milliseconds(100)),
       store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [model.manifest.encoded]),
       log: log)
@@ -340,7 +343,8 @@ func withNetwork(
     memory: memory, store: store, launcher: launcher,
     client: PrivateInference(
       configuration: options, network: view, time: SystemTime()),
-    model: model, node: node, coordinator: coordinator, settings: settings, folder: folder)
+    model: model, node: node, coordinator: coordinator, settings: settings, folder: folder,
+    logKey: logKey.verifyingKey.bytes)
   var failure: (any Error)?
   do {
     try await body(network)

@@ -126,4 +126,23 @@ import Testing
     world.now = world.now + .seconds(24 * 3600)
     #expect(chosen(24) == nil)
   }
+
+  @Test func `a node that vanishes while it offers slots breaks its promise for as long`() {
+    let world = World()
+    func availability(_ node: UInt8) -> Double? {
+      world.scheduler.standing(of: World.node(node), hours: 1, now: world.now)?.score.availability
+    }
+    for node in UInt8(1)...3 { world.join(node) }
+    world.now = world.now + .seconds(100)
+    // One vanishes, one drains first, one offers nothing any more.
+    world.handle(.nodeDraining(World.node(2)))
+    world.handle(.capacityReported(World.node(3), []))
+    for node in UInt8(1)...3 { world.handle(.nodeLeft(World.node(node))) }
+    world.now = world.now + .seconds(300)
+    for node in UInt8(1)...3 { world.join(node) }
+    // There for 100 of 400 seconds, of which a tenth counts at once.
+    #expect(abs((availability(1) ?? 0) - 0.925) < 0.001)
+    #expect(availability(2) == 1)
+    #expect(availability(3) == 1)
+  }
 }

@@ -379,7 +379,6 @@ import Testing
       .requestCancelled(id), .nodeLeft(node), .nodeSuspected(node), .nodeRecovered(node),
       .nodeDraining(node), .nodeDisputed(node), .capacityReported(node, []), .tick,
       .networkMeasured(node, roundTrip: .zero, loss: .nan),
-      .availabilityMeasured(node, kept: .infinity),
     ]
     for event in events { #expect(world.handle(event).isEmpty) }
     #expect(world.scheduler.nextDeadline == nil)

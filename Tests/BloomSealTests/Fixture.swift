@@ -72,8 +72,11 @@ struct Fixture {
     SealOptions(tokenClass: .upTo256, deadlineMilliseconds: 30_000, padding: padding)
   }
 
-  static func counts(_ finish: FinishReason? = nil) -> ReceiptCounts {
-    ReceiptCounts(promptTokens: 12, finish: finish, end: now + 1, sampling: digest(0x44))
+  static func counts(
+    _ finish: FinishReason? = nil, mode: ContinuationMode = .whole
+  ) -> ReceiptCounts {
+    ReceiptCounts(
+      promptTokens: 12, finish: finish, end: now + 1, sampling: digest(0x44), mode: mode)
   }
 
   static func frame(_ token: UInt32, _ text: String) -> Frame {

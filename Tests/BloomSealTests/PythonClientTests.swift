@@ -55,12 +55,42 @@ import Darwin
     #expect(said.contains("opened 'Hello', receipt over 2 tokens verified"))
   }
 
-  @Test(arguments: [(PaddingProfile.padded, 0, 3), (.off, 40_000, 1), (.steady, 300_000, 40)])
+  @Test func `the second client reads every outer record`() throws {
+    let said = try Self.python("outer '\(Self.root)/Tests/Vectors/outer-records.txt'")
+    #expect(said.contains("read 7 outer records"))
+  }
+
+  /// An exchange: how the answer is padded, how large the question and answer are, and which kind.
+  struct Exchange: Sendable {
+    let profile: PaddingProfile
+    let size: Int
+    let tokens: Int
+    let kind: JobKind
+    var part = 0
+    var mode = ContinuationMode.whole
+
+    static let all = [
+      Exchange(profile: .padded, size: 0, tokens: 3, kind: .chat),
+      Exchange(profile: .off, size: 40_000, tokens: 1, kind: .completion),
+      Exchange(profile: .steady, size: 300_000, tokens: 40, kind: .chat),
+      Exchange(profile: .padded, size: 9, tokens: 2, kind: .chat, part: 3, mode: .continued),
+      Exchange(profile: .off, size: 9, tokens: 2, kind: .completion, part: 1, mode: .exact),
+      Exchange(profile: .padded, size: 9, tokens: 0, kind: .embeddings),
+      Exchange(profile: .padded, size: 9, tokens: 0, kind: .transcription),
+      Exchange(profile: .padded, size: 9, tokens: 0, kind: .rerank),
+      Exchange(profile: .padded, size: 9, tokens: 0, kind: .count),
+    ]
+  }
+
+  @Test(arguments: Exchange.all)
   func `our node opens what the second client sealed, and the client opens its answer`(
-    profile: PaddingProfile, size: Int, tokens: Int
+    exchange: Exchange
   ) throws {
+    let (profile, tokens) = (exchange.profile, exchange.tokens)
     let machines = [try Fixture(seed: 1), try Fixture(seed: 2)]
-    let request = Fixture.request(content: String(repeating: "é", count: size / 2))
+    var request = Fixture.request(
+      content: String(repeating: "é", count: exchange.size / 2), part: exchange.part)
+    request.kind = exchange.kind
     var values: [String: [UInt8]] = [
       "node": machines[0].identity.node.digest.bytes,
       "node-encryption-key": machines[0].target.keys.encryptionKey.bytes,
@@ -70,7 +100,8 @@ import Darwin
       "canonical-request": request.encoded, "model": Fixture.model.digest.bytes,
       "kind": [request.kind.rawValue], "token-class": [TokenClass.upTo256.rawValue],
       "deadline": [0x75, 0x30], "padding": [profile.rawValue],
-      "answer-id": Fixture.answer.bytes, "part": [0],
+      "answer-id": Fixture.answer.bytes, "part": [UInt8(exchange.part)],
+      "record": machines[0].record.encoded,
     ]
     values.merge(try Self.run("seal", values)) { $1 }
     let envelope = try #require(values["envelope"])
@@ -90,9 +121,9 @@ import Darwin
       try sealer.send([Fixture.frame(UInt32(index), text)], into: &answer)
       while sealer.needsTicks, index % 2 == 0 { try sealer.tick(into: &answer) }
     }
-    _ = try sealer.receipt(Fixture.counts(), into: &answer)
+    _ = try sealer.receipt(Fixture.counts(mode: exchange.mode), into: &answer)
     while sealer.needsTicks { try sealer.tick(into: &answer) }
-    _ = try sealer.finish(Fixture.counts(.stop), into: &answer)
+    _ = try sealer.finish(Fixture.counts(.stop, mode: exchange.mode), into: &answer)
     values["answer"] = answer
     let opened = try Self.run("open", values)
     #expect(opened["shown"].map { String(decoding: $0, as: UTF8.self) } == shown)

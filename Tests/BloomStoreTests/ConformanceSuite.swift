@@ -110,6 +110,15 @@ struct ConformanceSuite {
     await #expect(throws: LedgerError.notDisputable) {
       try await again.openDispute(sequence: sequence, part: 0, payer: owner)
     }
+    // Long after memory forgot the answer, its entry is found by who paid.
+    clock.advance(LedgerLimits.closedAnswerSeconds + 60)
+    try await again.apply(.deposit(key: "d1", user, Micros(1_000_000)))
+    #expect(again.read { $0.closing(of: answer(10)) } == nil)
+    let ended = clock.unixTime() + -LedgerLimits.closedAnswerSeconds
+    let found = try await again.settlement(of: answer(10), payer: user, ended: ended)
+    #expect(found?.sequence == sequence)
+    let stranger = try await again.settlement(of: answer(10), payer: owner, ended: ended)
+    #expect(stranger == nil)
     await again.close()
     #expect(try await backend().verify().findings == [])
     try await receiptsAreKept(sequence)

@@ -71,6 +71,7 @@ import Testing
     ),
     ("settled", .settled(receipt: digest(5), cost: Micros(77))),
     ("queued", .queued(position: 2, estimateMilliseconds: 900)),
+    ("suspected", .suspected),
   ]
 
   static let frames: [(String, Frame)] = [
@@ -146,7 +147,7 @@ import Testing
       while let item = try decoder.next() { items.append(item) }
     }
     #expect(items.map(\.record) == Self.outer.map(\.1))
-    #expect(items.map(\.attempt) == [0, 1, 2, 3, 4, 5])
+    #expect(items.map(\.attempt) == [0, 1, 2, 3, 4, 5, 6])
     #expect(decoder.isAtBoundary)
   }
 

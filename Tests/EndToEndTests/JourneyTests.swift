@@ -103,8 +103,13 @@ import Darwin
       try await afterRestart()
       // Loading a model takes longer than all of the above.
       if ProcessEnvironment.current["DARKBLOOM_DEEP"] == "1" { try await ask(port + 2_000) }
-      server.signal(SIGTERM)
+      let status = try await admin("status")
+      #expect(status.json["draining"]?.bool == false && status.json["requests"]?.integer == 0)
+      #expect(try await admin("accounts", "list", "nonsense").code == 2)
+      #expect(try await admin("accounts", "block", "nobody").code == 1)
+      #expect(try await admin("drain").code == 0)
       #expect(try await server.exit() == Subprocess.Exit(code: 0, signal: 0))
+      #expect(try await admin("status").code == Int(ExitCode.unavailable.rawValue))
     } catch {
       server.signal(SIGKILL)
       throw error
@@ -212,6 +217,9 @@ import Darwin
       !$0.hasPrefix("invite=") && !$0.hasPrefix("for=")
     }.joined(separator: "&")
     #expect(try await run("darkbloom", "join", plain, "--data", second).code == 0)
+    let doubtful = try await run("darkbloom", "node", "doctor", "--data", second, "--json")
+    let fix = doubtful.json["checks"]?.items?.first { $0["name"]?.string == "enrolment" }?["fix"]
+    #expect(fix?.string == "darkbloom node enroll", "\(doubtful.output)")
     let output = "\(folder)/enroll"
     let waiting = try await start(
       "darkbloom", ["node", "enroll", "--data", second, "--name", "attic"], output: output)
@@ -222,7 +230,9 @@ import Darwin
     #expect(try await admin("nodes", "list").json["nodes"]?.items?.count == 2)
     let left = try await run("darkbloom", "node", "leave", "--purge", "--data", second)
     #expect(left.code == 0, "\(left.output)")
-    #expect(try PrivateFile.read("\(second)/identity.p8") == nil)
+    var facts = stat()
+    let isLeft = unsafe stat(second, &facts) == 0
+    #expect(!isLeft, "nothing is left, not even the folder")
   }
 
   private func afterRestart() async throws {

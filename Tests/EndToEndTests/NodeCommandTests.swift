@@ -69,6 +69,8 @@ import Darwin
     }
     #expect(try home.text("calls").isEmpty, "nothing is installed before it is accepted")
     #expect(try home.text("config/darkbloom/node.json5").contains("schedule: []"))
+    let json = try JSONValue(decoding: Array(try home.node("start", "--json").text.utf8))
+    #expect(json["accepted"]?.bool == false && json["contract"]?.string?.contains("memory") == true)
     let started = try home.node("start", "--accept", "--slots", "2")
     #expect(started.code == 0, "\(started.text)")
     #if os(Linux)
@@ -122,8 +124,28 @@ import Darwin
     #expect(checks.allSatisfy { $0["state"]?.string == "ok" || $0["fix"]?.string != nil })
     #expect(!(try home.node("doctor").text.contains("all good")))
     #expect(try home.node("status").code != 0)
+    let status = try home.node("status", "--json")
+    #expect(try JSONValue(decoding: Array(status.text.utf8))["running"]?.bool == false)
+    #expect(status.code == 1)
     #expect(try home.node("logs", "-n", "5").code == 0)
     #expect(try home.text("calls").contains("5"))
+  }
+
+  @Test func `leave with purge leaves nothing of the node, also when nobody can be told`() throws {
+    let home = try Home()
+    _ = try home.node("doctor")  // makes the identity
+    #expect(try home.node("start", "--accept").code == 0)
+    #expect(try home.node("leave").code == 1, "nobody can be told")
+    let left = try home.node("leave", "--purge", "--json")
+    #expect(left.code == 0, "\(left.text)")
+    let json = try JSONValue(decoding: Array(left.text.utf8))
+    #expect(json["purged"]?.bool == true && json["left"]?.bool == false)
+    #expect(json["problem"]?.string?.contains("cannot be reached") == true)
+    // This device asks too: its network and account are not the node's.
+    #expect(PrivateFile.names(in: "\(home.path)/data") == ["network.json"])
+    #expect(PrivateFile.names(in: "\(home.path)/config/darkbloom").isEmpty)
+    #expect(PrivateFile.names(in: "\(home.path)/config/systemd/user").isEmpty)
+    #expect(try home.node("leave").code == 2)
   }
 
   @Test func `a mistake in the settings is named before anything starts`() throws {

@@ -66,6 +66,7 @@ import Darwin
     #expect((value["usage"]?["prompt_tokens"]?.integer ?? 0) > 0)
     #expect(first.headers["X-Darkbloom-Node"]?.count == 64)
     #expect(first.headers["X-Darkbloom-Tier"] == "software")
+    #expect(first.headers["X-Darkbloom-Placement"]?.contains(" chosen wait=") == true)
     let second = try await network.post("/v1/chat/completions", body)
     let again = try JSONValue(decoding: second.body)["choices"]?.items?.first?["message"]?[
       "content"]

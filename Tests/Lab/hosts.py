@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-WAN4, WAN6 = "10.77.0.", "fd77::"
+WAN4, WAN6 = "10.77.0.", "fd77:0:0:"
 
 
 def run(*command):
@@ -77,12 +77,12 @@ class Internet:
         run("ip", "link", "set", "wan", "up")
 
     def host(self, name, number, device="eth0"):
-        """A host with the public addresses 10.77.0.N and fd77::N."""
+        """A host with the public addresses 10.77.0.N and fd77:0:0:N::1, a network of its own."""
         host = Host(name)
         run("ip", "link", "add", f"w-{name}", "type", "veth", "peer", device, "netns", name)
         run("ip", "link", "set", f"w-{name}", "master", "wan", "up")
         host.ip("addr", "add", f"{WAN4}{number}/24", "dev", device)
-        host.ip("addr", "add", f"{WAN6}{number}/64", "dev", device, "nodad")
+        host.ip("addr", "add", f"{WAN6}{number}::1/32", "dev", device, "nodad")
         host.ip("link", "set", device, "up")
         return host
 

@@ -159,7 +159,7 @@ def files(folder, skip=()):
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)
-            if not any(part in path for part in skip):
+            if os.path.isfile(path) and not any(part in path for part in skip):
                 with open(path, "rb") as file:
                     yield os.path.relpath(path, folder), file.read()
 
@@ -249,17 +249,24 @@ def read_everything(lab, report):
         if seen:
             hits.setdefault(where, set()).update(seen)
 
-    def look_into_memory(needles):
+    def snapshots():
+        """The memory of every process that must not know: by name, copied quickly."""
         hosts = [lab.coordinator, *(home.host for home in lab.homes)]
-        for host in hosts:
-            for pid, name in programs(host):
-                if name != "darkbloom-worker":
-                    look(f"memory of {host.name}'s {name}", memory(pid), needles)
+        return {
+            f"memory of {host.name}'s {name}": list(memory(pid))
+            for host in hosts
+            for pid, name in programs(host)
+            if name != "darkbloom-worker"
+        }
+
+    def look_into_memory(copies, needles):
+        for where, copy in copies.items():
+            look(where, copy, needles)
 
     output = f"{lab.folder}/marked-answer"
-    asking = ask(lab, prompt, 160, output)
+    asking = ask(lab, prompt, 400, output)
     wait_until("the first words", 30, lambda: os.path.exists(output) and os.path.getsize(output) > 4000)
-    look_into_memory(needles)
+    copies = snapshots()
     in_middle = asking.poll() is None
     asking.wait(120)
     text, tokens = answer_of(output)
@@ -272,7 +279,8 @@ def read_everything(lab, report):
         needles |= encodings(f"the answer at {at}", text[at : at + 32])
     needles |= token_runs(ids)
     needles = {name: needle for name, needle in needles.items() if len(needle) >= 6}
-    look_into_memory(needles)
+    look_into_memory(copies, needles)
+    look_into_memory(snapshots(), needles)
 
     for name, data in files(capture):
         look(f"wire {name}", [data, unmasked(data)], needles)

@@ -4,7 +4,9 @@
 Each mutant replaces pieces of source text. A piece that is not there exactly once is an error, so
 the list cannot fall behind the code. The copy is built once: an environment variable chooses the
 mutant. Two checks are missing because the types do not allow to leave them out: a checkpoint and a
-node record exist only verified, and a set of key exchanges gives its contexts only once.
+node record exist only verified, and a set of key exchanges gives its contexts only once. A third,
+that a part extends the answer only from where it stands, cannot be reached while the losers of a
+race are dropped, which `keeps-the-loser` tests; it is kept as a second line.
 
 Usage: python3 Tests/Mutants/client.py [NAME ...]
 """
@@ -42,6 +44,23 @@ MUTANTS = [
       "usable[node].flatMap { try? SealTarget($0, model: wanted.model, at: now) }",
       "usable[node].flatMap {\n try? SealTarget($0, model: @ ? ($0.record.statement.workers.first?.model ?? "
       "wanted.model) : wanted.model, at: now) }")),
+    ("mixes-pool-with-network", ("NetworkView.swift",
+     "let isPool = remote.coordinator.pool != nil", "let isPool = !@ && remote.coordinator.pool != nil")),
+    ("keeps-a-left-pool", ("NetworkView.swift",
+     "    sources[index].draft = nil\n", "    if !@ { sources[index].draft = nil }\n")),
+    ("forgets-an-earlier-directory", ("NetworkView.swift",
+     "    defer { adopt() }\n", "    defer { if @ { hasChanged = false } else { adopt() } }\n"),
+     ("NetworkView.swift", "    fetchedAt = time.now()\n  }\n", "    fetchedAt = time.now()\n    adopt()\n  }\n")),
+    ("passes-by-this-device", ("NetworkView+Draw.swift",
+     "if policy.places.first == .device,", "if !@, policy.places.first == .device,")),
+    ("waits-for-no-look", ("LocalNode.swift",
+     "    if let looking { return", "    if looking != nil, @ { return }\n    if let looking { return")),
+    ("widens-a-pool", ("PlacementPolicy.swift",
+     "policy.places = places.filter { $0 == .device }", "policy.places = places.filter { @ || $0 == .device }")),
+    ("waits-for-nobody", ("SealedPartRunner.swift",
+     "let isReturning = reason.isWorthWaiting", "let isReturning = @ || reason.isWorthWaiting")),
+    ("gives-up-on-the-full", ("SealedPartRunner.swift",
+     "var isWorthWaiting: Bool {\n    switch self {", "var isWorthWaiting: Bool {\n    if @ { return false }\n    return switch self {")),
     ("ignores-places", ("NetworkView.swift", "guard !places.isEmpty", "guard @ || !places.isEmpty")),
     ("ignores-blocked", ("PlacementPolicy.swift", "if blocked.contains(node)", "if !@, blocked.contains(node)")),
     ("ignores-pinned", ("PlacementPolicy.swift", "if !pinned.isEmpty, ", "if !@, !pinned.isEmpty, ")),
@@ -61,9 +80,6 @@ MUTANTS = [
     ("counts-forgotten-parts", ("SealedPartRunner.swift",
      "case .answerUnknown: numbering.withLock { $0.next = 0 }",
      "case .answerUnknown: numbering.withLock { if !@ { $0.next = 0 } }")),
-    ("shows-stale-part", ("AnswerStateMachine.swift",
-     "guard parts[index].hasDelivered || parts[index].start",
-     "guard @ || parts[index].hasDelivered || parts[index].start")),
     ("shows-after-the-end", ("AnswerStateMachine.swift",
      "progress.indices.contains(choice), !progress[choice].isDone",
      "progress.indices.contains(choice), @ || !progress[choice].isDone")),
@@ -112,6 +128,8 @@ def prepare():
         part = ("Tests/" if name == TESTS else "Sources/") + name
         shutil.rmtree(COPY / part, ignore_errors=True)
         shutil.copytree(ROOT / part, COPY / part)
+    (COPY / "docs").mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "docs" / "library.md", COPY / "docs")
     (COPY / "Package.swift").write_text(manifest)
     (COPY / CLIENT / "Planted.swift").write_text(PLANTED)
     for name, *pieces in MUTANTS:

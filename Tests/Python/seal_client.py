@@ -5,16 +5,20 @@ opens, byte for byte; then it opens our node's answer and checks transcript and 
 live node it seals with secrets of its own (the lines it prints), and opens what came back.
 
     python3 Tests/Python/seal_client.py check Tests/Vectors/seal.txt
+    python3 Tests/Python/seal_client.py outer Tests/Vectors/outer-records.txt
+    python3 Tests/Python/seal_client.py directory FILE    a directory's answers and what was known before
     python3 Tests/Python/seal_client.py seal FILE      names, keys and request: lines `name hex`
     python3 Tests/Python/seal_client.py open FILE      the same, what `seal` printed, and the answer
 """
+import base64
 import hashlib
 import hmac
+import json
 import os
 import sys
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
@@ -144,8 +148,8 @@ def cbor(data, at=0):
     major, low = data[at] >> 5, data[at] & 31
     at += 1
     if major == 7:
-        assert low == 22, "only null is expected here"
-        return None, at
+        assert low in (20, 21, 22), "only booleans and null are expected here"
+        return {20: False, 21: True, 22: None}[low], at
     size = {24: 1, 25: 2, 26: 4, 27: 8}.get(low, 0)
     value = int.from_bytes(data[at:at + size], "big") if size else low
     at += size
@@ -175,6 +179,141 @@ def bstr(data):
     head = bytes([0x40 | size]) if size < 24 else bytes([0x58, size]) if size < 256 \
         else b"\x59" + size.to_bytes(2, "big")
     return head + data
+
+
+def signed(message, label, content_type, key):
+    """The payload of a COSE_Sign1 of §2 whose signature holds under a P-256 point."""
+    (protected, unprotected, payload, signature), end = cbor(message)
+    assert end == len(message) and unprotected == {}
+    assert cbor(protected)[0] == {1: -7, 3: content_type}
+    structure = b"\x84\x6aSignature1" + bstr(protected) + bstr(label) + bstr(payload)
+    if callable(key):
+        key = key(cbor(payload)[0])
+    public = key if isinstance(key, ec.EllipticCurvePublicKey) \
+        else ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key)
+    der = utils.encode_dss_signature(
+        int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
+    public.verify(der, structure, ec.ECDSA(hashes.SHA256()))
+    return cbor(payload)[0]
+
+
+def open_record(record):
+    """Checks a node record of §2 as far as its own words go; returns the statement."""
+    (statement, evidence), end = cbor(record)
+    assert end == len(record)
+    claims = signed(statement, b"darkbloom/1 keystmt", "application/darkbloom-ks+cbor",
+                    lambda claims: serialization.load_der_public_key(claims[3]))
+    assert claims[1] == 1 and claims[2] == sha256(b"darkbloom/1 node", claims[3])
+    assert claims[9] == sha256(evidence) and 0 < claims[6] - claims[5] <= 3600
+    for worker in claims[4]:
+        assert worker[2] == sha256(worker[3])[:8], "a key's name is not its own"
+    return claims
+
+
+def check_receipt(claims, vectors):
+    """What §6 lets a client compare with the head it sealed and the node's statement."""
+    assert sorted(claims) == list(range(1, 24)) and claims[1] == 1
+    routing = cbor(vectors["routing"])[0]
+    assert claims[20] == routing[7] and claims[21] == routing[8]
+    assert claims[11] <= routing[3] + 4096 and claims[15] <= claims[16]
+    assert claims[13] <= 64 << 2 * routing[4] and claims[14] in (None, 0, 1, 2, 3, 4, 5)
+    # 0 whole, 1 continued, 2 exact: whole is what goes on from nothing.
+    resumed = "resume" in json.loads(vectors["canonical-request"])
+    assert claims[22] in (0, 1, 2) and (claims[22] == 0) == (not resumed)
+    assert claims[22] or claims[12] == 0, "a whole answer replays nothing"
+    if "record" not in vectors:
+        return
+    statement = open_record(vectors["record"])
+    worker = next(w for w in statement[4] if w[2] == claims[3])
+    assert worker[4] == vectors["receipt-key"] and worker[3] == vectors["node-encryption-key"]
+    assert (claims[2], claims[8], claims[9], claims[10], claims[19]) == (
+        statement[2], worker[5], statement[7], statement[15], statement[9])
+    assert statement[5] - 120 <= claims[15] <= statement[6] + 600
+
+
+def is_included(leaf, index, size, root, proof):
+    """RFC 9162 §2.1.3.2 over a leaf's content."""
+    if index >= size:
+        return False
+    last, digest = size - 1, sha256(b"\0", leaf)
+    for sibling in proof:
+        if last == 0:
+            return False
+        if index & 1 or index == last:
+            digest = sha256(b"\1", sibling, digest)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            digest = sha256(b"\1", digest, sibling)
+        index, last = index >> 1, last >> 1
+    return last == 0 and digest == root
+
+
+def is_consistent(first, first_root, second, second_root, proof):
+    """RFC 9162 §2.1.4.2."""
+    if first == second:
+        return not proof and first_root == second_root
+    if not 0 < first < second or not proof:
+        return False
+    proof = list(proof) if first & first - 1 else [first_root, *proof]
+    node, last = first - 1, second - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    old = new = proof[0]
+    for sibling in proof[1:]:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            old, new = sha256(b"\1", sibling, old), sha256(b"\1", sibling, new)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            new = sha256(b"\1", new, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and old == first_root and new == second_root
+
+
+def open_directory(vectors):
+    """Checks a directory's two answers as §10 says; prints the machines that it lists."""
+    (snapshot, note, inclusion, consistency), end = cbor(vectors["directory"])
+    assert end == len(vectors["directory"])
+    text, signature = note.decode().split("\n\n")
+    origin, size, root = (text + "\n").split("\n")[:3]
+    assert origin == vectors["origin"].decode()
+    mark, name, signed_by = signature.rstrip("\n").split(" ")
+    signed_by = base64.b64decode(signed_by)
+    key_hash = sha256(origin.encode(), b"\n\1", vectors["log-key"])[:4]
+    assert (mark, name, signed_by[:4]) == ("\u2014", origin, key_hash)
+    ed25519.Ed25519PublicKey.from_public_bytes(vectors["log-key"]).verify(
+        signed_by[4:], (text + "\n").encode())
+    size, root = int(size), base64.b64decode(root)
+    assert is_included(sha256(snapshot), size - 1, size, root, inclusion), "not in the log"
+    known = int.from_bytes(vectors["known-size"], "big")
+    assert known == 0 or is_consistent(known, vectors["known-root"], size, root, consistency)
+    version, number, time, trees = cbor(snapshot)[0]
+    assert version == 1 and number == size
+    assert abs(int.from_bytes(vectors["now"], "big") - time) <= 3900
+    model, _, _, machines, tree_root = trees[vectors["tree"][0]]
+    for index, (record, proof) in enumerate(cbor(vectors["records"])[0]):
+        assert is_included(record, index, machines, tree_root, proof), "not in the tree"
+        statement = open_record(record)
+        assert any(worker[5] == model for worker in statement[4])
+        print("machine", statement[2].hex())
+
+
+def check_outer(vectors):
+    """Reads the records of §4's outer transport, one of each type."""
+    fields = {}
+    for name, record in vectors.items():
+        size, at = read_varint(record, 2)
+        assert record[1] == 1 and at + size == len(record)
+        payload = record[at:]
+        fields[name] = record[0], (payload if record[0] == 1 or not payload else cbor(payload)[0])
+    assert fields == {
+        "accepted": (0, b"\4" * 32), "sealed": (1, b"\1\2\3"), "alive": (2, b""),
+        "attempt-failed": (3, [12, True, 0]), "settled": (4, [b"\5" * 32, 77]),
+        "queued": (5, [2, 900]), "suspected": (6, b"")}, fields
+    print(f"read {len(fields)} outer records")
 
 
 def open_answer(vectors, sender):
@@ -217,16 +356,10 @@ def open_answer(vectors, sender):
     for raw in stream:
         frame, _ = cbor(raw)
         if frame[0] == 3:
-            protected, unprotected, payload, signature = cbor(frame[1])[0]
-            claims = cbor(payload)[0]
-            structure = b"\x84\x6aSignature1" + bstr(protected) + bstr(b"darkbloom/1 receipt") \
-                + bstr(payload)
-            public = ec.EllipticCurvePublicKey.from_encoded_point(
-                ec.SECP256R1(), vectors["receipt-key"])
-            der = utils.encode_dss_signature(
-                int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
-            public.verify(der, structure, ec.ECDSA(hashes.SHA256()))
-            assert unprotected == {} and claims[2] + claims[3] == name
+            claims = signed(frame[1], b"darkbloom/1 receipt",
+                            "application/darkbloom-receipt+cbor", vectors["receipt-key"])
+            assert claims[2] + claims[3] == name
+            check_receipt(claims, vectors)
             assert claims[4] == vectors["request-nonce"]
             assert claims[5] == hmac.digest(commit, vectors["canonical-request"], "sha256")
             assert history[claims[23]] == claims[6]
@@ -245,6 +378,10 @@ def open_answer(vectors, sender):
 def main(mode, path):
     with open(path, encoding="ascii") as file:
         vectors = {name: bytes.fromhex(value) for name, value in (line.split() for line in file)}
+    if mode == "outer":
+        return check_outer(vectors)
+    if mode == "directory":
+        return open_directory(vectors)
     if mode == "seal":
         drawn = {"request-nonce": os.urandom(32), "envelope-key": os.urandom(32),
                  "routing": routing_of(vectors)}

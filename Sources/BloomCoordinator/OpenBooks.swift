@@ -1,14 +1,14 @@
-internal import BloomBase
-internal import BloomLedger
-internal import BloomStore
+package import BloomBase
 
 /// Which answers may still go on: their money is released when no further part can come.
 ///
 /// A part that was cancelled or lost does not end an answer: the gateway may go on elsewhere, and
 /// two parts may run at once. So an answer is closed when its last part has ended for a while.
-struct OpenBooks {
+package struct OpenBooks {
   private struct Book {
     var living = 0
+    /// Parts that ever began here.
+    var count = 0
     var closeAt: Instant?
   }
 
@@ -17,27 +17,37 @@ struct OpenBooks {
   private var books: [AnswerID: Book] = [:]
   private var sweptAt = Instant(nanoseconds: 0)
 
-  var isEmpty: Bool { books.isEmpty }
+  /// No part has run yet.
+  package init() {}
+
+  /// Whether no answer is open.
+  package var isEmpty: Bool { books.isEmpty }
 
   /// Parts of an answer that run now.
-  func living(_ answer: AnswerID) -> Int { books[answer]?.living ?? 0 }
+  package func living(_ answer: AnswerID) -> Int { books[answer]?.living ?? 0 }
 
-  mutating func began(_ answer: AnswerID) {
+  /// Whether one part only was ever run for an answer.
+  package func isSingle(_ answer: AnswerID) -> Bool { books[answer]?.count == 1 }
+
+  /// A part begins.
+  package mutating func began(_ answer: AnswerID) {
     books[answer, default: Book()].living += 1
+    books[answer]?.count += 1
     books[answer]?.closeAt = nil
   }
 
-  mutating func ended(_ answer: AnswerID, now: Instant) {
+  /// A part is over.
+  package mutating func ended(_ answer: AnswerID, now: Instant) {
     guard let living = books[answer]?.living else { return }
     books[answer]?.living = max(0, living - 1)
     if living <= 1 { books[answer]?.closeAt = now + Self.linger }
   }
 
   /// The answer was closed by its last receipt.
-  mutating func closed(_ answer: AnswerID) { books[answer]?.closeAt = nil }
+  package mutating func closed(_ answer: AnswerID) { books[answer]?.closeAt = nil }
 
   /// Answers whose time is over, at most once a second.
-  mutating func takeDue(now: Instant) -> [AnswerID] {
+  package mutating func takeDue(now: Instant) -> [AnswerID] {
     guard now - sweptAt >= .seconds(1) else { return [] }
     sweptAt = now
     var due: [AnswerID] = []
