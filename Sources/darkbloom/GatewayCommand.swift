@@ -138,7 +138,8 @@ struct GatewayCommand {
       local: LocalNode(
         socket: context.command.value("node-socket") ?? "\(data)/node.sock", http: http,
         time: SystemTime()),
-      memory: LogMemory(folder: "\(data)/logs"), policy: policy, time: SystemTime(), log: context.log("gateway"))
+      memory: LogMemory(folder: "\(data)/logs"), policy: policy, time: SystemTime(),
+      log: context.log("gateway"))
     let shelf = try ReceiptShelf(folder: "\(data)/receipts")
     var configuration = PrivateInference.Configuration()
     configuration.candidates = settings.candidates
