@@ -123,10 +123,14 @@ package struct PlacementPolicy: Sendable, Hashable {
   }
 
   /// What the coordinator is told, and must meet or refuse, for a request to a place.
+  ///
+  /// Which machines the user paired is known on this device alone: the coordinator, for which they
+  /// are of tier software, is not asked for tier paired.
   package func constraints(for place: Place) -> Routing.Constraints {
     Routing.Constraints(
       pool: place == .pool ? pool : nil, region: region,
-      minimumTier: place == .device ? .software : minimumTier, priceCap: priceCap)
+      minimumTier: place == .device || minimumTier == .paired ? .software : minimumTier,
+      priceCap: priceCap)
   }
 }
 

@@ -64,6 +64,9 @@ struct LoadingState: Sendable {
       else { return nil }
       return "\(name) \(state) \((model["loaded_permille"]?.integer ?? 0) / 10) %"
     }
-    return parts.isEmpty ? nil : parts.joined(separator: ", ")
+    // Loaded, and yet not listed: then it is the policy of the gateway that takes no such machine.
+    return parts.isEmpty
+      ? "loaded; the gateway lists what your policy takes (darkbloom policy show)"
+      : parts.joined(separator: ", ")
   }
 }

@@ -44,12 +44,10 @@ struct NodeCodeCommand {
     return .done
   }
 
-  /// The data folder, or that of the node which `up` runs in it.
+  /// The data folder, or on a device that has joined nothing that of the node which `up` runs.
   private func folder() -> String {
-    let own = "\(context.dataFolder)/up/node"
-    let isOwn =
-      !PrivateFile.names(in: context.dataFolder).contains("identity.p8")
-      && PrivateFile.names(in: own).contains("identity.p8")
-    return isOwn ? own : context.dataFolder
+    let own = "\(context.dataFolder)/up"
+    let hasJoined = PrivateFile.names(in: context.dataFolder).contains("network.json")
+    return !hasJoined && UpLock.isHeld(folder: own) ? "\(own)/node" : context.dataFolder
   }
 }

@@ -197,7 +197,9 @@ struct UpCommand {
       }
       try await Task.sleep(for: .milliseconds(100))
     }
-    throw UsageError("the network was not ready within 4 minutes; see the messages above")
+    throw UsageError(
+      "the network was not ready within 4 minutes; see the messages above, and whether your policy "
+        + "takes this machine: darkbloom policy show")
   }
 
   private func announce(_ port: Int, _ token: String, _ models: [ModelManifest]) {

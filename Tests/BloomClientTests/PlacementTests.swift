@@ -55,7 +55,12 @@ import Testing
   @Test func `paired machines come first and carry their tier`() async throws {
     let mine = machines[2].node
     #expect(try await drawn(PlacementPolicy(paired: [mine])) == [mine])
-    #expect(try await drawn(PlacementPolicy(minimumTier: .paired, paired: [mine])) == [mine])
+    let own = PlacementPolicy(minimumTier: .paired, paired: [mine])
+    #expect(try await drawn(own) == [mine])
+    // Nobody else knows of the pairing: asked for that tier, the coordinator would refuse.
+    #expect(own.constraints(for: .paired).minimumTier == .software)
+    let strict = PlacementPolicy(minimumTier: .measured).constraints(for: .paired)
+    #expect(strict.minimumTier == .measured)
   }
 
   @Test func `a request that the policy takes to nobody is refused with the way out`()
