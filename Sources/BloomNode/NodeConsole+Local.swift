@@ -12,10 +12,10 @@ extension NodeConsole {
       // `?use=1`: a request is about to come. Without a record the gateway does not even know the
       // models, so its first look after a start counts as well.
       if record == nil || request.query("use") == "1" { await agent.expectOwnRequests() }
-      guard let record else {
+      guard let bytes = record?.encoded else {
         return .text("no worker is ready\n", status: .serviceUnavailable)
       }
-      return .bytes(record.encoded, type: "application/cbor")
+      return .bytes(bytes, type: "application/cbor")
     }
     router.get("/v1/manifests/:digest") { request in
       guard
