@@ -46,6 +46,10 @@ package struct MemoryPlan: Sendable {
     var settings = settings
     if let share = shares[model.id], settings.memoryBytes == 0 {
       settings.memoryBytes = Int(clamping: share)
+      // Fewer at once rather than none at all.
+      if settings.slots == 0, let slots = ModelAdvice.slots(of: model.manifest, within: share) {
+        settings.slots = slots
+      }
     }
     // The owner's limit holds also for a wish on the command line.
     if threads > 0 {

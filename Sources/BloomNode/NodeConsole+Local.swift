@@ -8,12 +8,14 @@ extension NodeConsole {
   /// `GET /v1/record`, `GET /v1/manifests/:digest` and `POST /v1/sealed`, for the owner's gateway.
   func addLocalDoor(to router: inout Router) {
     router.get("/v1/record") { request in
-      // `?use=1`: a request is about to come, so the model is worth loading.
-      if request.query("use") == "1" { await agent.expectOwnRequests() }
-      guard let record = await agent.record else {
+      let record = await agent.record
+      // `?use=1`: a request is about to come. Without a record the gateway does not even know the
+      // models, so its first look after a start counts as well.
+      if record == nil || request.query("use") == "1" { await agent.expectOwnRequests() }
+      guard let bytes = record?.encoded else {
         return .text("no worker is ready\n", status: .serviceUnavailable)
       }
-      return .bytes(record.encoded, type: "application/cbor")
+      return .bytes(bytes, type: "application/cbor")
     }
     router.get("/v1/manifests/:digest") { request in
       guard

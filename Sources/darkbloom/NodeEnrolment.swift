@@ -121,6 +121,7 @@ struct NodeEnrolment {
     } else if !purges {
       throw UsageError("this machine is in no account: it has no identity, or joined no network")
     }
+    left.hasSettings = isUsers
     if purges { purge(data, withSettings: isUsers) }
     left.tell(context.command.has("json"), data)
     return .done
@@ -131,6 +132,8 @@ struct NodeEnrolment {
     var node: NodeID?
     var isTold = false
     var problem: String?
+    /// Whether settings and service were this node's, and went too.
+    var hasSettings = false
     let purged: Bool
 
     init(purged: Bool) { self.purged = purged }
@@ -151,7 +154,8 @@ struct NodeEnrolment {
         print("\(name) is in no account any more")
       }
       if purged {
-        print("what the node kept in \(data) is gone, with its settings and service")
+        let more = hasSettings ? ", with settings and service" : "; settings in another place stay"
+        print("what the node kept in \(data) is gone\(more)")
         print("model files stay; remove them with: darkbloom models remove NAME")
       }
     }

@@ -14,15 +14,22 @@ import Testing
 
   @Test func `each model that fits takes its room, and the others say why`() {
     let advice = ModelAdvice.advise(
-      [Self.model("a", 600), Self.model("b", 2_000), Self.model("c", 500), Self.model("d", 300)],
+      [Self.model("a", 640), Self.model("b", 2_000), Self.model("c", 480), Self.model("d", 160)],
       budgetBytes: 1_000 << 20)
-    #expect(advice.map(\.neededBytes) == [601, 2_001, 501, 301].map { $0 << 20 })
+    // Weights, one context of 1 MiB, and for computing 64 MiB and a sixteenth of the weights.
+    #expect(advice.map(\.neededBytes) == [745, 2_190, 575, 235].map { $0 << 20 })
     #expect(
       advice.map(\.verdict) == [
-        .fits(freeBytes: 399 << 20), .tooLarge(missingBytes: 1_001 << 20),
-        .noRoomBeside(missingBytes: 102 << 20), .fits(freeBytes: 98 << 20),
+        .fits(freeBytes: 255 << 20), .tooLarge(missingBytes: 1_190 << 20),
+        .noRoomBeside(missingBytes: 320 << 20), .fits(freeBytes: 20 << 20),
       ])
     #expect(advice.map { $0.reason == nil } == [true, false, false, true])
+  }
+
+  @Test func `a small share of the memory means fewer requests at once`() {
+    let model = Self.model("a", 640)
+    let slots = (744...749).map { ModelAdvice.slots(of: model, within: $0 << 20) }
+    #expect(slots == [1, 1, 2, 3, nil, nil])
   }
 }
 

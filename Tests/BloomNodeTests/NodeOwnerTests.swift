@@ -72,7 +72,6 @@ import Testing
           && $0["models"]?.items?.first?["state"]?.string == "stored"
           && $0["signals"]?["causes"]?.items?.first?.string == "input"
       }
-      #expect(last < ended, "the last token comes before the weights leave")
       for _ in 0..<400 where sleep.steps.withLock({ $0.count }) < 2 {
         try await Task.sleep(for: .milliseconds(10))
       }

@@ -72,12 +72,12 @@ import Testing
 
   @Test func `models share the memory that the owner gives`() throws {
     let models = [
-      try Self.model("a", 600), try Self.model("b", 2_000), try Self.model("c", 300),
+      try Self.model("a", 640), try Self.model("b", 2_000), try Self.model("c", 160),
     ]
     let plan = MemoryPlan(models, budgetBytes: 1_000 << 20, threads: 3)
     #expect(plan.models.map(\.manifest.name) == ["a", "c"])
     let shares = plan.models.map { plan.settings(WorkerSettings(), for: $0).memoryBytes }
-    #expect(shares == [601 + 49, 301 + 49].map { $0 << 20 })
+    #expect(shares == [745 + 10, 235 + 10].map { $0 << 20 })
     var wished = WorkerSettings()
     wished.threads = 8
     #expect(plan.settings(wished, for: models[0]).threads == 3)
