@@ -1,4 +1,4 @@
-package import BloomBase
+internal import BloomBase
 internal import BloomCrypto
 internal import BloomPlatform
 internal import BloomWire
