@@ -2,9 +2,11 @@ import BloomBase
 import BloomClient
 import BloomCoordinator
 import BloomHTTP
+import BloomLedger
 import BloomNet
 import BloomRecords
 import BloomSeal
+import BloomStore
 import BloomWire
 import Testing
 

@@ -155,10 +155,10 @@ import Testing
   }
 
   @Test func `one account cannot hold all bytes, and what was held comes back`() throws {
-    let budget = ByteBudget(limit: 1 << 30)
+    let budget = ByteBudget<AccountID>(limit: 1 << 30)
     let first = try #require(AccountID("first"))
     let second = try #require(AccountID("second"))
-    var shares: [ByteBudget.Share] = []
+    var shares: [ByteBudget<AccountID>.Share] = []
     while true {
       let share = budget.share(of: first)
       guard share.grow(by: 64 << 20) else { break }
