@@ -206,7 +206,7 @@ struct SealedAnswer: RunningAnswer {
   }
 
   func settledFacts() async -> AnswerFacts {
-    await driver.settle(within: .milliseconds(250))
+    await driver.settle(within: .seconds(1))
     return await facts()
   }
 }

@@ -13,7 +13,8 @@ struct MoneyCommands {
   static let specs = [
     CommandSpec(
       "account", "what your account has, and what this device's key may spend",
-      options: [CommandContext.data, .json]),
+      options: [CommandContext.data, .json],
+      examples: [.init("darkbloom account", "balance, earnings and the key's limits")]),
     CommandSpec(
       "statement", "what you paid and earned, by day, machine and model",
       discussion: """
@@ -32,7 +33,8 @@ struct MoneyCommands {
           "a month for a spreadsheet"),
       ]),
     CommandSpec(
-      "usage", "answers and tokens of each day", options: [CommandContext.data, .json] + period),
+      "usage", "answers and tokens of each day", options: [CommandContext.data, .json] + period,
+      examples: [.init("darkbloom usage --from 2026-11-01", "since the first of November")]),
     CommandSpec(
       "payout", "ask for what your machines earned",
       discussion: """

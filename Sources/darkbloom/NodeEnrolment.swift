@@ -156,7 +156,7 @@ struct NodeEnrolment {
       if purged {
         let more = hasSettings ? ", with settings and service" : "; settings in another place stay"
         print("what the node kept in \(data) is gone\(more)")
-        print("model files stay; remove them with: darkbloom models remove NAME")
+        print("model files stay; remove them with: darkbloom models rm NAME")
       }
     }
   }

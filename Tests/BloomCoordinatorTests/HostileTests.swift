@@ -114,24 +114,23 @@ import Testing
       try await test.own(nodes[0].machine, thief)
       await test.service.hub.membershipChanged()
       var count = 0
-      while await nodes[0].requestCount < 2, count < 60 {
+      while await nodes[0].requestCount < 1, count < 60 {
         let machines = nodes.map { $0.machine }
         let outcome = try await test.ask(test.seal(newAnswer(), to: machines))
         count += 1
         #expect(outcome.isFinished)
         #expect(outcome.settled.map(\.cost) == [Micros(52)])
       }
-      #expect(await nodes[0].requestCount == 2)
+      #expect(await nodes[0].requestCount == 1)
       #expect(test.store.balance(of: thief).earned == .zero)
       #expect(test.store.balance(of: test.owner).earned == Micros(Int64(50 * count)))
     }
   }
 
-  @Test func `a machine that sends beyond its credit is cut off alone`() async throws {
+  @Test func `a machine that sends much and nothing good disturbs nobody`() async throws {
     try await withCoordinator([.overruns(bytes: 1 << 20), .answer(tokens: 1)]) { test, nodes in
       let outcome = try await test.ask(test.seal(newAnswer(), to: [nodes[0].machine]))
       #expect(outcome.tokens.isEmpty && !outcome.isFinished)
-      try await test.until("cut off") { await test.service.hub.nodeCount == 1 }
       try await Self.expectService(test, nodes[1])
     }
   }

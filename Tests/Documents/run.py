@@ -124,8 +124,8 @@ def check_links(path):
 
 
 def check_report(path):
-    head = "\n".join(path.read_text().splitlines()[:12])
-    if not re.search(r"\b20\d\d-\d\d-\d\d\b", head) or not re.search(r"`[^`]*(make|scripts/|darkbloom|bench-)", head):
+    head = "\n".join(path.read_text().splitlines()[:16])
+    if not re.search(r"\b20\d\d\b", head) or not re.search(r"`[^`]*(make|scripts/|bench-)", head):
         fail(path, 1, "a report names its day and the command that made it, in its first lines")
 
 
