@@ -34,6 +34,8 @@ package actor AnswerDriver: PartEvents {
   private var partUsage: [Int: Usage] = [:]
   private var deliveredTokens = 0
   private var sealedError: SealedError?
+  /// The code of a part that was changed on its way.
+  private var tampering: String?
   private let isTokenless: Bool
   private let bufferLimit = 64
   /// The number of parts started so far.
@@ -189,6 +191,7 @@ package actor AnswerDriver: PartEvents {
         machine.partFailed(part, isRetriable: true, code: "incomplete", now: time.now()))
     }
     if let error = failure.sealed { sealedError = error }
+    if PartFailure.tampered.contains(failure.code) { tampering = failure.code }
     if failure.isWithoutCandidates {
       perform(
         machine.noCandidates(part, isReturning: failure.isReturning, now: time.now()))
@@ -236,7 +239,9 @@ package actor AnswerDriver: PartEvents {
           await self.finish()
         }
       case .fail(let failure):
-        push(.failed(failure, sealedError))
+        // That nobody was left says less than that somebody on the way changed what was sent.
+        let code = sealedError == nil ? tampering : nil
+        push(.failed(code.map { .refused(code: $0) } ?? failure, sealedError))
         close()
       }
     }

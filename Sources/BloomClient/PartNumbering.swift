@@ -48,6 +48,9 @@ package struct PartNumbering: Hashable, Sendable {
 }
 
 extension PartFailure {
+  /// Codes of parts that somebody between this device and the machine changed.
+  static let tampered: Set<String> = ["answer_not_authentic", Reason.malformed.name]
+
   /// A body that ended before the part's last receipt and did not say why.
   package static let truncated = PartFailure(isRetriable: true, code: "truncated")
 

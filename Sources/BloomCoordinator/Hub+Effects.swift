@@ -25,9 +25,11 @@ extension Hub {
       guard let attempt = attempt(id, node) else { return }
       failedParts.insert(id)
       metrics.attemptFailed(code.wire)
+      let isUnopened = relays[id]?.unopened.contains(node) == true
       relays[id]?.sink.push(
         .attemptFailed(
-          reason: code.wire, isRetriable: willRetry || code.wire.isRetriable,
+          reason: isUnopened ? .malformed : code.wire,
+          isRetriable: willRetry || code.wire.isRetriable,
           retryAfterMilliseconds: 0), attempt: attempt.number)
     case .started(let id, let node):
       relays[id]?.selected = node
@@ -78,7 +80,8 @@ extension Hub {
       failedParts.insert(id)
       relay.sink.push(
         .attemptFailed(
-          reason: code.wire, isRetriable: code.wire.isRetriable,
+          reason: relay.unopened.isEmpty ? code.wire : .malformed,
+          isRetriable: code.wire.isRetriable,
           retryAfterMilliseconds: clampedMilliseconds(retryAfter ?? .zero)),
         attempt: relay.attempts.count)
     }
@@ -138,6 +141,7 @@ extension Hub {
       guard let relay = session.streams.removeValue(forKey: stream), let node = session.node else {
         return
       }
+      if reason == .malformed { relay.unopened.insert(node) }
       handle(.refused(relay.id, node, isBusy: reason == .busy || reason == .queueFull))
     case .bytes(let stream, let bytes): forward(bytes, stream, session)
     case .receipt(let stream, let receipt): note(receipt, stream, session)

@@ -60,6 +60,8 @@ final class Relay {
   /// Whose tokens are the answer: the first that brought one.
   var selected: NodeID?
   var refusal: RelayRefusal?
+  /// Nodes that could not open the request, for the gateway to know.
+  var unopened: Set<NodeID> = []
   var aliveAt = Instant(nanoseconds: 0)
   /// Receipts on their way into the books; the sink ends after them.
   var settling = 0

@@ -54,6 +54,20 @@ enum AnswerTranslation {
   }
 
   private static func refusal(_ code: String) -> APIError {
+    if code == "answer_not_authentic" {
+      return APIError(
+        status: 502, type: "server_error", code: code,
+        message:
+          "What came back is not what the machine sealed: the coordinator, or somebody on the "
+          + "way, changes answers. Nothing of the changed part was shown.")
+    }
+    if code == Reason.malformed.name {
+      return APIError(
+        status: 502, type: "server_error", code: "request_changed",
+        message:
+          "The machines could not open the request: the coordinator, or somebody on the way, "
+          + "changed it. Nothing was answered.")
+    }
     let reason = Reason(name: code) ?? .internalFault
     switch reason {
     case .noCredit:

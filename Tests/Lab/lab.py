@@ -158,7 +158,7 @@ class Lab:
         self.start_gateway(url)
 
     def is_listening(self):
-        done = self.from_user("curl", "-sf", "-m", "2", "http://127.0.0.1:8642/health")
+        done = self.from_user("curl", "-s", "-m", "2", "http://127.0.0.1:8642/health")
         return done.returncode == 0
 
     def is_ready(self):
