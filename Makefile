@@ -6,7 +6,7 @@ AREA ?= net seal engine schedule ledger relay path
 SEEDS ?= 1000
 SECONDS_EACH ?= 60
 
-.PHONY: help deps run build test check check-deep fmt lint bench chaos sim fuzz clean
+.PHONY: help deps run build test check check-deep fmt lint bench chaos lab sim fuzz clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -42,6 +42,9 @@ bench: ## Measure: make bench, or make bench AREA=net
 chaos: ## Kill, freeze and restart machines under 1,000 running answers
 	@scripts/build release darkbloom darkbloom-coordinator darkbloom-worker scripted-worker bloom-chaos
 	@"$$(scripts/build --bin-path release)/bloom-chaos" $(ARGS)
+
+lab: ## The network on separate hosts: bad lines, crashes, wire reading, a cheating coordinator
+	@scripts/lab $(ARGS)
 
 sim: ## Run the simulator on many seeds: make sim SEEDS=1000
 	@scripts/build release bloom-sim

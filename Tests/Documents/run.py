@@ -105,6 +105,8 @@ def check_names(path):
         if info.startswith("sh"):
             for offset, line in enumerate(text.splitlines()):
                 for span in re.findall(rf"(?:^|release/|[\s(])({COMMAND})", line):
+                    # The user of that name, before the command that is run as that user.
+                    span = re.sub(r"^darkbloom (?=darkbloom)", "", span)
                     check_command(path, start + 1 + offset, span)
 
 

@@ -92,6 +92,7 @@ def try_every_trick(lab, report):
     if not honest:
         report.note(f"no answer through the proxy that changes nothing: {error}", True)
         return
+
     def play(trick):
         with open(mode, "w") as file:
             file.write(trick)

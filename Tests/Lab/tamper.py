@@ -6,6 +6,7 @@ whose directory `second-directory` shows. Everything else passes as it is.
 
 import argparse
 import asyncio
+import re
 import ssl
 
 import h11
@@ -109,6 +110,12 @@ async def exchange(request, body, trick):
     port = options.honest
     if trick == "second-directory" and request.target.startswith(b"/v1/directory"):
         port = options.other
+        # Whatever the client has seen: the answer pretends that this log goes on from there.
+        request = h11.Request(
+            method=request.method,
+            target=re.sub(rb"from=\d+", b"from=0", request.target),
+            headers=request.headers,
+        )
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         connection = h11.Connection(h11.CLIENT)
