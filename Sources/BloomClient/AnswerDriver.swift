@@ -27,6 +27,8 @@ package actor AnswerDriver: PartEvents {
   private nonisolated let loop: EventLoop
   private var tasks: [Int: Task<Void, Never>] = [:]
   private var timer: Task<Void, Never>?
+  /// When the timer wakes.
+  private var timerDue: Instant?
   private var output: [AnswerOutput] = []
   private var isOver = false
   private var reader: CheckedContinuation<AnswerOutput?, Never>?
@@ -265,7 +267,11 @@ package actor AnswerDriver: PartEvents {
   }
 
   private func schedule() {
-    guard timer == nil, !isOver else { return }
+    guard !isOver, let due = machine.nextDeadline else { return }
+    // A timer that sleeps past the new deadline is woken; one that is early looks again by itself.
+    if timer != nil, let timerDue, timerDue <= due { return }
+    timer?.cancel()
+    timerDue = due
     timer = Task(executorPreference: loop) { [loop] in
       while let wait = await self.wait() {
         do { try await loop.sleep(for: wait) } catch { return }
@@ -276,6 +282,7 @@ package actor AnswerDriver: PartEvents {
 
   private func wait() -> Duration? {
     guard !isOver, let due = machine.nextDeadline else { return nil }
+    timerDue = due
     return max(.milliseconds(10), due - time.now())
   }
 

@@ -56,7 +56,8 @@ import Testing
             remotes: remotes,
             local: LocalNode(socket: "/nowhere", http: deviceHTTP, time: SystemTime()),
             policy: policy, time: SystemTime(), log: Log("test", sink: RecentLog()))
-          let service = PrivateInference(network: view, time: SystemTime())
+          let service = PrivateInference(
+            configuration: .calm, network: view, time: SystemTime())
           return try await body(
             World(pool: pool, network: network, device: device, view: view, service: service))
         }

@@ -197,7 +197,7 @@ final class FakeCoordinator: Sendable {
   /// Serves while a body runs with a view and a service of these settings.
   func serve<Result: Sendable>(
     policy: PlacementPolicy = PlacementPolicy(),
-    configuration: PrivateInference.Configuration = PrivateInference.Configuration(),
+    configuration: PrivateInference.Configuration = .calm,
     keep: @escaping @Sendable (SealedPartRunner.KeptReceipt) -> Void = { _ in },
     _ body: (NetworkView, PrivateInference) async throws -> Result
   ) async throws -> Result {
@@ -247,5 +247,12 @@ extension CBOREncoder {
   fileprivate mutating func list(_ digests: [Digest]) {
     array(digests.count)
     for digest in digests { byteString(digest.bytes) }
+  }
+}
+
+extension PrivateInference.Configuration {
+  /// Nobody is suspected: on a loaded machine a test's own pauses would look like silence.
+  static var calm: Self {
+    Self(timeouts: AnswerTimeouts(suspect: .seconds(20), dead: .seconds(30)))
   }
 }
