@@ -80,8 +80,3 @@ package protocol InferenceService: Sendable {
   /// - Throws: ``APIError`` when nothing left this device.
   func begin(_ request: InferenceRequest) async throws -> any RunningAnswer
 }
-
-extension RunningAnswer {
-  /// The facts of now, for services that book nothing.
-  package func settledFacts() async -> AnswerFacts { await facts() }
-}

@@ -65,4 +65,6 @@ private struct KeyedAnswer: RunningAnswer {
   func leave() async { await answer.leave() }
 
   func facts() async -> AnswerFacts { await answer.facts() }
+
+  func settledFacts() async -> AnswerFacts { await answer.settledFacts() }
 }

@@ -107,6 +107,8 @@ private actor ScriptedAnswer: RunningAnswer {
     waiter = nil
   }
 
+  func settledFacts() -> AnswerFacts { facts() }
+
   func facts() -> AnswerFacts {
     AnswerFacts(
       node: NodeID(digest(3)), tier: "confidential", parts: 2, placement: "0303 chosen wait=0")
