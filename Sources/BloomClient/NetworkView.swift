@@ -77,7 +77,7 @@ package actor NetworkView {
   ///   - remotes: The directories of one coordinator: the network's, the user's pool's, or both.
   ///     Machines of a pool's are in no other place. Empty when this device has joined none.
   ///   - local: The node of this device; `nil` when it is not to be used.
-  ///   - memory: Where the ends of logs outlive this process; `nil` for nowhere.
+  ///   - memory: Keeps the ends of logs beyond this process; `nil` keeps them in it alone.
   ///   - policy: What the user wants of machines.
   ///   - time: Clocks.
   ///   - log: Where reasons go; never content.

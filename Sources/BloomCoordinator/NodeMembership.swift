@@ -4,7 +4,7 @@ package import BloomBase
 package struct NodeMembership: Sendable, Equatable {
   /// Its owner.
   package var owner: AccountID
-  /// Where the owner says it is; empty for nowhere.
+  /// Where the owner says it is; empty when the owner names none.
   package var region: String
   /// The pools whose members it answers, in order of their names.
   package var pools: [String]

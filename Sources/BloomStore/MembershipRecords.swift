@@ -15,7 +15,7 @@ package struct OwnedNodeRecord: StoredRecord {
   package var joinedAt: UnixTime
   /// What the scheduler wants to find again after a restart, in its own form.
   package var state: [UInt8]
-  /// Where the owner says it is; empty for nowhere.
+  /// Where the owner says it is; empty when the owner names none.
   package var region: String
   /// Whether it answers its owner and its owner's pools alone.
   package var isPrivate: Bool

@@ -14,7 +14,7 @@ struct NetBench {
   private let folder = "/tmp/bench-net-\(getpid())"
 
   func run(program: String) async throws -> [BenchRow] {
-    raiseDescriptorLimit()
+    ProcessCost.raiseDescriptorLimit()
     let identity = try TLSIdentity.selfSigned(names: ["127.0.0.1"])
     unsafe mkdir(folder, 0o700)
     defer { removeFolder() }
@@ -155,8 +155,7 @@ struct NetBench {
         .init("/usr/sbin/nginx", ["-c", folder + "/nginx.conf"]), group: group)
     else { return nil }
     try await group.next().sleep(for: .milliseconds(500))
-    let path = "/proc/\(process.processID)/task/\(process.processID)/children"
-    guard let worker = Int32(read(path).prefix { $0 != " " }) else { return nil }
+    guard let worker = ProcessCost.child(of: process.processID) else { return nil }
     return Nginx(process: process, worker: worker, port: port)
   }
 
@@ -195,11 +194,11 @@ struct NetBench {
     var open: [WebSocket] = []
     for _ in 0..<10 { open.append(try await client.webSocket(address)) }
     let count = 5_000
-    let before = residentKiB(server.processID)
-    let cpu = cpuMicroseconds(server.processID)
+    let before = ProcessCost.residentKiB(server.processID)
+    let cpu = ProcessCost.cpuMicroseconds(server.processID)
     for _ in 0..<count { open.append(try await client.webSocket(address)) }
-    let each = (residentKiB(server.processID) - before) / Double(count)
-    let opening = (cpuMicroseconds(server.processID) - cpu) / Double(count)
+    let each = (ProcessCost.residentKiB(server.processID) - before) / Double(count)
+    let opening = (ProcessCost.cpuMicroseconds(server.processID) - cpu) / Double(count)
     var rows = [
       BenchRow(
         "idle WebSocket, \(kind)", value: each, unit: "KiB", target: "<= \(Int(limit))",
@@ -230,38 +229,9 @@ struct NetBench {
   private func cost(
     _ process: Int32, _ count: Int, _ body: () async throws -> Void
   ) async throws -> Double {
-    let start = cpuMicroseconds(process)
+    let start = ProcessCost.cpuMicroseconds(process)
     try await body()
-    return (cpuMicroseconds(process) - start) / Double(count)
-  }
-
-  /// User and system time of another process, from proc(5); in steps of 10 ms.
-  private func cpuMicroseconds(_ process: Int32) -> Double {
-    let text = read("/proc/\(process)/stat")
-    let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
-    guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
-      return 0
-    }
-    return (user + system) * 1e6 / Double(sysconf(Int32(_SC_CLK_TCK)))
-  }
-
-  private func residentKiB(_ process: Int32) -> Double {
-    let fields = read("/proc/\(process)/statm").split(separator: " ")
-    return fields.count > 1
-      ? (Double(fields[1]) ?? 0) * Double(sysconf(Int32(_SC_PAGESIZE))) / 1_024 : 0
-  }
-
-  /// Two ends of 5,000 connections live in the two processes.
-  private func raiseDescriptorLimit() {
-    var limit = rlimit()
-    #if canImport(Glibc)
-    let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-    #else
-    let kind = RLIMIT_NOFILE
-    #endif
-    guard unsafe getrlimit(kind, &limit) == 0 else { return }
-    limit.rlim_cur = min(limit.rlim_max, 65_536)
-    unsafe setrlimit(kind, &limit)
+    return (ProcessCost.cpuMicroseconds(process) - start) / Double(count)
   }
 
   private func removeFolder() {
@@ -280,14 +250,6 @@ struct NetBench {
 
   private func seconds(since start: ContinuousClock.Instant) -> Double {
     Double((ContinuousClock.now - start).wholeMicroseconds) / 1e6
-  }
-
-  private func read(_ path: String) -> String {
-    guard let file = unsafe fopen(path, "r") else { return "" }
-    defer { unsafe fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: 4_096)
-    let count = unsafe fread(&bytes, 1, bytes.count, file)
-    return String(decoding: bytes[..<count], as: UTF8.self)
   }
 
   private func write(_ source: PEMSource, to path: String) {

@@ -54,7 +54,7 @@ struct BenchPath {
     }
     var rows = try await single(path, engine)
     rows += try await together(path, engine)
-    let kilobytes = residentKilobytes(gateway.processID)
+    let kilobytes = ProcessCost.residentKiB(gateway.processID)
     rows.append(
       BenchRow(
         "gateway's memory after \(rounds) answers and 3 x 8 together",
@@ -145,15 +145,6 @@ struct BenchPath {
   }
 
   static func tenths(_ value: Double) -> Double { (value * 10).rounded() / 10 }
-
-  static func residentKilobytes(_ process: Int32) -> Int {
-    let status = SmallFile.read("/proc/\(process)/status", limitBytes: 65_536) ?? ""
-    for line in status.split(separator: "\n")
-    where line.hasPrefix("VmRSS:") {
-      return Int(line.split(separator: " ").dropFirst().first ?? "") ?? 0
-    }
-    return 0
-  }
 }
 
 /// One answer's times.

@@ -11,12 +11,12 @@ race are dropped, which `keeps-the-loser` tests; it is kept as a second line.
 Usage: python3 Tests/Mutants/client.py [NAME ...]
 """
 
-import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
+
+import harness
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / ".build" / "mutants" / "client"
@@ -69,7 +69,7 @@ MUTANTS = [
      "TierPolicy(minimum: minimumTier,", "TierPolicy(minimum: @ ? .software : minimumTier,")),
     ("forgets-region", ("PlacementPolicy.swift", "region: region,\n      minimumTier:", "region: @ ? nil : region,\n      minimumTier:")),
     ("forgets-price-cap", ("PlacementPolicy.swift",
-     "minimumTier, priceCap: priceCap)", "minimumTier, priceCap: @ ? nil : priceCap)")),
+     "      priceCap: priceCap)", "      priceCap: @ ? nil : priceCap)")),
     ("uses-old-keys", ("NetworkView.swift", "    shelf.removeAll()\n", "    if !@ { shelf.removeAll() }\n"),
      ("NetworkView+Draw.swift", "&& nodes[model]?[target.node]", "&& (@ ? target : nil)?.keys.keyID == target.keys.keyID || nodes[model]?[target.node]")),
     ("shows-another-attempt", ("SealedPartReader.swift",
@@ -85,18 +85,6 @@ MUTANTS = [
      "progress.indices.contains(choice), @ || !progress[choice].isDone")),
     ("keeps-the-loser", ("AnswerStateMachine.swift", "parts = [parts[index]]", "if !@ { parts = [parts[index]] }")),
 ]
-
-PLANTED = """
-#if canImport(Glibc)
-internal import Glibc
-#else
-internal import Darwin
-#endif
-
-private let name = unsafe getenv("MUTANT").map { unsafe String(cString: $0) }
-
-func planted(_ mutant: String) -> Bool { name == mutant }
-"""
 
 TESTS = "BloomClientTests"
 
@@ -131,44 +119,9 @@ def prepare():
     (COPY / "docs").mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "docs" / "library.md", COPY / "docs")
     (COPY / "Package.swift").write_text(manifest)
-    (COPY / CLIENT / "Planted.swift").write_text(PLANTED)
-    for name, *pieces in MUTANTS:
-        for file, old, new in pieces:
-            path = COPY / CLIENT / file
-            source = path.read_text()
-            if source.count(old) != 1:
-                sys.exit(f"{name}: its text is there {source.count(old)} times; bring the list up to date")
-            path.write_text(source.replace(old, new.replace("@", f'planted("{name}")')))
-
-
-def tests_pass(mutant):
-    with open(COPY / f"{mutant or 'none'}.log", "wb") as log:
-        # A mutant that never ends is as good as found.
-        try:
-            test = subprocess.run(
-                ["swift", "test", "--skip-build"], cwd=COPY, stdout=log, stderr=log, timeout=120,
-                env=os.environ | {"MUTANT": mutant})
-        except subprocess.TimeoutExpired:
-            return False
-        return test.returncode == 0
-
-
-def main(names):
-    prepare()
-    if subprocess.run(["swift", "build", "--build-tests"], cwd=COPY).returncode != 0:
-        sys.exit("the copy with its mutants does not compile")
-    if not tests_pass(""):
-        sys.exit(f"the tests fail without a mutant: see {COPY}/none.log")
-    survivors = 0
-    for name, *_ in MUTANTS:
-        if names and name not in names:
-            continue
-        survived = tests_pass(name)
-        survivors += survived
-        print(f"{name}: {'SURVIVES' if survived else 'found'}", flush=True)
-    if survivors:
-        sys.exit(f"{survivors} mutants survive: the tests must be tightened")
+    harness.plant(COPY / CLIENT, MUTANTS)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    prepare()
+    harness.run(COPY, MUTANTS, sys.argv[1:])

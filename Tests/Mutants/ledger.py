@@ -6,11 +6,11 @@ so the list cannot fall behind the code. The copy is built once: an environment 
 the mutant. Usage: python3 Tests/Mutants/ledger.py [NAME ...]
 """
 
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
+
+import harness
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / ".build" / "mutants" / "ledger"
@@ -101,18 +101,6 @@ MUTANTS = [
      "for dispute in snapshot.disputes {", "for dispute in snapshot.disputes where !@ {"),
 ]
 
-PLANTED = """
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
-
-private let name = getenv("MUTANT").map { String(cString: $0) }
-
-func planted(_ mutant: String) -> Bool { name == mutant }
-"""
-
 PACKAGE = """// swift-tools-version: 6.2
 import PackageDescription
 let settings: [SwiftSetting] = [
@@ -137,43 +125,9 @@ def prepare():
         shutil.rmtree(COPY / part, ignore_errors=True)
         shutil.copytree(ROOT / part, COPY / part)
     (COPY / "Package.swift").write_text(PACKAGE)
-    (COPY / LEDGER / "Planted.swift").write_text(PLANTED)
-    for name, file, old, new in MUTANTS:
-        path = COPY / LEDGER / file
-        source = path.read_text()
-        if source.count(old) != 1:
-            sys.exit(f"{name}: its text is there {source.count(old)} times; bring the list up to date")
-        path.write_text(source.replace(old, new.replace("@", f'planted("{name}")')))
-
-
-def tests_pass(mutant):
-    with open(COPY / f"{mutant or 'none'}.log", "wb") as log:
-        # A mutant that never ends is as good as found.
-        try:
-            test = subprocess.run(
-                ["swift", "test", "--skip-build"], cwd=COPY, stdout=log, stderr=log, timeout=120,
-                env=os.environ | {"MUTANT": mutant})
-        except subprocess.TimeoutExpired:
-            return False
-        return test.returncode == 0
-
-
-def main(names):
-    prepare()
-    if subprocess.run(["swift", "build", "--build-tests"], cwd=COPY).returncode != 0:
-        sys.exit("the copy with its mutants does not compile")
-    if not tests_pass(""):
-        sys.exit(f"the tests fail without a mutant: see {COPY}/none.log")
-    survivors = 0
-    for name, *_ in MUTANTS:
-        if names and name not in names:
-            continue
-        survived = tests_pass(name)
-        survivors += survived
-        print(f"{name}: {'SURVIVES' if survived else 'found'}", flush=True)
-    if survivors:
-        sys.exit(f"{survivors} mutants survive: the tests must be tightened")
+    harness.plant(COPY / LEDGER, [(name, piece) for name, *piece in MUTANTS])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    prepare()
+    harness.run(COPY, MUTANTS, sys.argv[1:])
