@@ -109,17 +109,21 @@ package final class PrivateInference: InferenceService {
           ?? random.next() & (1 << 53 - 1)),
       salt: Hex.encode(salt + SHA256.digest(Array((request.cacheKey ?? "").utf8)).bytes.prefix(8)))
     let conversation = WarmMachines.key(request)
+    let reading = Self.readingTime(promptBytes: canonical.body.encoded.count)
     let runner = SealedPartRunner(
       network: network, request: canonical, model: model.model,
       options: SealedPartRunner.Options(
-        tokenClass: TokenClass(holding: limit) ?? .upTo65536, padding: configuration.padding,
+        tokenClass: TokenClass(holding: limit) ?? .upTo65536,
+        firstToken: Self.queueing + reading, padding: configuration.padding,
         candidates: configuration.candidates, preferred: warm.withLock { $0[conversation] },
         keepsContent: configuration.keepsContent),
       acknowledge: { [acknowledger] in acknowledger?.tell($0) }, keep: keep)
     let loop = loops.next()
+    var timeouts = configuration.timeouts
+    timeouts.noToken += reading
     let driver = AnswerDriver(
       choices: isTokenless ? 1 : request.choices, isTokenless: isTokenless, runner: runner,
-      timeouts: configuration.timeouts, time: time, loop: loop)
+      timeouts: timeouts, time: time, loop: loop)
     await driver.start()
     return SealedAnswer(
       header: AnswerHeader(id: answer.description, created: now.seconds, model: request.model),
@@ -164,6 +168,14 @@ package final class PrivateInference: InferenceService {
     case .embeddings: .embeddings
     case .count: .count
     }
+  }
+
+  /// For a place at a machine.
+  private static let queueing = Duration.seconds(60)
+
+  /// For reading the prompt: 5 ms a byte, some 50 tokens a second; half an hour at most.
+  private static func readingTime(promptBytes: Int) -> Duration {
+    min(.milliseconds(5) * promptBytes, .seconds(1_800))
   }
 
   private static func unreachable(_ error: any Error) -> any Error {

@@ -10,6 +10,8 @@ package struct SealedPartRunner: PartRunner {
   package struct Options: Sendable {
     /// The most tokens of all choices together.
     package var tokenClass: TokenClass
+    /// Within which the first token of each part must come.
+    package var firstToken: Duration
     /// How the answer is padded on its way through the network.
     package var padding: PaddingProfile
     /// Machines of each envelope, 1…4.
@@ -21,10 +23,11 @@ package struct SealedPartRunner: PartRunner {
 
     /// Sets every field.
     package init(
-      tokenClass: TokenClass, padding: PaddingProfile, candidates: Int, preferred: NodeID? = nil,
-      keepsContent: Bool = false
+      tokenClass: TokenClass, firstToken: Duration, padding: PaddingProfile, candidates: Int,
+      preferred: NodeID? = nil, keepsContent: Bool = false
     ) {
       self.tokenClass = tokenClass
+      self.firstToken = firstToken
       self.padding = padding
       self.candidates = candidates
       self.preferred = preferred
@@ -141,7 +144,8 @@ package struct SealedPartRunner: PartRunner {
         })
     }
     let options = SealOptions(
-      tokenClass: options.tokenClass, deadlineMilliseconds: 60_000,
+      tokenClass: options.tokenClass,
+      deadlineMilliseconds: Int(options.firstToken / .milliseconds(1)),
       // Nobody is between this device and its own worker.
       padding: drawn.place == .device ? .off : options.padding, constraints: drawn.constraints)
     if let ready = drawn.ready?.take() {

@@ -74,11 +74,13 @@ public struct EngineModel: Sendable, Equatable {
   public var embeddingWidth: Int
   /// Weights and caches in memory, in bytes.
   public var memoryBytes: Int
+  /// How tokens are drawn where a request does not say.
+  public var sampling: EngineSampling
 
   /// Creates the facts.
   public init(
     name: String, abilities: Abilities, contextTokens: Int, vocabularyCount: Int,
-    embeddingWidth: Int, memoryBytes: Int
+    embeddingWidth: Int, memoryBytes: Int, sampling: EngineSampling = EngineSampling()
   ) {
     self.name = name
     self.abilities = abilities
@@ -86,6 +88,7 @@ public struct EngineModel: Sendable, Equatable {
     self.vocabularyCount = vocabularyCount
     self.embeddingWidth = embeddingWidth
     self.memoryBytes = memoryBytes
+    self.sampling = sampling
   }
 }
 

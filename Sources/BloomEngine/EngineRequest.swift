@@ -81,7 +81,9 @@ public struct EngineRequest: Sendable {
   public var resume: [ResumedChoice]
   /// How ``resume`` is brought back.
   public var continuation: Continuation
-  /// When the request is given up; `nil` for no limit.
+  /// By when the first token, or the vectors, must have come; `nil` for no limit.
+  ///
+  /// A running answer is not cut by it, but by ``EngineLimits/stall``.
   public var deadline: Instant?
 
   /// Creates a request; everything beyond the job has the API's default.
@@ -247,4 +249,7 @@ public enum EngineLimits: Sendable {
   public static let logitBiases = 1024
   /// Texts in one embeddings request; OpenAI's limit.
   public static let embeddingInputs = 2048
+  /// The longest time between two tokens of a request with a deadline: memory for it does not come free, or its reader
+  /// does not read.
+  public static let stall = Duration.seconds(60)
 }

@@ -160,7 +160,9 @@ public final class ScriptedEngine: BloomEngine {
     var run = run
     while let step = run.next() {
       while !outlet.hasRoom, !outlet.isCancelled, !Task.isCancelled { await waker.wait() }
-      if let error = interruption(of: run, outlet) { return outlet.emit(.failed(error)) }
+      if let error = interruption(of: run, outlet, hasBegun: run.newTokens > 1) {
+        return outlet.emit(.failed(error))
+      }
       if script.timePerToken > .zero { try? await Task.sleep(for: script.timePerToken) }
       if let limit = script.failsAfterTokens, run.newTokens > limit {
         return outlet.emit(.failed(EngineError(.engine, "the script says fail")))
@@ -176,10 +178,12 @@ public final class ScriptedEngine: BloomEngine {
     outlet.emit(.done(run.usage))
   }
 
-  private func interruption(of run: ScriptedRun, _ outlet: EngineOutlet) -> EngineError? {
+  private func interruption(
+    of run: ScriptedRun, _ outlet: EngineOutlet, hasBegun: Bool = false
+  ) -> EngineError? {
     if outlet.isCancelled { return EngineError(.cancelled, "the request was cancelled") }
     if Task.isCancelled { return EngineError(.stopped, "the engine is stopping") }
-    guard let deadline = run.request.deadline, time.now() > deadline else { return nil }
+    guard !hasBegun, let deadline = run.request.deadline, time.now() > deadline else { return nil }
     return EngineError(.deadline, "the request's deadline has passed")
   }
 }

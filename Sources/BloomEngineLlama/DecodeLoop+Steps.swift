@@ -175,6 +175,7 @@ extension DecodeLoop {
     let id = running[index].requestID
     requests[id]?.usage.completionTokens += frame.tokens.count
     requests[id]?.outlet.emit(.tokens(frame))
+    if requests[id]?.deadline != nil { requests[id]?.deadline = time.now() + EngineLimits.stall }
     running[index].frame = EngineFrame(choice: frame.choice, tokens: [], deltas: [])
   }
 

@@ -34,6 +34,8 @@ actor DecodeLoop {
     var remaining: Int
     var admitted = false
     var usage: EngineUsage
+    /// When it is given up; put off by each token.
+    var deadline: Instant?
     var outlet: EngineOutlet { prepared.submission.outlet }
     var request: EngineRequest { prepared.submission.request }
   }
@@ -109,7 +111,7 @@ actor DecodeLoop {
   /// Waits for news; also for the next deadline of a request whose reader is slow.
   private func rest() async {
     beat.setBusy(false, now: time.now())
-    let deadlines = requests.values.compactMap(\.request.deadline)
+    let deadlines = requests.values.compactMap(\.deadline)
     guard let first = deadlines.min() else { return await desk.changed.wait() }
     let changed = desk.changed
     let pause = first - time.now() + .milliseconds(1)
@@ -130,7 +132,8 @@ actor DecodeLoop {
         prepared: prepared, remaining: prepared.choices.count,
         usage: EngineUsage(
           promptTokens: prompt,
-          replayedTokens: prepared.choices.reduce(0) { $0 + $1.resumed.count }))
+          replayedTokens: prepared.choices.reduce(0) { $0 + $1.resumed.count }),
+        deadline: prepared.submission.request.deadline)
       let request = prepared.submission.request
       if case .embeddings = request.job {
         embeddings.append(id)
@@ -150,7 +153,7 @@ actor DecodeLoop {
     for (id, request) in requests {
       if request.outlet.isCancelled {
         fail(id, EngineError(.cancelled, "the request was cancelled"))
-      } else if let deadline = request.request.deadline, now > deadline {
+      } else if let deadline = request.deadline, now > deadline {
         fail(id, EngineError(.deadline, "the request's deadline has passed"))
       }
     }

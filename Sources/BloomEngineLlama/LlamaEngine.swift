@@ -130,7 +130,8 @@ private actor Loader {
     let description = EngineModel(
       name: options.name ?? model.metadata("general.name") ?? "model", abilities: abilities,
       contextTokens: context, vocabularyCount: model.vocabularyCount,
-      embeddingWidth: model.isEmbedder ? facts.embeddingWidth : 0, memoryBytes: estimate.bytes)
+      embeddingWidth: model.isEmbedder ? facts.embeddingWidth : 0, memoryBytes: estimate.bytes,
+      sampling: .recommended(model.metadata))
     let desk = Desk(
       slots: options.slots, queueLimit: options.queueLimit, threads: options.threads,
       memoryBytes: estimate.bytes)

@@ -10,11 +10,13 @@ enum RequestTranslation: Sendable {
   ///   - request: What was opened.
   ///   - scope: Names the key epoch: prefix caches are never shared across epochs.
   ///   - tokenClass: The most tokens of the whole answer, from the routing.
-  ///   - deadline: When the request is given up.
+  ///   - deadline: By when the first token must have come.
+  ///   - defaults: How tokens are drawn where the request does not say.
   /// - Returns: The engine's form of it.
   /// - Throws: ``SealedFailure`` naming the parameter.
   static func engineRequest(
-    _ request: CanonicalRequest, scope: KeyID, tokenClass: TokenClass, deadline: Instant?
+    _ request: CanonicalRequest, scope: KeyID, tokenClass: TokenClass, deadline: Instant?,
+    defaults: EngineSampling
   ) throws(SealedFailure) -> EngineRequest {
     let body = BodyReader(request.body)
     let (job, media) = try job(request)
@@ -24,7 +26,7 @@ enum RequestTranslation: Sendable {
     result.seed = request.answer.seed
     result.salt = request.salt
     result.epoch = scope.description
-    result.sampling = try sampling(body)
+    result.sampling = try sampling(body, over: defaults)
     result.stops = try body.texts("stop")
     result.choices = try body.integer("n", 1...EngineLimits.choices) ?? 1
     let most = max(1, tokenClass.tokens / result.choices)
@@ -98,8 +100,10 @@ enum RequestTranslation: Sendable {
     return ids
   }
 
-  private static func sampling(_ body: BodyReader) throws(SealedFailure) -> EngineSampling {
-    var sampling = EngineSampling()
+  private static func sampling(
+    _ body: BodyReader, over defaults: EngineSampling
+  ) throws(SealedFailure) -> EngineSampling {
+    var sampling = defaults
     sampling.temperature = try body.number("temperature") ?? sampling.temperature
     sampling.topP = try body.number("top_p") ?? sampling.topP
     sampling.minP = try body.number("min_p") ?? sampling.minP

@@ -310,7 +310,8 @@ extension Worker {
       if let refusal = policy.refusal(of: opened, model: engine.model.name) { throw refusal }
       let deadline = time.now() + .milliseconds(exchange.routing.deadlineMilliseconds)
       let request = try RequestTranslation.engineRequest(
-        opened, scope: exchange.kid, tokenClass: exchange.routing.tokenClass, deadline: deadline)
+        opened, scope: exchange.kid, tokenClass: exchange.routing.tokenClass, deadline: deadline,
+        defaults: engine.model.sampling)
       do throws(EngineError) {
         return .success((request, try engine.submit(request)))
       } catch {

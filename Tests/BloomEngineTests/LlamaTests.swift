@@ -1,5 +1,6 @@
 import BloomBase
 import BloomEngine
+import Synchronization
 import Testing
 
 @testable import BloomEngineLlama
@@ -36,7 +37,7 @@ enum Fixtures {
 
   static func engine(
     _ model: String = "smollm2-135m-instruct-q8_0",
-    _ change: (inout LlamaOptions) -> Void = { _ in }
+    time: any TimeSource = SystemTime(), _ change: (inout LlamaOptions) -> Void = { _ in }
   ) async throws -> LlamaEngine {
     let descriptor = unsafe open("\(share)/models/\(model).gguf", O_RDONLY)
     try #require(descriptor >= 0, "run make deps: the bundled model is missing")
@@ -44,8 +45,15 @@ enum Fixtures {
     var options = LlamaOptions()
     options.contextTokens = 1024
     change(&options)
-    return try await LlamaEngine.load(descriptor: descriptor, options: options)
+    return try await LlamaEngine.load(descriptor: descriptor, options: options, time: time)
   }
+}
+
+/// A clock that stands until it is set.
+private final class SetTime: TimeSource {
+  let seconds = Atomic<UInt64>(0)
+  func now() -> Instant { Instant(nanoseconds: seconds.load(ordering: .relaxed) * 1_000_000_000) }
+  func unixTime() -> UnixTime { UnixTime(0) }
 }
 
 @Suite(.serialized) struct LlamaEngineTests {
@@ -245,6 +253,39 @@ enum Fixtures {
     } throws: {
       ($0 as? EngineError)?.code == .cancelled
     }
+  }
+
+  @Test func `the deadline is the first token's; a reader that does not read is dropped later`()
+    async throws
+  {
+    let time = SetTime()
+    let engine = try await Fixtures.engine(time: time)
+    var request = EngineRequest(
+      job: .completion(.text("Once upon a time")), answerID: "a", salt: "s", maxTokens: 32,
+      deadline: Instant(nanoseconds: 10_000_000_000))
+    request.sampling = .greedy
+    let stream = try engine.submit(request)
+    var frames = 0
+    while let event = await stream.next() {
+      if case .failed(let error) = event { Issue.record("\(error)") }
+      guard case .tokens = event else { continue }
+      frames += 1
+      time.seconds.store(30, ordering: .relaxed)
+    }
+    #expect(frames > 16)
+
+    request.maxTokens = 800
+    request.deadline = time.now() + .seconds(10)
+    let unread = try engine.submit(request)
+    request.maxTokens = 1
+    request.deadline = nil
+    for _ in 0..<2_000 {
+      #expect(try await collect(engine, request).error == nil)
+      if engine.capacity().busySlots == 0 { break }
+      time.seconds.add(100, ordering: .relaxed)
+    }
+    #expect(await collect(unread).error?.code == .deadline)
+    await engine.stop()
   }
 
   @Test func `texts of like meaning have near vectors`() async throws {

@@ -207,3 +207,19 @@ import Testing
     #expect(governor.threads == 2)
   }
 }
+
+@Suite struct RecommendedSamplingTests {
+  @Test func `the model file decides, then llama.cpp's own values`() {
+    let silent = EngineSampling.recommended { _ in nil }
+    #expect(silent.temperature == 0.8 && silent.topK == 40)
+    #expect(silent.topP == 0.95 && silent.minP == 0.05 && silent.repeatPenalty == 1)
+    let file = [
+      "general.sampling.temp": "0.600000", "general.sampling.top_k": "20",
+      "general.sampling.top_p": "1.5", "general.sampling.min_p": "nan",
+      "general.sampling.penalty_repeat": "1.1",
+    ]
+    let said = EngineSampling.recommended { file[$0] }
+    #expect(said.temperature == 0.6 && said.topK == 20 && said.repeatPenalty == 1.1)
+    #expect(said.topP == 0.95 && said.minP == 0.05, "out of range")
+  }
+}
