@@ -109,7 +109,7 @@ let targets: [Target] = [
   tests("BloomPlatformTests", ["BloomBase", "BloomPlatform", "BloomTestSupport"]),
   tests("BloomWireTests", ["BloomBase", "BloomWire"]),
   tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomHPKE"]),
-  tests("BloomSealTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
+  tests("BloomSealTests", ["BloomBase", "BloomTestSupport", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
   tests("BloomScheduleTests", ["BloomBase", "BloomSchedule"]),
   tests("BloomLinkTests", ["BloomBase", "BloomWire", "BloomLink"]),
   tests("BloomSimTests", ["BloomBase", "BloomWire", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomSim"]),

@@ -3,6 +3,7 @@ import BloomClient
 import BloomCoordinator
 import BloomCrypto
 import BloomRecords
+import BloomTestSupport
 import Testing
 
 @Suite(.serialized) struct DirectoryTests {
@@ -58,15 +59,20 @@ import Testing
         ]
         return true
       }
-      let found = try SecondClient.directory(values, isVector: true)
-      #expect(Set(found) == Set(nodes.map(\.machine.node.digest.hex)))
-      #expect(try SecondClient.storedDirectory().count == 2)
+      let vectors = "\(SecondClient.root)/Tests/Vectors/directory.txt"
+      let found = try SecondClient.run("directory", values: values, vectors: vectors)
+      #expect(
+        Set(found.split(separator: "\n").map { String($0) })
+          == Set(nodes.map { "machine \($0.machine.node.digest.hex)" }))
+      #expect(try SecondClient.run("directory", vectors).split(separator: "\n").count == 2)
       // A byte of what the log signed, and one of a record.
       for name in ["directory", "records"] {
         var changed = values
         let index = try #require(changed.firstIndex { $0.name == name })
         changed[index].bytes[90] ^= 1
-        #expect(throws: SecondClient.Failed.self) { try SecondClient.directory(changed) }
+        #expect(throws: TestSupportError.self) {
+          try SecondClient.run("directory", values: changed)
+        }
       }
     }
   }

@@ -3,60 +3,31 @@ import BloomCrypto
 import BloomOpen
 import BloomRecords
 import BloomSeal
+import BloomTestSupport
 import BloomWire
 import Testing
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
-
 /// A second client, in Python from docs/protocol.md alone, against our node; both ways, live.
-///
-/// Runs `Tests/Python/seal_client.py` with the Python of `scripts/deps-test`.
 @Suite(.serialized) struct PythonClientTests {
-  struct PeerFailed: Error {}
-
-  static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-
-  /// Runs the client on lines `name hex` and gives the lines that it prints.
+  /// Runs the client on values and gives those that it prints.
   static func run(_ mode: String, _ values: [String: [UInt8]]) throws -> [String: [UInt8]] {
-    let input = "/tmp/bloom-seal-\(getpid())-\(mode)"
-    defer { _ = unsafe unlink(input) }
-    guard let file = unsafe fopen(input, "w") else { throw PeerFailed() }
-    for (name, bytes) in values { unsafe fputs("\(name) \(Hex.encode(bytes))\n", file) }
-    unsafe fclose(file)
     var printed: [String: [UInt8]] = [:]
-    for line in try python("\(mode) '\(input)'").split(separator: "\n") {
+    let said = try SecondClient.run(mode, values: values.map { ($0.key, $0.value) })
+    for line in said.split(separator: "\n") {
       let words = line.split(separator: " ", omittingEmptySubsequences: false)
       printed[String(words[0])] = Hex.decode(words[1])
     }
     return printed
   }
 
-  static func python(_ arguments: String) throws -> String {
-    let python =
-      unsafe getenv("BLOOM_TEST_PYTHON").map { unsafe String(cString: $0) }
-      ?? "\(root)/.build/test-python/bin/python"
-    let command = "'\(python)' '\(root)/Tests/Python/seal_client.py' \(arguments)"
-    guard let pipe = unsafe popen(command, "r") else { throw PeerFailed() }
-    var output: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 65_536)
-    while case let count = unsafe fread(&buffer, 1, buffer.count, pipe), count > 0 {
-      output += buffer[..<count]
-    }
-    guard unsafe pclose(pipe) == 0 else { throw PeerFailed() }
-    return String(decoding: output, as: UTF8.self)
-  }
-
   @Test func `the second client makes the fixed envelope and opens the fixed answer`() throws {
-    let said = try Self.python("check '\(Self.root)/Tests/Vectors/seal.txt'")
+    let said = try SecondClient.run("check", "\(SecondClient.root)/Tests/Vectors/seal.txt")
     #expect(said.contains("opened 'Hello', receipt over 2 tokens verified"))
   }
 
   @Test func `the second client reads every outer record`() throws {
-    let said = try Self.python("outer '\(Self.root)/Tests/Vectors/outer-records.txt'")
+    let said = try SecondClient.run(
+      "outer", "\(SecondClient.root)/Tests/Vectors/outer-records.txt")
     #expect(said.contains("read 7 outer records"))
   }
 
@@ -132,6 +103,6 @@ import Darwin
     // What was changed on the way is not opened, by this client either.
     answer[answer.count / 2] ^= 1
     values["answer"] = answer
-    #expect(throws: PeerFailed.self) { _ = try Self.run("open", values) }
+    #expect(throws: TestSupportError.self) { _ = try Self.run("open", values) }
   }
 }
