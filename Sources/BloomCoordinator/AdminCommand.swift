@@ -82,6 +82,20 @@ enum AdminCommand {
             arguments: [ArgumentSpec("NODE", "its id, 8 digits or more")]),
         ]),
       CommandSpec(
+        "models", "which models users are told of",
+        discussion: """
+          Users choose a model by its name, and a machine can call anything by any name: a model \
+          is served once the operator listed it. Machines tell what they have when they connect.
+          """,
+        subcommands: [
+          CommandSpec("list", "listed models, and those that connected machines offer"),
+          CommandSpec("allow", "list a model that a machine offers", arguments: [model]),
+          CommandSpec(
+            "add", "list a model by its manifest",
+            arguments: [ArgumentSpec("FILE", "the manifest, from the model store's manifests")]),
+          CommandSpec("remove", "serve a model no more", arguments: [model]),
+        ]),
+      CommandSpec(
         "pools", "private pools",
         subcommands: [
           CommandSpec("list", "every pool with members and machines"),
@@ -113,6 +127,7 @@ enum AdminCommand {
     ] + MoneyCommand.specs)
 
   private static let account = ArgumentSpec("ACCOUNT", "its id")
+  private static let model = ArgumentSpec("MODEL", "its name, or 8 digits or more of its id")
   private static let name = OptionSpec("name", value: "NAME", "as people call it")
   private static let keyOptions = [
     name,
@@ -175,6 +190,12 @@ enum AdminCommand {
       add("id", command.arguments[1])
     case ["invites", "revoke"]: add("id", command.arguments[0])
     case ["nodes", "remove"]: add("node", command.arguments[0])
+    case ["models", "allow"], ["models", "remove"]: add("model", command.arguments[0])
+    case ["models", "add"]:
+      let file = try ByteFile(reading: command.arguments[0])
+      let bytes = try file.read(
+        min(try file.byteCount(), ManifestCatalog.manifestBytes + 1))
+      add("manifest", Base64.encode(bytes))
     case ["pools", "remove"]: add("pool", command.arguments[0])
     case ["approve"]:
       add("code", command.arguments[0])

@@ -54,7 +54,8 @@ extension CoordinatorProgram {
             "listen", value: "HOST:PORT", "where to listen, default 127.0.0.1:8640", repeats: true),
           OptionSpec("tls-certificate", value: "FILE", "PEM chain; without it plain HTTP"),
           OptionSpec("tls-key", value: "FILE", "PEM key of the certificate"),
-          OptionSpec("catalog", value: "DIR", "folder of *.manifest files for clients"),
+          OptionSpec(
+            "catalog", value: "DIR", "folder of the listed models' manifests, else the data folder"),
           OptionSpec(
             "tier", value: "TIER", "the weakest evidence that machines may give",
             choices: ["software", "paired", "measured", "hardware"]),
@@ -78,7 +79,8 @@ extension CoordinatorProgram {
 
   /// The settings that flags, environment and `settings.json5` may give.
   static let settings: Set<String> = [
-    "origin", "listen", "tls.certificate", "tls.key", "catalog", "tier", "log", "url", "signup",
+    "origin", "listen", "tls.certificate", "tls.key", "catalog", "models", "tier", "log", "url",
+    "signup",
     "signup_credit", "limits.account", "limits.address", "limits.registrations",
     "limits.connections", "limits.connections_per_address", "proxies", "metrics", "loops",
   ]

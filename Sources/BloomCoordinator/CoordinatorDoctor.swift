@@ -179,6 +179,7 @@ package struct CoordinatorDoctor: Sendable {
         findings.append(warning("ready", "draining: takes no new work", "start it again"))
       }
       findings.append(try await directory(base, place, client))
+      if let found = await models() { findings.append(found) }
       return findings
     } catch {
       return [
@@ -208,6 +209,26 @@ package struct CoordinatorDoctor: Sendable {
     } catch {
       return fault("directory", "cannot be read", fix)
     }
+  }
+
+  /// What users are told of; `nil` when the operator's socket does not answer.
+  private func models() async -> Finding? {
+    let socket = folder.folder.path(of: AdminCommand.socketName)
+    guard let answer = try? await AdminCommand.ask("/models/list", .object([]), socket: socket)
+    else { return nil }
+    let models = answer["models"]?.items ?? []
+    let served = models.filter { $0["served"]?.bool == true }
+    let waiting = models.count - served.count
+    let fix = "darkbloom-coordinator admin models list, then: admin models allow MODEL"
+    if served.isEmpty {
+      return waiting == 0
+        ? warning(
+          "models", "none yet", "let a machine join: darkbloom-coordinator admin invites create")
+        : fault("models", "users are told of none of the \(waiting) that machines offer", fix)
+    }
+    return waiting == 0
+      ? good("models", "\(served.count) served")
+      : warning("models", "\(served.count) served, \(waiting) offered and not listed", fix)
   }
 
   private func get(

@@ -122,7 +122,9 @@ package enum CoordinatorProgram: Sendable {
       log.warning("no price is set, every answer is free: darkbloom-coordinator admin prices set")
     }
     let catalog = ManifestCatalog(
-      folder: try settings.catalog.map { try PrivateFolder(making: $0) })
+      folder: try PrivateFolder(making: settings.catalog ?? folder.folder.path),
+      // The owner of the one machine is the operator.
+      serving: settings.models ?? (isLocal ? .any : .listed))
     catalog.reload()
     var configuration = CoordinatorService.Configuration(
       listen: settings.listen, tls: settings.tls, origin: settings.origin,

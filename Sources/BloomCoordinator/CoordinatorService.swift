@@ -132,7 +132,8 @@ package struct CoordinatorService: Sendable {
     hub = Hub(
       loop: loops.loops[0], time: time, store: store, appraiser: appraiser,
       directory: Directory(origin: configuration.origin, signer: logKey, leaves: leaves),
-      leafLog: leafLog, pools: pools, log: log, metrics: metrics, seed: random.next())
+      leafLog: leafLog, pools: pools, catalog: catalog, log: log, metrics: metrics,
+      seed: random.next())
     let limits = RequestLimits(configuration.rates, time: time, metrics: metrics)
     let accountRoutes = AccountRoutes(
       hub: hub, store: store, accounts: Accounts(store: store), pools: pools,
@@ -155,6 +156,7 @@ package struct CoordinatorService: Sendable {
         desk: MoneyDesk(store: store, catalog: catalog, time: time),
         accounts: accountRoutes.accounts, key: logKey.verifyingKey
       ).add(to: &router)
+      CatalogAdminRoutes(catalog: catalog).add(to: &router)
       return HTTPServer(
         HTTPServer.Configuration(.unix(path: path)), group: loops, responder: router)
     }

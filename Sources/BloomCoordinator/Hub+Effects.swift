@@ -130,6 +130,7 @@ extension Hub {
     case .record(let record): renew(session, record)
     case .capacity(let capacity): take(capacity, session)
     case .models(let models): session.models = models
+    case .manifest(let manifest): catalog.offer(manifest, from: session.id)
     case .draining:
       if let node = session.node { handle(.nodeDraining(node)) }
     case .accepted(let stream):
@@ -171,6 +172,7 @@ extension Hub {
 
   private func drop(_ session: NodeSession) {
     sessions[session.id] = nil
+    catalog.withdraw(session.id)
     session.outbox.finish()
     lost(session)
   }

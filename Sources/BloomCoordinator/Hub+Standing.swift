@@ -13,9 +13,10 @@ extension Hub {
     if let said = session.standingAt, now - said < Self.standingInterval { return }
     guard let standing = scheduler.standing(of: node, hours: 1, now: now) else { return }
     session.standingAt = now
+    let unlisted = session.models.count { !catalog.serves($0.model) }
     // An empty message is a ping: how long the way is belongs to the standing, too.
     session.outbox.push([], isControl: true)
-    perform(session.machine.say(.standing(standing.wire)), of: session)
+    perform(session.machine.say(.standing(standing.wire(unlisted: unlisted))), of: session)
   }
 
   /// Why a request is where it is, for its user: the verdict on each machine it named.
@@ -43,12 +44,16 @@ extension Decision {
 
 extension NodeStanding {
   /// What goes over the link: parts of the score in thousandths, reasons counted for one hour.
-  var wire: Standing {
+  ///
+  /// - Parameter unlisted: Models of the machine that users are not told of.
+  /// - Returns: The message's content.
+  func wire(unlisted: Int = 0) -> Standing {
     func permille(_ value: Double) -> Int { Int(max(0, min(1_000, (value * 1_000).rounded()))) }
     var counts: [Reason: Int] = [:]
     for (reason, count) in reasons where reason != .chosen {
       counts[reason.standing, default: 0] += count
     }
+    if unlisted > 0 { counts[.modelUnlisted] = unlisted }
     if let present { counts[present.standing, default: 0] += 1 }
     return Standing(
       permille: permille(score.total / 1_000),

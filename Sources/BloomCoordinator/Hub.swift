@@ -9,6 +9,9 @@ internal import BloomWire
 /// Names one connection of a node; a node's identity is never its connection.
 package struct SessionID: Hashable, Sendable {
   let rawValue: UInt64
+
+  /// Wraps a number.
+  package init(rawValue: UInt64) { self.rawValue = rawValue }
 }
 
 /// The coordinator's live state: links, relays and the scheduler, all on one event loop.
@@ -20,6 +23,7 @@ package actor Hub {
   let time: any TimeSource
   let store: LedgerStore
   let appraiser: RecordAppraiser
+  let catalog: ManifestCatalog
   let log: Log
   let metrics: CoordinatorMetrics
   var scheduler: Scheduler
@@ -64,7 +68,8 @@ package actor Hub {
   /// Creates a hub without links.
   package init(
     loop: EventLoop, time: any TimeSource, store: LedgerStore, appraiser: RecordAppraiser,
-    directory: Directory, leafLog: LeafLog? = nil, pools: Pools? = nil, log: Log,
+    directory: Directory, leafLog: LeafLog? = nil, pools: Pools? = nil,
+    catalog: ManifestCatalog = ManifestCatalog(), log: Log,
     metrics: CoordinatorMetrics = CoordinatorMetrics(),
     limits: ScheduleLimits = ScheduleLimits(), seed: UInt64
   ) {
@@ -75,6 +80,7 @@ package actor Hub {
     self.directory = directory
     self.leafLog = leafLog
     self.pools = pools ?? Pools(store: store, time: time)
+    self.catalog = catalog
     self.log = log
     self.metrics = metrics
     scheduler = Scheduler(limits: limits, seed: seed)

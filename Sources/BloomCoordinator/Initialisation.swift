@@ -100,6 +100,9 @@ struct Initialisation {
     print("Links, good once and for a week; on the device, in quotes:")
     print("  a user:    darkbloom join '\(link(user.code, false))'")
     print("  a machine: darkbloom join '\(link(node.code, true))' && darkbloom node enroll")
+    print("Then let users see what the machine serves:")
+    print("  darkbloom-coordinator admin models list --data \(folder.folder.path)")
+    print("  darkbloom-coordinator admin models allow MODEL --data \(folder.folder.path)")
     print("More: darkbloom-coordinator admin invites create --data \(folder.folder.path)")
     print("")
     print(

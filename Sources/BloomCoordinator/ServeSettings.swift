@@ -8,6 +8,8 @@ struct ServeSettings: Sendable {
   let listen: [HTTPServer.Listen]
   let tls: TLSServerConfiguration?
   let catalog: String?
+  /// Which models clients are told of; `nil` where nobody said.
+  let models: ManifestCatalog.Serving?
   let tier: BloomRecords.Tier
   let logLevel: LogLevel
   /// The PEM chain, when TLS is ended here.
@@ -51,6 +53,9 @@ struct ServeSettings: Sendable {
     default: throw ConfigurationError("tls.certificate and tls.key must be given together")
     }
     catalog = try values.string("catalog")
+    let serving = try values.string("models")
+    models = serving.flatMap { ManifestCatalog.Serving(rawValue: $0) }
+    if serving != nil, models == nil { throw ConfigurationError("models must be listed or any") }
     let tierName = try values.string("tier") ?? "software"
     guard let tier = Self.tiers[tierName] else {
       throw ConfigurationError("tier must be software, paired, measured or hardware")

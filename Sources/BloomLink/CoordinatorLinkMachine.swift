@@ -19,6 +19,8 @@ package enum CoordinatorLinkEffect: Equatable, Sendable {
   case capacity(Capacity)
   /// What the node has on disk and in memory.
   case models([ModelPresence])
+  /// The manifest of a model that the node has.
+  case manifest([UInt8])
   /// The node takes no new work.
   case draining(Reason)
   /// The node works on the request.
@@ -302,6 +304,7 @@ package struct CoordinatorLinkMachine: Sendable {
     case .record(let record): effects.append(.record(record))
     case .capacity(let capacity): effects.append(.capacity(capacity))
     case .models(let models): effects.append(.models(models))
+    case .manifest(let manifest): effects.append(.manifest(manifest))
     case .draining(let reason): effects.append(.draining(reason))
     case .pulse(let beats): take(beats)
     case .accept(let stream):

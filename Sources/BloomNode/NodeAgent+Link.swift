@@ -1,6 +1,7 @@
 internal import BloomBase
 internal import BloomCrypto
 internal import BloomLink
+internal import BloomModels
 internal import BloomRecords
 internal import BloomWire
 
@@ -72,6 +73,11 @@ extension NodeAgent {
     log.info("link open", ["node": .id(nodeID), "bound": .flag(exporter != nil)])
     report()
     perform(machine.say(.models(presence())))
+    // An operator lists a model by what its machines say of it.
+    for worker in workers.values.sorted(by: { $0.model.id < $1.model.id }) {
+      let manifest = worker.model.manifest.encoded
+      if manifest.count <= BloomWire.Limits.manifest { perform(machine.say(.manifest(manifest))) }
+    }
   }
 
   func told(_ message: CoordinatorMessage) {

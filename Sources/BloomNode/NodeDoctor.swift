@@ -39,6 +39,12 @@ package struct NodeDoctor: Sendable {
   /// How far clocks may differ, as the protocol allows, in seconds.
   static let skewSeconds: Int64 = 120
   static let nodeName = "node"
+  /// What to do when the coordinator gives no work for a reason that stays.
+  private static let fixes = [
+    Reason.notProven.name: "enrol this machine again: darkbloom node enroll",
+    Reason.modelUnlisted.name:
+      "serve a model of the network's list, or ask its operator to list yours",
+  ]
 
   let configuration: NodeService.Configuration
   /// The network's, pinned when it was joined; `nil` to leave the enrolment unasked.
@@ -249,14 +255,12 @@ package struct NodeDoctor: Sendable {
         name: Self.nodeName, state: .fault, text: "the self-test failed: \(failure)",
         fix: "verify the model: darkbloom models verify NAME; then start the node again")
     }
-    for name in [Reason.notProven, .lowStanding].map(\.name) {
+    for name in [Reason.notProven, .lowStanding, .modelUnlisted].map(\.name) {
       guard let count = status["standing"]?["no_work"]?[name]?.integer, count > 0 else { continue }
       return Finding(
         name: Self.nodeName, state: .fault,
         text: "the coordinator gives it no work: \(NodeStatusPage.plain(name))",
-        fix: name == Reason.notProven.name
-          ? "enrol this machine again: darkbloom node enroll"
-          : "let it run undisturbed; standing comes back with kept work")
+        fix: Self.fixes[name] ?? "let it run undisturbed; standing comes back with kept work")
     }
     if status["models"]?.items?.contains(where: { $0["state"]?.string == "loaded" }) != true,
       ["serve", "polite"].contains(status["level"]?.string)

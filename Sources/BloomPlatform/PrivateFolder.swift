@@ -105,6 +105,16 @@ public struct PrivateFolder: Sendable {
     synchronizeNames()
   }
 
+  /// Removes a file; one that is not there is none.
+  ///
+  /// - Throws: ``PrivateFolderError`` when it stays.
+  public func remove(_ name: String) throws(PrivateFolderError) {
+    guard unsafe unlink(path(of: name)) == 0 || errno == ENOENT else {
+      throw PrivateFolderError("remove a file", errno)
+    }
+    synchronizeNames()
+  }
+
   /// Adds bytes to the end of a file of mode 0600; they survive a power loss.
   ///
   /// - Throws: ``PrivateFolderError`` when they were not kept, or only in part.

@@ -63,7 +63,7 @@ extension Simulation {
       // A link that was replaced may still deliver; only the node's present one counts.
       guard coordinator.connections[node] == connection else { return }
       apply(.capacityReported(node, reported(capacity)))
-    case .record, .models: break
+    case .record, .models, .manifest: break
     case .draining: apply(.nodeDraining(node))
     case .accepted(let stream):
       guard let (id, attempt) = find(connection, stream) else { return }

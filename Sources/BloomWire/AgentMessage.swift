@@ -32,6 +32,8 @@ package enum AgentMessage: Sendable, Equatable {
   case models([ModelPresence])
   /// The agent can take this many more request bytes on a stream.
   case credit(StreamID, byteCount: Int)
+  /// The manifest of a model that the node has; its SHA-256 is the model's id.
+  case manifest([UInt8])
 
   /// The message's number.
   package var type: UInt64 {
@@ -50,6 +52,7 @@ package enum AgentMessage: Sendable, Equatable {
     case .draining: 12
     case .models: 13
     case .credit: 14
+    case .manifest: 15
     }
   }
 
@@ -123,6 +126,9 @@ package enum AgentMessage: Sendable, Equatable {
       encoder.message(type, fields: 2)
       encoder.unsigned(stream.rawValue)
       encoder.unsigned(UInt64(byteCount))
+    case .manifest(let manifest):
+      encoder.message(type, fields: 1)
+      encoder.byteString(manifest)
     }
   }
 
@@ -201,6 +207,9 @@ package enum AgentMessage: Sendable, Equatable {
       try reader.fields(fields, 2)
       self = .credit(
         try reader.stream(), byteCount: try reader.count("credit", maximum: Limits.envelope))
+    case 15:
+      try reader.fields(fields, 1)
+      self = .manifest(try reader.byteString("manifest", 1...Limits.manifest))
     default: throw .unknownMessage(type)
     }
     try reader.finish()

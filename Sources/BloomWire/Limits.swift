@@ -1,5 +1,7 @@
 /// Bounds of the formats in this module, apart from those of the formats' own specifications.
 package enum Limits: Sendable {
+  /// A model's manifest as a node sends it: some hundreds of files.
+  package static let manifest = 65_536
   /// The largest duration in milliseconds that a message may name: one week.
   package static let milliseconds = 604_800_000
   /// The last second of the year 9999: beyond it a time is a mistake.

@@ -80,6 +80,8 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   case keyExpired = 38
   /// No machine of the named pool is connected.
   case poolEmpty = 39
+  /// The operator has not listed the model, so that users are not told of it.
+  case modelUnlisted = 40
 
   /// Whether the same request may succeed elsewhere or later, in a new envelope.
   package var isRetriable: Bool {
@@ -91,7 +93,8 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .replay, .staleKey, .rateLimited, .busy, .queueFull, .modelUnavailable, .deadline,
       .nodeLost, .nodeSilent, .ownerActive, .draining, .onBattery, .tooHot, .outsideHours,
       .meteredNetwork, .lowMemory, .lowDisk, .paused, .engineFailed, .notProven, .lowStanding,
-      .noDemand, .superseded, .internalFault, .ownerCap, .answerUnknown, .poolEmpty:
+      .noDemand, .superseded, .internalFault, .ownerCap, .answerUnknown, .poolEmpty,
+      .modelUnlisted:
       true
     }
   }
@@ -114,7 +117,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .nodeLost, .nodeSilent: 502
     case .busy, .queueFull, .modelUnavailable, .ownerActive, .draining, .onBattery, .tooHot,
       .outsideHours, .meteredNetwork, .lowMemory, .lowDisk, .paused, .lowStanding, .noDemand,
-      .ownerCap, .poolEmpty:
+      .ownerCap, .poolEmpty, .modelUnlisted:
       503
     case .deadline: 504
     }

@@ -13,7 +13,7 @@ import Testing
     let backend = MemoryBackend()
     let answer = newAnswer()
     try await withCoordinator(
-      [.waits(afterTokens: 5)], backend: backend, configure: { $0.drain = .milliseconds(200) }
+      [.waits(afterTokens: 5)], backend: backend, configure: { $0.drain = .seconds(1) }
     ) { test, nodes in
       let sealed = try test.seal(answer, to: [nodes[0].machine])
       let asking = Task { try await test.ask(sealed) }

@@ -39,6 +39,7 @@ import Testing
     ("draining", .draining(.draining)),
     ("models", .models([ModelPresence(model: model, state: .downloading, permille: 417)])),
     ("credit", .credit(stream, byteCount: 262_144)),
+    ("manifest", .manifest([0xa1, 0x01, 0x01])),
   ]
 
   static let coordinator: [(String, CoordinatorMessage)] = [
@@ -200,8 +201,8 @@ import Testing
   }
 
   @Test func `reasons keep their numbers and names`() {
-    #expect(Reason.allCases.map(\.rawValue) == Array(1...39))
-    #expect(Set(Reason.allCases.map(\.name)).count == 39)
+    #expect(Reason.allCases.map(\.rawValue) == Array(1...40))
+    #expect(Set(Reason.allCases.map(\.name)).count == 40)
     #expect(Reason(name: "owner_active") == .ownerActive)
     for reason in Reason.allCases { #expect((400...599).contains(reason.httpStatus)) }
   }

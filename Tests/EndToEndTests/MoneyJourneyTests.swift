@@ -24,7 +24,7 @@ import Darwin
 
   init() throws {
     folder = "/tmp/darkbloom-money-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
-    for part in ["", "/catalog"] { try PrivateFile.makeFolder(folder + part) }
+    try PrivateFile.makeFolder(folder)
   }
 
   // MARK: Programs
@@ -91,13 +91,12 @@ import Darwin
     try #require(links.count == 2)
     var processes: [Subprocess] = []
     do {
-      try await publishModel()
+      try makeModel()
       processes.append(
         try await start(
           "darkbloom-coordinator",
           [
-            "serve", "--data", "\(folder)/c", "--listen", "127.0.0.1:\(port)", "--catalog",
-            "\(folder)/catalog",
+            "serve", "--data", "\(folder)/c", "--listen", "127.0.0.1:\(port)",
           ], output: "\(folder)/serve"))
       try await listening("\(folder)/serve")
       #expect(try await user("join", links[0]).code == 0)
@@ -107,6 +106,7 @@ import Darwin
       processes.append(
         try await start(
           "bloom-chaos", ["node", node, "\(node)/network.json", folder], output: "\(folder)/n"))
+      try await listModel()
       processes.append(
         try await start(
           "darkbloom", ["gateway", "--data", "\(folder)/alice", "--port", "\(port + 2_000)"],
@@ -134,7 +134,7 @@ import Darwin
   }
 
   /// The scripted model: its weights are ten bytes that nobody reads.
-  private func publishModel() async throws {
+  private func makeModel() throws {
     let digest = "c814b209e96a87cf0ca1fed24208a969aec4e530546fc4b7ddf194c72c0fe650"
     try PrivateFile.write(Array("no weights".utf8), to: "\(folder)/scripted.bin")
     let manifest = ModelManifest(
@@ -144,9 +144,24 @@ import Darwin
           role: .weights, name: "scripted.bin",
           sha256: try #require(Hex.decode(digest).flatMap { Digest($0) }), byteCount: 10)
       ], licence: "", contextTokens: 4_096, weightBytes: 10, contextBytesPerToken: 1)
-    for path in ["scripted.manifest", "catalog/\(manifest.id.digest.hex).manifest"] {
-      try PrivateFile.write(manifest.encoded, to: "\(folder)/\(path)")
+    try PrivateFile.write(manifest.encoded, to: "\(folder)/scripted.manifest")
+  }
+
+  /// Users are told of a machine's model once the operator listed it.
+  private func listModel() async throws {
+    func first() async throws -> JSONValue? {
+      try await admin("models", "list", "--json").json["models"]?.items?.first
     }
+    let offered = try await wait("the machine's model") { try await first() }
+    #expect(offered["listed"]?.bool == false && offered["machines"]?.integer == 1)
+    #expect(try await admin("models", "allow", "another").code == 1)
+    #expect(try await admin("models", "allow", "scripted:chaos").code == 0)
+    #expect(try await first()?["listed"]?.bool == true)
+    #expect(try await admin("models", "remove", "scripted:chaos").code == 0)
+    #expect(try await first()?["listed"]?.bool == false)
+    #expect(try await admin("models", "add", "\(folder)/scripted.bin").code == 1, "no manifest")
+    #expect(try await admin("models", "add", "\(folder)/scripted.manifest").code == 0)
+    #expect(try await first()?["listed"]?.bool == true)
   }
 
   /// Asks once through the gateway and gives the cost that it was told.
