@@ -16,6 +16,7 @@ package enum SecondClient {
   /// - Parameters:
   ///   - mode: The first argument.
   ///   - path: A file of names and hexadecimal values.
+  /// - Returns: Its lines.
   /// - Throws: ``TestSupportError`` with what it printed when it refuses.
   package static func run(_ mode: String, _ path: String) throws(TestSupportError) -> String {
     let python =
@@ -40,6 +41,7 @@ package enum SecondClient {
   ///   - mode: The first argument.
   ///   - values: What it is to read.
   ///   - vectors: A file that keeps the values when `DARKBLOOM_WRITE_VECTORS` is set.
+  /// - Returns: Its lines.
   /// - Throws: ``TestSupportError``, also with what it printed when it refuses.
   package static func run(
     _ mode: String, values: [(name: String, bytes: [UInt8])], vectors: String? = nil

@@ -200,7 +200,8 @@ import Testing
     // The server takes a free number itself and tells it when it is ready.
     let server = try ChildProcess.start(
       [
-        "/usr/bin/Xvfb", "-displayfd", "1", "-noreset", "-nolisten", "tcp", "-screen", "0", "64x64x8",
+        "/usr/bin/Xvfb", "-displayfd", "1", "-noreset", "-nolisten", "tcp", "-screen", "0",
+        "64x64x8",
       ], output: "\(folder.path)/log")
     var isRunning = true
     defer { if isRunning { server.kill() } }
