@@ -93,7 +93,7 @@ struct GatewayCommand {
     let gateway = GatewayService(
       settings: settings,
       access: LocalAccess(hosts: settings.hosts, origins: settings.origins, keys: keys),
-      service: try inference(data, settings, keys, tap), tap: tap)
+      service: try following(data, settings, keys, tap), tap: tap)
     let keeper = KeyKeeper(files: files, own: own, keys: keys, log: context.log("gateway"))
     let shutdown = ShutdownSignal()
     ParentWatch.start(context.environment) { ParentWatch.terminate() }
@@ -122,8 +122,33 @@ struct GatewayCommand {
       "· programs connect to \(base), with what this prints: darkbloom env; Ctrl-C stops")
   }
 
-  private func inference(
+  /// What `darkbloom policy`, `pair` and `join` change counts at once.
+  private func following(
     _ data: String, _ settings: GatewaySettings, _ keys: AccessKeys, _ tap: WireTap
+  ) throws -> FollowingService {
+    let files = [
+      PolicyCommand.path(context), Self.networkPath(data, settings),
+    ]
+    let shelf = try ReceiptShelf(folder: "\(data)/receipts")
+    let http = HTTPClient()
+    return try FollowingService(
+      time: SystemTime(),
+      stamp: {
+        files.flatMap { file in
+          guard let bytes = try? PrivateFile.read(file) else { return [] as [UInt8] }
+          return SHA256.digest(bytes).bytes
+        }
+      },
+      make: { try inference(data, settings, http, shelf, keys, tap) })
+  }
+
+  private static func networkPath(_ data: String, _ settings: GatewaySettings) -> String {
+    settings.network ?? "\(data)/network.json"
+  }
+
+  private func inference(
+    _ data: String, _ settings: GatewaySettings, _ http: HTTPClient, _ shelf: ReceiptShelf,
+    _ keys: AccessKeys, _ tap: WireTap
   ) throws -> PrivateInference {
     let tiers: [String: Tier] = [
       "software": .software, "paired": .paired, "measured": .measured, "hardware": .hardware,
@@ -132,15 +157,13 @@ struct GatewayCommand {
     if let tier = context.command.value("tier").flatMap({ tiers[$0] }) {
       policy.minimumTier = max(policy.minimumTier, tier)
     }
-    let http = HTTPClient()
     let view = NetworkView(
-      remotes: try remotes(settings.network ?? "\(data)/network.json", &policy, http, tap),
+      remotes: try remotes(Self.networkPath(data, settings), &policy, http, tap),
       local: LocalNode(
         socket: context.command.value("node-socket") ?? "\(data)/node.sock", http: http,
         time: SystemTime()),
       memory: LogMemory(folder: "\(data)/logs"), policy: policy, time: SystemTime(),
       log: context.log("gateway"))
-    let shelf = try ReceiptShelf(folder: "\(data)/receipts")
     var configuration = PrivateInference.Configuration()
     configuration.candidates = settings.candidates
     configuration.keepsContent = settings.keepsContent

@@ -59,7 +59,7 @@ struct PairCommand {
     }
     let machine = node.digest.hex.prefix(8)
     print(isRemoved ? "machine \(machine) is paired no more" : "paired with machine \(machine)")
-    print("kept in \(path); a gateway that runs takes it when it starts again")
+    print("kept in \(path); it counts for every answer that begins from now on")
     if !isRemoved, policy.places.contains(.public) || policy.places.contains(.pool) {
       print("to use your own machines alone: darkbloom policy set places device,paired")
     }

@@ -8,8 +8,8 @@ struct PolicyCommand {
   static let spec = CommandSpec(
     "policy", "say where requests may go and what machines must prove",
     discussion: """
-      A request that no machine fits is refused, never sent to a weaker one. The gateway reads the \
-      policy when it starts. Settings:
+      A request that no machine fits is refused, never sent to a weaker one. A change counts for \
+      every answer that begins after it. Settings:
 
       """
         + PlacementSettings.all.map { "  \($0.name): \($0.help)" }.joined(separator: "\n"),
@@ -61,7 +61,7 @@ struct PolicyCommand {
     return path
   }
 
-  private static func path(_ context: CommandContext) -> String {
+  static func path(_ context: CommandContext) -> String {
     "\(context.folders.configuration)/\(PlacementSettings.fileName)"
   }
 
@@ -90,6 +90,6 @@ struct PolicyCommand {
       context.command.arguments[0], to: context.command.arguments[1],
       in: try Self.written(context))
     let path = try Self.write(new, context)
-    print("kept in \(path); a gateway that runs takes it when it starts again")
+    print("kept in \(path); it counts for every answer that begins from now on")
   }
 }
