@@ -87,7 +87,7 @@ let targets: [Target] = [
   library("BloomBench", ["BloomBase", "BloomPlatform"]),
   library("BloomSim", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomClient", "BloomNode", "BloomCoordinator"]),
   program("bloom-sim", ["BloomBase", "BloomPlatform", "BloomWire", "BloomSim"]),
-  library("BloomChaos", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomAPI", "BloomEngine", "BloomModels", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomNode", "BloomCoordinator"]),
+  library("BloomChaos", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomSeal", "BloomAPI", "BloomEngine", "BloomModels", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomNode", "BloomCoordinator"]),
   program("bloom-chaos", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomChaos"]),
   program("scripted-worker", ["BloomEngine", "BloomWorker"]),
   program("bench-path", ["BloomBench", "BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomEngine", "BloomEngineLlama", "BloomHTTP", "BloomNet", "BloomChaos"]),

@@ -5,6 +5,7 @@ internal import BloomHTTP
 internal import BloomModels
 package import BloomNet
 internal import BloomPlatform
+internal import BloomSeal
 internal import BloomWire
 
 #if canImport(Glibc)

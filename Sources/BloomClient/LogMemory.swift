@@ -1,6 +1,7 @@
 internal import BloomBase
 internal import BloomCrypto
 internal import BloomPlatform
+package import BloomSeal
 internal import BloomWire
 
 /// The ends of the logs that this device has seen, kept so that a restart does not forget them.

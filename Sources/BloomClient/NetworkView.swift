@@ -2,7 +2,7 @@ package import BloomBase
 internal import BloomCrypto
 internal import BloomModels
 package import BloomRecords
-internal import BloomSeal
+package import BloomSeal
 internal import BloomWire
 
 /// What this device knows of the network: verified machines, its guard sets, the models' names.

@@ -3,6 +3,7 @@ internal import BloomClient
 internal import BloomHTTP
 internal import BloomNet
 internal import BloomPlatform
+internal import BloomSeal
 internal import BloomWire
 
 /// `darkbloom join LINK`: pins a network on this device and uses the invitation that came with it.

@@ -5,6 +5,7 @@ internal import BloomHTTP
 internal import BloomModels
 internal import BloomNet
 internal import BloomRecords
+internal import BloomSeal
 internal import BloomWire
 
 /// The steps of `netcheck`, each on the one before.

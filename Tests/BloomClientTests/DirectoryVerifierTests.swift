@@ -2,6 +2,7 @@ import BloomBase
 import BloomClient
 import BloomCrypto
 import BloomRecords
+import BloomSeal
 import Testing
 
 /// Every check of a directory, each with an answer that only it refuses.

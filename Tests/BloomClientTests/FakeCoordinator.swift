@@ -5,6 +5,7 @@ import BloomHTTP
 import BloomModels
 import BloomNet
 import BloomRecords
+import BloomSeal
 import BloomWire
 
 /// A coordinator that lies in one chosen way.

@@ -4,6 +4,7 @@ import BloomClient
 import BloomNet
 import BloomPlatform
 import BloomRecords
+import BloomSeal
 import BloomWire
 
 /// Asks one question of verified machines and gives the text of the answer.

@@ -1,6 +1,7 @@
 import BloomBase
 import BloomClient
 import BloomPlatform
+import BloomSeal
 import BloomTestSupport
 import Testing
 

@@ -3,6 +3,7 @@ import BloomClient
 import BloomCoordinator
 import BloomCrypto
 import BloomRecords
+import BloomSeal
 import BloomStore
 import BloomWire
 import Testing

@@ -10,6 +10,7 @@ import BloomModels
 import BloomNet
 import BloomPlatform
 import BloomRecords
+import BloomSeal
 import BloomStore
 import BloomWire
 import Testing

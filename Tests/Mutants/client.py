@@ -20,11 +20,10 @@ import harness
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / ".build" / "mutants" / "client"
-CLIENT = "Sources/BloomClient/"
 
 # Name, then pieces: file, the text as it is, the text with the error. `@` stands for
 # `planted("<name>")`.
-MUTANTS = [
+DIRECTORY = [
     ("ignores-inclusion", ("DirectoryVerifier.swift",
      "guard checkpoint.size > 0,\n      MerkleProof", "guard checkpoint.size > 0,\n      @ || MerkleProof")),
     ("ignores-history", ("DirectoryVerifier.swift",
@@ -36,6 +35,8 @@ MUTANTS = [
      "guard pairs.count == indexes.count", "guard @ || pairs.count == indexes.count")),
     ("ignores-record-proof", ("DirectoryVerifier.swift",
      "guard\n        MerkleProof.isIncluded(", "guard\n        @ || MerkleProof.isIncluded(")),
+]
+CLIENT = [
     ("believes-any-manifest", ("NetworkView.swift",
      "guard ModelID(SHA256.digest(bytes)) == model,", "guard @ || ModelID(SHA256.digest(bytes)) == model,")),
     ("takes-machines-without-model", ("NetworkView.swift",
@@ -119,9 +120,10 @@ def prepare():
     (COPY / "docs").mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "docs" / "library.md", COPY / "docs")
     (COPY / "Package.swift").write_text(manifest)
-    harness.plant(COPY / CLIENT, MUTANTS)
+    harness.plant(COPY / "Sources/BloomSeal", DIRECTORY)
+    harness.plant(COPY / "Sources/BloomClient", CLIENT)
 
 
 if __name__ == "__main__":
     prepare()
-    harness.run(COPY, MUTANTS, sys.argv[1:])
+    harness.run(COPY, DIRECTORY + CLIENT, sys.argv[1:])

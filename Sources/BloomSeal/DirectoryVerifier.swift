@@ -59,6 +59,15 @@ package struct DirectorySnapshot: Sendable, Hashable {
     package let size: Int
     /// The root over their records.
     package let root: Digest
+
+    /// Sets every field.
+    package init(model: ModelID, tier: UInt8, bucket: UInt8, size: Int, root: Digest) {
+      self.model = model
+      self.tier = tier
+      self.bucket = bucket
+      self.size = size
+      self.root = root
+    }
   }
 
   /// Its number, which is the log's size.
