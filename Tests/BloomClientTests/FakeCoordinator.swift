@@ -35,7 +35,10 @@ final class FakeCoordinator: Sendable {
     var records: [[UInt8]] = []
     var time = SystemTime().unixTime()
     var log = MerkleTree()
-    var answer: [UInt8] = []
+    /// The directory's answer up to the proof that the log grew from what the client knows.
+    var head: [UInt8] = []
+    /// What the client is taken to know when it does not say.
+    var earlier = 0
     var tree = MerkleTree()
     var envelopes = 0
     var directories = 0
@@ -102,10 +105,8 @@ final class FakeCoordinator: Sendable {
       encoder.byteString(shown)
       encoder.byteString(Array((note ?? "").utf8))
       encoder.list(state.log.inclusionProof(index: Int(number) - 1, size: Int(number)) ?? [])
-      let from = lie == .rewrittenLog ? state.log.count : earlier.count
-      encoder.list(
-        from > 0 ? state.log.consistencyProof(from: from, to: Int(number)) ?? [] : [])
-      state.answer = encoder.bytes
+      state.head = encoder.bytes
+      state.earlier = lie == .rewrittenLog ? state.log.count : earlier.count
     }
   }
 
@@ -150,7 +151,18 @@ final class FakeCoordinator: Sendable {
 
   func recordsAnswer(_ indexes: [Int]) throws -> [UInt8] { try records(indexes) }
 
-  var directoryAnswer: [UInt8] { state.withLock { $0.answer } }
+  var directoryAnswer: [UInt8] { directoryAnswer(from: nil) }
+
+  /// What a client gets that knows the log up to a size; `nil` for up to the entry before the last.
+  private func directoryAnswer(from known: Int?) -> [UInt8] {
+    state.withLock { state in
+      let from = state.lie == .rewrittenLog ? state.earlier : known ?? state.earlier
+      var encoder = CBOREncoder(capacity: 256)
+      encoder.list(
+        from > 0 ? state.log.consistencyProof(from: from, to: state.log.count) ?? [] : [])
+      return state.head + encoder.bytes
+    }
+  }
 
   func verifier(maximumAgeSeconds: Int64 = 3_900) throws -> DirectoryVerifier {
     try DirectoryVerifier(
@@ -163,12 +175,12 @@ final class FakeCoordinator: Sendable {
     var router = Router()
     // The same for the network's and a pool's: a test has a coordinator for each.
     for path in ["/v1/directory", "/v1/pools/:pool/directory"] {
-      router.get(path) { _ in
+      router.get(path) { request in
         self.state.withLock { $0.directories += 1 }
         if let (status, reason) = self.state.withLock({ $0.refusal }) {
           return .json("{\"error\":{\"reason\":\"\(reason)\"}}", status: status)
         }
-        return .bytes(self.directoryAnswer)
+        return .bytes(self.directoryAnswer(from: request.query("from").flatMap { Int($0) }))
       }
       router.get(path + "/:number/:tree") { request in
         let indexes = (request.query("indexes") ?? "").split(separator: ",").compactMap { Int($0) }

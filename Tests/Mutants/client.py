@@ -117,6 +117,7 @@ def prepare():
         part = ("Tests/" if name == TESTS else "Sources/") + name
         shutil.rmtree(COPY / part, ignore_errors=True)
         shutil.copytree(ROOT / part, COPY / part)
+    shutil.copytree(ROOT / "Tests/Vectors", COPY / "Tests/Vectors", dirs_exist_ok=True)
     (COPY / "docs").mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "docs" / "library.md", COPY / "docs")
     (COPY / "Package.swift").write_text(manifest)
