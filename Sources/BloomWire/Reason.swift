@@ -50,7 +50,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   case engineFailed = 23
   /// The client cancelled.
   case cancelled = 24
-  /// No node meets the request's pool, region, tier or price cap.
+  /// No node meets the request's pool, region or tier.
   case constraintUnmet = 25
   /// The node's evidence was refused.
   case notProven = 26
@@ -80,13 +80,15 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   case keyExpired = 38
   /// No machine of the named pool is connected.
   case poolEmpty = 39
+  /// On every machine that the request names the answer could cost more than the user's price cap.
+  case priceAboveCap = 40
 
   /// Whether the same request may succeed elsewhere or later, in a new envelope.
   package var isRetriable: Bool {
     switch self {
     case .malformed, .tooLarge, .noCredit, .unauthorized, .cancelled, .constraintUnmet,
       .versionUnsupported, .receiptMismatch, .partNotAllowed, .spendLimit, .notAllowed,
-      .keyExpired:
+      .keyExpired, .priceAboveCap:
       false
     case .replay, .staleKey, .rateLimited, .busy, .queueFull, .modelUnavailable, .deadline,
       .nodeLost, .nodeSilent, .ownerActive, .draining, .onBattery, .tooHot, .outsideHours,
@@ -106,7 +108,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .replay, .partNotAllowed, .superseded, .receiptMismatch, .answerUnknown: 409
     case .tooLarge: 413
     case .staleKey, .notProven: 421
-    case .constraintUnmet: 422
+    case .constraintUnmet, .priceAboveCap: 422
     case .versionUnsupported: 426
     case .rateLimited: 429
     case .cancelled: 499
