@@ -2,12 +2,15 @@ package import BloomBase
 internal import BloomCrypto
 internal import BloomPlatform
 internal import BloomStore
+internal import BloomStorePostgres
 internal import BloomWire
 
 /// Copies of a coordinator's data folder: keys, settings, databases and the directory's log.
 ///
-/// A backup is a tar file of mode 0600 whose last member, `SHA256SUMS`, has the digest of every
-/// other. It holds the log's private key: keep it as you keep the key. Calls block.
+/// The books are a SQLite file in every backup, also those of a PostgreSQL database, so that either
+/// can be restored from the other's. A backup is a tar file of mode 0600 whose last member,
+/// `SHA256SUMS`, has the digest of every other. It holds the log's private key: keep it as you keep
+/// the key. Calls block.
 package struct CoordinatorBackup: Sendable {
   /// What was copied.
   package struct Summary: Equatable, Sendable {
@@ -32,11 +35,13 @@ package struct CoordinatorBackup: Sendable {
   /// The list of digests is short.
   private static let sumsBytes = 1 << 20
   private let folder: CoordinatorFolder
+  private let place: LedgerPlace
   private let now: UnixTime
 
-  /// Names a folder; `now` dates the members.
-  package init(_ folder: CoordinatorFolder, now: UnixTime) {
+  /// Names a folder and where its books are; `now` dates the members.
+  package init(_ folder: CoordinatorFolder, place: LedgerPlace = .sqlite, now: UnixTime) {
     self.folder = folder
+    self.place = place
     self.now = now
   }
 
@@ -63,7 +68,10 @@ package struct CoordinatorBackup: Sendable {
       let output = try ByteFile(making: draft)
       var summary = Summary(names: [], byteCount: 0)
       var list = ""
-      let names = PrivateFile.names(in: path).filter {
+      var found = Set(PrivateFile.names(in: path))
+      // Of books that are elsewhere, whatever lies in the folder.
+      found.insert(CoordinatorFolder.ledgerName)
+      let names = found.filter {
         TapeArchive.isPlain($0) && !Self.isPassing($0)
       }.sorted { (Self.isDatabase($0) ? 0 : 1, $0) < (Self.isDatabase($1) ? 0 : 1, $1) }
       for name in names {
@@ -92,7 +100,11 @@ package struct CoordinatorBackup: Sendable {
     defer { PrivateFile.remove(copy) }
     if Self.isDatabase(name) {
       PrivateFile.remove(copy)
-      try SQLiteBackend.copy(source, to: copy)
+      if name == CoordinatorFolder.ledgerName {
+        try place.copy(folder, to: copy)
+      } else {
+        try SQLiteBackend.copy(source, to: copy)
+      }
       source = copy
     }
     let input = try ByteFile(reading: source)
@@ -131,10 +143,14 @@ package struct CoordinatorBackup: Sendable {
   ///
   /// - Parameters:
   ///   - source: The backup.
-  ///   - force: Whether a folder that is a coordinator's already is overwritten.
+  ///   - force: Whether a folder or database that is a coordinator's already is overwritten.
+  ///   - place: Where the books go, by the text of the backup's settings.
   /// - Returns: What was brought back.
-  /// - Throws: ``BackupError`` when the backup is damaged, or when the folder is in use.
-  package func restore(_ source: String, force: Bool) throws -> Summary {
+  /// - Throws: ``BackupError`` when the backup is damaged, or when the folder is in use;
+  ///   `StoreError` when the books cannot be written.
+  package func restore(
+    _ source: String, force: Bool, place: (String?) throws -> LedgerPlace = { _ in .sqlite }
+  ) throws -> Summary {
     guard let lock = try FolderLock(folder: path) else {
       throw BackupError("a coordinator serves this folder; stop it first")
     }
@@ -145,8 +161,11 @@ package struct CoordinatorBackup: Sendable {
         "this folder is a coordinator's already; --force replaces its keys and books")
     }
     var summary = Summary(names: [], byteCount: 0)
+    let books: LedgerPlace
     do {
       try unpack(source, &summary)
+      books = try place(try settings(among: summary.names))
+      try fill(books, summary.names, force: force)
     } catch {
       for name in summary.names { PrivateFile.remove(draft(name)) }
       throw error
@@ -160,11 +179,37 @@ package struct CoordinatorBackup: Sendable {
         // The log of the database that is replaced must not be applied to the new one.
         for suffix in ["-wal", "-shm", "-journal"] {
           PrivateFile.remove("\(path)/\(name)\(suffix)")
+          PrivateFile.remove(draft(name) + suffix)
+        }
+        if name == CoordinatorFolder.ledgerName, books != .sqlite {
+          // They are in the database now; a second ledger would be served by mistake one day.
+          PrivateFile.remove(draft(name))
+          PrivateFile.remove("\(path)/\(name)")
+          continue
         }
       }
       try ByteFile.move(draft(name), to: "\(path)/\(name)")
     }
     return summary
+  }
+
+  /// The text of the backup's settings, once it is unpacked.
+  private func settings(among names: [String]) throws -> String? {
+    guard names.contains(CoordinatorFolder.settingsName) else { return nil }
+    return try PrivateFile.read(draft(CoordinatorFolder.settingsName))
+      .map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Writes the books into a database; those of a file are moved with the other files.
+  private func fill(_ place: LedgerPlace, _ names: [String], force: Bool) throws {
+    guard case .postgresql(let address) = place else { return }
+    guard names.contains(CoordinatorFolder.ledgerName) else {
+      throw BackupError("the backup holds no ledger")
+    }
+    guard try force || !PostgresBackend.look(address.text).isFilled else {
+      throw BackupError("the database holds a ledger already; --force replaces it")
+    }
+    try PostgresBackend.fill(address.text, from: draft(CoordinatorFolder.ledgerName))
   }
 
   private func draft(_ name: String) -> String { "\(path)/.restore-\(name)" }

@@ -12,7 +12,7 @@ extension CoordinatorProgram {
       CommandSpec(
         "init", "make a data folder: keys, ledger, first account",
         options: [
-          data,
+          data, database,
           OptionSpec(
             "origin", value: "NAME",
             "the log's name, usually the host name of the network; it cannot change later"),
@@ -41,6 +41,9 @@ extension CoordinatorProgram {
           .init(
             "darkbloom-coordinator init --data DIR --origin lab --price-prompt 0 --price-completion 0",
             "a network in which answers are free"),
+          .init(
+            "darkbloom-coordinator init --data DIR --database postgresql://bloom@db.example/bloom",
+            "keep the books in a PostgreSQL database"),
         ]),
       CommandSpec(
         "serve", "run the coordinator",
@@ -49,7 +52,7 @@ extension CoordinatorProgram {
           Settings may also stand in settings.json5 of the data folder.
           """,
         options: [
-          data,
+          data, database,
           OptionSpec(
             "listen", value: "HOST:PORT", "where to listen, default 127.0.0.1:8640", repeats: true),
           OptionSpec("tls-certificate", value: "FILE", "PEM chain; without it plain HTTP"),
@@ -72,16 +75,20 @@ extension CoordinatorProgram {
             "serve behind a proxy that ends TLS")
         ]),
       AdminCommand.spec,
-    ] + OperatorCommands.specs(data))
+    ] + OperatorCommands.specs(data, database))
 
   private static let data = OptionSpec(
     "data", value: "DIR", "the data folder", environment: "DARKBLOOM_DATA")
 
+  private static let database = OptionSpec(
+    "database", value: "URL",
+    "where the books are: sqlite, which is in DIR, or postgresql://USER@HOST/NAME")
+
   /// The settings that flags, environment and `settings.json5` may give.
   static let settings: Set<String> = [
-    "origin", "listen", "tls.certificate", "tls.key", "catalog", "models", "tier", "log", "url",
-    "signup",
-    "signup_credit", "limits.account", "limits.address", "limits.registrations",
+    "origin", "listen", "database", "tls.certificate", "tls.key", "catalog", "models", "tier",
+    "log", "url", "signup", "signup_credit", "limits.account", "limits.address",
+    "limits.registrations",
     "limits.connections", "limits.connections_per_address", "proxies", "metrics", "loops",
   ]
 }

@@ -4,6 +4,7 @@ internal import BloomHTTP
 internal import BloomNet
 internal import BloomPlatform
 internal import BloomStore
+internal import BloomStorePostgres
 internal import BloomWire
 
 /// Looks a coordinator over: what is wrong, and what puts it right.
@@ -56,7 +57,8 @@ package struct CoordinatorDoctor: Sendable {
 
   /// All checks, in order; takes some seconds at most.
   package func run() async -> [Finding] {
-    var findings = [key(), modes(), configuration(), database(), disk(), clock()]
+    let books = Result { try self.books() }
+    var findings = [key(), modes(), configuration(), database(books), disk(), clock(books)]
     if let settings {
       if let tls = settings.certificatePath { findings.append(certificate(tls)) }
       findings += await service(settings)
@@ -97,18 +99,54 @@ package struct CoordinatorDoctor: Sendable {
       : good("settings", "can be used")
   }
 
-  private func database() -> Finding {
-    do {
-      let version = try SQLiteBackend.storedSchemaVersion(folder.databasePath)
-      guard version <= SQLiteBackend.schemaVersion else {
-        return fault(
-          "database", "made by a newer version (schema \(version))", "install the newer version")
+  /// What the ledger's database says of itself.
+  private struct Books {
+    var schema: Int64
+    var newest: Int64
+    var lastEntrySeconds: Int64?
+  }
+
+  private func books() throws -> Books {
+    switch settings?.place ?? .sqlite {
+    case .sqlite:
+      return Books(
+        schema: try SQLiteBackend.storedSchemaVersion(folder.databasePath),
+        newest: SQLiteBackend.schemaVersion,
+        lastEntrySeconds: try SQLiteBackend.lastEntrySeconds(folder.databasePath))
+    case .postgresql(let address):
+      let look = try PostgresBackend.look(address.text)
+      guard let schema = look.schemaVersion, look.isFilled else {
+        throw CoordinatorFolder.Problem.noLedger
       }
-      return good("database", "schema \(version)")
-    } catch {
+      return Books(
+        schema: schema, newest: PostgresBackend.schemaVersion,
+        lastEntrySeconds: look.lastEntrySeconds)
+    }
+  }
+
+  private func database(_ books: Result<Books, any Error>) -> Finding {
+    let address: PostgresAddress? =
+      if case .postgresql(let address)? = settings?.place { address } else { nil }
+    switch books {
+    case .success(let books):
+      guard books.schema <= books.newest else {
+        return fault(
+          "database", "made by a newer version (schema \(books.schema))",
+          "install the newer version")
+      }
+      let name = address.map { "\($0), " } ?? ""
+      guard address?.isExposed != true else {
+        return warning(
+          "database", "\(name)schema \(books.schema); the line to it can be listened in",
+          "add ?sslmode=verify-full to database in settings.json5")
+      }
+      return good("database", "\(name)schema \(books.schema)")
+    case .failure(let error):
       return fault(
         "database", error.safeDescription,
-        "darkbloom-coordinator restore BACKUP --data DIR --force, then verify")
+        address == nil
+          ? "darkbloom-coordinator restore BACKUP --data DIR --force, then verify"
+          : "start the server, or check database in settings.json5")
     }
   }
 
@@ -124,17 +162,15 @@ package struct CoordinatorDoctor: Sendable {
     return good("disk", text)
   }
 
-  private func clock() -> Finding {
-    let now = time.unixTime()
-    do {
-      if let last = try SQLiteBackend.lastEntrySeconds(folder.databasePath), last > now.seconds + 60
-      {
-        return fault(
-          "clock", "\(last - now.seconds) s behind the last entry of the ledger",
-          "set the clock: timedatectl set-ntp true")
-      }
-    } catch {
+  private func clock(_ books: Result<Books, any Error>) -> Finding {
+    guard case .success(let books) = books else {
       return warning("clock", "not compared: the database cannot be read", "see database")
+    }
+    let now = time.unixTime()
+    if let last = books.lastEntrySeconds, last > now.seconds + 60 {
+      return fault(
+        "clock", "\(last - now.seconds) s behind the last entry of the ledger",
+        "set the clock: timedatectl set-ntp true")
     }
     return good("clock", "not behind the ledger")
   }
@@ -167,7 +203,7 @@ package struct CoordinatorDoctor: Sendable {
     let base = settings.ownURL
     do {
       let ready = try await get(base + "/readyz", place, client)
-      guard ready.text == "ok\n" || ready.text == "draining\n" else {
+      guard ["ok\n", "draining\n", "no database\n"].contains(ready.text) else {
         return [
           fault(
             "port", "another program answers at \(base)",
@@ -175,7 +211,9 @@ package struct CoordinatorDoctor: Sendable {
         ]
       }
       var findings = [good("port", "the coordinator answers at \(base)")]
-      if ready.text != "ok\n" {
+      if ready.text == "no database\n" {
+        findings.append(fault("ready", "the coordinator lost its database", "see database"))
+      } else if ready.text != "ok\n" {
         findings.append(warning("ready", "draining: takes no new work", "start it again"))
       }
       findings.append(try await directory(base, place, client))

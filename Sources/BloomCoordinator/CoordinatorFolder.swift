@@ -3,6 +3,7 @@ package import BloomCrypto
 internal import BloomLedger
 package import BloomPlatform
 package import BloomStore
+internal import BloomStorePostgres
 internal import BloomWire
 
 /// What a coordinator keeps on disk: its log key, its settings, the ledger and the log's leaves.
@@ -17,6 +18,10 @@ package struct CoordinatorFolder: Sendable {
     case badKey
     /// Another coordinator serves it.
     case inUse
+    /// There are no books where the setting says.
+    case noLedger
+    /// The database is a ledger already.
+    case ledgerTaken
 
     /// What is wrong and what to do.
     package var publicDescription: String {
@@ -26,6 +31,10 @@ package struct CoordinatorFolder: Sendable {
       case .alreadyInitialised:
         "this folder is a coordinator's already; its keys are kept as they are"
       case .inUse: "another coordinator serves this folder; stop it first"
+      case .noLedger:
+        "there is no ledger of this coordinator; check database in settings.json5, or restore one"
+      case .ledgerTaken:
+        "this database holds a ledger already; name an empty one, or serve with the folder it is of"
       case .badKey: "the log key cannot be read; restore log.key from your backup"
       }
     }
@@ -52,8 +61,10 @@ package struct CoordinatorFolder: Sendable {
     try self.init(path)
   }
 
-  /// The ledger's database.
-  package var databasePath: String { folder.path(of: "ledger.sqlite") }
+  static let ledgerName = "ledger.sqlite"
+
+  /// The ledger's database, unless it is elsewhere; ``LedgerPlace``.
+  package var databasePath: String { folder.path(of: Self.ledgerName) }
 
   /// The operator's settings; `nil` when there are none.
   ///
@@ -107,8 +118,27 @@ package struct CoordinatorFolder: Sendable {
   /// Opens the ledger and the tables.
   ///
   /// - Throws: `StoreError` when the database cannot be used.
-  package func openStore(clock: any TimeSource = SystemTime()) async throws -> LedgerStore {
-    try await LedgerStore.open(SQLiteBackend(path: databasePath), clock: clock)
+  package func openStore(
+    _ place: LedgerPlace = .sqlite, clock: any TimeSource = SystemTime()
+  ) async throws -> LedgerStore {
+    try await LedgerStore.open(place.backend(self), clock: clock)
+  }
+
+  /// Throws unless the books that `init` or `restore` made are there: a mistaken setting must not
+  /// open empty ones.
+  func checkLedger(_ place: LedgerPlace) throws {
+    switch place {
+    case .sqlite:
+      guard ByteFile.mode(of: databasePath) != nil else { throw Problem.noLedger }
+    case .postgresql(let address):
+      guard try PostgresBackend.look(address.text).isFilled else { throw Problem.noLedger }
+    }
+  }
+
+  /// Throws when a database is somebody's ledger already.
+  func checkUnused(_ place: LedgerPlace) throws {
+    guard case .postgresql(let address) = place else { return }
+    if try PostgresBackend.look(address.text).isFilled { throw Problem.ledgerTaken }
   }
 
   // MARK: The notice for programs of the same user

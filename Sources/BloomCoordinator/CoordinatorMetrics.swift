@@ -53,6 +53,7 @@ package final class CoordinatorMetrics: Sendable {
   let openAnswers: Gauge
   let logSize: Gauge
   let draining: Gauge
+  let storeUp: Gauge
   let residentBytes: Gauge
   let openFiles: Gauge
   let uptimeSeconds: Gauge
@@ -126,6 +127,8 @@ package final class CoordinatorMetrics: Sendable {
     openAnswers = of.gauge("darkbloom_open_answers", "Answers with a reservation.")
     logSize = of.gauge("darkbloom_directory_log_size", "Leaves of the directory's log.")
     draining = of.gauge("darkbloom_draining", "1 while no new work is taken.")
+    storeUp = of.gauge("darkbloom_database_up", "0 while the ledger's database is lost.")
+    storeUp.set(1)
     residentBytes = of.gauge("darkbloom_resident_bytes", "Memory of the process.")
     openFiles = of.gauge("darkbloom_open_files", "Open descriptors of the process.")
     uptimeSeconds = of.gauge("darkbloom_uptime_seconds", "Seconds since the start.")

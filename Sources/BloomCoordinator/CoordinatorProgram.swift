@@ -45,10 +45,14 @@ package enum CoordinatorProgram: Sendable {
     case is AdminUnavailable: .unavailable
     case let error as NetError where error.code == .listenFailed: .unavailable
     case let error as NetError where error.code == .badCertificate: .badConfiguration
-    case CoordinatorFolder.Problem.notInitialised, CoordinatorFolder.Problem.alreadyInitialised:
+    case CoordinatorFolder.Problem.notInitialised, CoordinatorFolder.Problem.alreadyInitialised,
+      CoordinatorFolder.Problem.noLedger, CoordinatorFolder.Problem.ledgerTaken:
       .badConfiguration
     case CoordinatorFolder.Problem.inUse: .tryAgain
     case let error as StoreError where error.code == .unavailable: .tryAgain
+    // Of two coordinators on the same books the older one must not be started again.
+    case let error as StoreError where error.code == .refused || error.code == .deposed:
+      .badConfiguration
     default: .failed
     }
   }
@@ -65,7 +69,7 @@ package enum CoordinatorProgram: Sendable {
     let folder = try makes ? CoordinatorFolder(path) : CoordinatorFolder(existing: path)
     if let isWell = try await OperatorCommands.run(command, environment, folder) { return isWell }
     switch command.path.first {
-    case "init": try await Initialisation(folder, command).run()
+    case "init": try await Initialisation(folder, command, environment).run()
     case "admin": try await AdminCommand.run(command, folder)
     default: try await serve(folder, command, environment)
     }
@@ -116,7 +120,8 @@ package enum CoordinatorProgram: Sendable {
     let log = Log("coordinator", minimum: settings.logLevel, sink: StandardErrorLog())
     let leafLog = LeafLog(folder.folder)
     let leaves = try await leafLog.load()
-    let store = try await folder.openStore()
+    if !isLocal { try folder.checkLedger(settings.place) }
+    let store = try await folder.openStore(settings.place)
     let apiKey = isLocal ? try await localKey(folder, store) : nil
     if !isLocal, store.read({ $0.prices.version }) == 0 {
       log.warning("no price is set, every answer is free: darkbloom-coordinator admin prices set")

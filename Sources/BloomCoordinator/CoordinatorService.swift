@@ -180,7 +180,8 @@ package struct CoordinatorService: Sendable {
 
   /// Serves until cancelled; then drains: running answers end, nodes are told to come back.
   ///
-  /// - Throws: `NetError` when an address cannot be listened on.
+  /// - Throws: `NetError` when an address cannot be listened on,
+  ///   `StoreError` when the database was taken over by another coordinator or is damaged.
   package func run() async throws {
     try await hub.recoverSpending()
     await hub.restoreAnswers()
@@ -190,6 +191,7 @@ package struct CoordinatorService: Sendable {
     let keeping = Task { try await keepHouse() }
     defer { keeping.cancel() }
     stopSwitch.set { Task { await drain(serving) } }
+    let lost = watchStore()
     let administering = Task { try await administer(serving) }
     try await withTaskCancellationHandler {
       try await serving.value
@@ -201,6 +203,26 @@ package struct CoordinatorService: Sendable {
     if case .failure(let error) = await administering.result, !(error is CancellationError) {
       throw error
     }
+    if let lost = lost.withLock({ $0 }) { throw lost }
+  }
+
+  /// Says when the database is lost and when it is back, and ends the service when it will not be.
+  ///
+  /// - Returns: Why it was ended; `nil` while it was not.
+  private func watchStore() -> Locked<StoreError?> {
+    let lost = Locked<StoreError?>(nil)
+    store.observe { [log, metrics, stopSwitch] trouble in
+      metrics.storeUp.set(trouble == nil ? 1 : 0)
+      guard let trouble else { return log.warning("the database is back") }
+      guard trouble.isCurable else {
+        log.error("the database is lost for good", ["reason": .error(trouble)])
+        lost.withLock { $0 = trouble }
+        return stopSwitch.stop()
+      }
+      log.error(
+        "the database is lost: nothing new is taken until it is back", ["reason": .error(trouble)])
+    }
+    return lost
   }
 
   /// What begins the drain from the operator's socket.

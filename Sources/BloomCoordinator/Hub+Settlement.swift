@@ -1,10 +1,11 @@
-internal import BloomStore
-internal import BloomLink
 internal import BloomBase
 internal import BloomCrypto
 internal import BloomLedger
+internal import BloomLink
+internal import BloomNet
 internal import BloomRecords
 internal import BloomSchedule
+internal import BloomStore
 internal import BloomWire
 
 extension Hub {
@@ -69,7 +70,7 @@ extension Hub {
     var isDurable = true
     let start = time.now()
     do {
-      let outcome = try await store.apply(closes ? .settle(facts) : .receipt(facts))
+      let outcome = try await apply(closes ? .settle(facts) : .receipt(facts), relay)
       if case .settled(let sequence, let paid, _) = outcome, paid > .zero {
         tellOwner(of: facts, paid, sequence)
       }
@@ -105,6 +106,28 @@ extension Hub {
     }
     relay.settling -= 1
     finishWhenSettled(relay)
+  }
+
+  /// Applies a receipt's command, again when the database was lost meanwhile and is back within a
+  /// minute: repeating it is safe.
+  ///
+  /// The reservation may have been of the group that was lost, so it is asked for again first.
+  private func apply(_ command: LedgerCommand, _ relay: Relay?) async throws -> LedgerOutcome {
+    let start = time.now()
+    while true {
+      do {
+        return try await store.apply(command)
+      } catch let error as StoreError where error.code == .unavailable {
+        repeat {
+          guard !isDraining, time.now() - start < .seconds(60) else { throw error }
+          try await loop.sleep(for: .milliseconds(100))
+        } while store.trouble != nil
+        // An answer that is known, or was closed after all, is refused without any change.
+        if let relay, relay.id.part == 0 {
+          _ = try? store.submit(.reserve(relay.request.reservation))
+        }
+      }
+    }
   }
 
   /// How fast the machine delivered, for public figures, and how many tokens.

@@ -168,7 +168,7 @@ package actor Hub {
     metrics.requests.add()
     relays[id] = relay
     books.began(id.answer)
-    handle(.requestArrived(request.work))
+    handle(.requestArrived(priced(request)))
     if let refusal = relay.refusal {
       relays[id] = nil
       books.ended(id.answer, now: time.now())

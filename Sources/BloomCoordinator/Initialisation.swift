@@ -15,6 +15,7 @@ struct Initialisation {
   private let signUp: String?
   private let price: Price
   private let firstCredit: Micros
+  private let place: LedgerPlace
 
   /// Micro-units a million tokens that a new network charges unless it is told otherwise: with a
   /// unit of about a dollar, what small open models cost elsewhere.
@@ -23,8 +24,11 @@ struct Initialisation {
   static let defaultCredit = 1_000_000
 
   /// Reads and checks the command line; nothing is written.
-  init(_ folder: CoordinatorFolder, _ command: ParsedCommand) throws {
+  init(
+    _ folder: CoordinatorFolder, _ command: ParsedCommand, _ environment: [String: String]
+  ) throws {
     self.folder = folder
+    place = try LedgerPlace(command, environment, file: nil)
     origin = command.value("origin") ?? "darkbloom"
     try CoordinatorProgram.check(origin: origin)
     url = try CoordinatorProgram.check(url: command.value("url") ?? "https://\(origin)")
@@ -63,8 +67,13 @@ struct Initialisation {
         (name: "tls.certificate", value: tls.certificate), (name: "tls.key", value: tls.key),
       ]
     }
+    if case .postgresql(let address) = place {
+      settings.append((name: LedgerPlace.setting, value: address.withoutPassword.text))
+    }
+    // Before there are keys: a folder with a key is a whole one.
+    try folder.checkUnused(place)
     let key = try folder.initialise(origin: origin, settings: settings)
-    let store = try await folder.openStore()
+    let store = try await folder.openStore(place)
     do {
       try await store.apply(.changePrice(.fallback(price)))
       try await fill(Accounts(store: store), key.verifyingKey.bytes)
@@ -95,6 +104,9 @@ struct Initialisation {
     print("log key  \(Hex.encode(logKey))")
     print("account  \(admin)")
     print("API key  \(apiKey)")
+    if case .postgresql(let address) = place {
+      print("database \(address)" + (address.hasPassword ? ", its password is not kept" : ""))
+    }
     print("The API key is shown only now. Keep a copy of log.key: clients trust no other.")
     print("")
     print("Links, good once and for a week; on the device, in quotes:")

@@ -148,6 +148,7 @@ struct MoneyRoutes: Sendable {
         let (own, policy) = desk.store.read {
           ($0.prices.ownPrices(of: node), $0.policy.policy)
         }
+        let most = await account.hub.highestPrice(of: node, within: policy.overrideMaxPerMille)
         return .members([
           "node": .string(node.digest.hex),
           "prices": .array(
@@ -157,7 +158,7 @@ struct MoneyRoutes: Sendable {
               MoneyJSON.price($0, own[$0], name: desk.catalog.name(of: $0.model))
             }),
           "least_per_mille": .integer(policy.overrideMinPerMille),
-          "most_per_mille": .integer(policy.overrideMaxPerMille),
+          "most_per_mille": .integer(most),
         ])
       }
     }
@@ -173,7 +174,10 @@ struct MoneyRoutes: Sendable {
         let (list, policy) = desk.store.read {
           ($0.prices.listPrice(key, version: $0.prices.version), $0.policy.policy)
         }
-        if let price { try Self.check(price, list, policy) }
+        if let price {
+          let most = await account.hub.highestPrice(of: node, within: policy.overrideMaxPerMille)
+          try Self.check(price, list, policy.overrideMinPerMille...most)
+        }
         if let wait = priceChanges.withLock({
           $0.take(from: caller.account, now: desk.time.now())
         }) {
@@ -190,17 +194,18 @@ struct MoneyRoutes: Sendable {
   }
 
   private static func check(
-    _ price: Price, _ list: Price, _ policy: LedgerPolicy
+    _ price: Price, _ list: Price, _ perMille: ClosedRange<Int>
   ) throws(AccountError) {
-    let least = list.scaled(perMille: policy.overrideMinPerMille)
-    let most = list.scaled(perMille: policy.overrideMaxPerMille)
+    let least = list.scaled(perMille: perMille.lowerBound)
+    let most = list.scaled(perMille: perMille.upperBound)
     guard price == price.raised(to: least).capped(by: most) else {
       throw AccountError(
         .invalid,
         """
         the list price is \(list.promptPerMillion) and \(list.completionPerMillion); a machine may \
         ask for \(least.promptPerMillion)…\(most.promptPerMillion) and \
-        \(least.completionPerMillion)…\(most.completionPerMillion) micro-units a million tokens
+        \(least.completionPerMillion)…\(most.completionPerMillion) micro-units a million tokens; \
+        how far above the list goes by its score: darkbloom node status
         """)
     }
   }

@@ -5,7 +5,7 @@ internal import BloomPlatform
 /// `doctor`, `backup`, `restore` and `verify`: what an operator runs beside the service.
 enum OperatorCommands: Sendable {
   /// Their command lines; `data` is the option that names the folder.
-  static func specs(_ data: OptionSpec) -> [CommandSpec] {
+  static func specs(_ data: OptionSpec, _ database: OptionSpec) -> [CommandSpec] {
     [
       CommandSpec(
         "doctor", "look the coordinator over and say what to put right",
@@ -13,7 +13,7 @@ enum OperatorCommands: Sendable {
           Checks keys, modes, settings, database, disk, clock, certificate, port and directory. \
           Exits with 1 when something must be put right.
           """,
-        options: [data, .json],
+        options: [data, database, .json],
         examples: [
           .init(
             "darkbloom-coordinator doctor --data /var/lib/darkbloom", "before and after changes")
@@ -22,9 +22,10 @@ enum OperatorCommands: Sendable {
         "backup", "copy keys, settings and databases into one file",
         discussion: """
           May be run while the coordinator serves. The file is a tar archive of mode 0600 and holds \
-          the log's private key: keep it as you keep the key.
+          the log's private key: keep it as you keep the key. Books of a PostgreSQL database are in \
+          it as a SQLite file.
           """,
-        options: [data, .json], arguments: [ArgumentSpec("FILE", "a new file")],
+        options: [data, database, .json], arguments: [ArgumentSpec("FILE", "a new file")],
         examples: [
           .init(
             "darkbloom-coordinator backup --data /var/lib/darkbloom /mnt/backup/monday.tar",
@@ -35,10 +36,12 @@ enum OperatorCommands: Sendable {
         discussion: """
           All of it or nothing; its digests are checked first. A folder that is a coordinator's \
           already is left alone without --force. What was settled after the backup is lost; a \
-          directory's log that goes on from the backup's is kept, since clients have seen it.
+          directory's log that goes on from the backup's is kept, since clients have seen it. \
+          The books go where the setting database says, so this also moves them between SQLite and \
+          PostgreSQL.
           """,
         options: [
-          data, OptionSpec("force", "replace the keys and books that are there"), .json,
+          data, database, OptionSpec("force", "replace the keys and books that are there"), .json,
         ], arguments: [ArgumentSpec("FILE", "the backup")],
         examples: [
           .init(
@@ -51,7 +54,7 @@ enum OperatorCommands: Sendable {
           Works on a copy, offline and while the coordinator serves. Exits with 1 when something \
           does not hold.
           """,
-        options: [data, .json],
+        options: [data, database, .json],
         examples: [
           .init("darkbloom-coordinator verify --data /var/lib/darkbloom", "after a restore")
         ]),
@@ -75,19 +78,26 @@ enum OperatorCommands: Sendable {
       show(isJSON, CoordinatorDoctor.json(findings), CoordinatorDoctor.text(findings))
       return !findings.contains { $0.status == .fault }
     case ["backup"]:
-      let backup = CoordinatorBackup(folder, now: SystemTime().unixTime())
+      let backup = CoordinatorBackup(
+        folder, place: try LedgerPlace(command, environment, folder), now: SystemTime().unixTime())
       let summary = try backup.make(try file(command))
       show(isJSON, summary.json, summary.text)
       return true
     case ["restore"]:
-      let backup = CoordinatorBackup(folder, now: SystemTime().unixTime())
-      let summary = try backup.restore(try file(command), force: command.has("force"))
+      let now = SystemTime().unixTime()
+      let summary = try CoordinatorBackup(folder, now: now).restore(
+        try file(command), force: command.has("force")
+      ) { settings in try LedgerPlace(command, environment, file: settings) }
+      let isSet =
+        try LedgerPlace(nil, environment, folder) == LedgerPlace(command, environment, folder)
+      let next = "darkbloom-coordinator verify, then doctor, then serve"
       show(
         isJSON, summary.json,
-        summary.text + "\nnext: darkbloom-coordinator verify, then doctor, then serve")
+        summary.text + "\nnext: " + (isSet ? next : "set database in settings.json5, then \(next)"))
       return true
     case ["verify"]:
-      let result = try await OfflineVerification.run(folder)
+      let result = try await OfflineVerification.run(
+        folder, place: try LedgerPlace(command, environment, folder))
       show(isJSON, result.json, result.text)
       return result.findings.isEmpty
     default: return nil

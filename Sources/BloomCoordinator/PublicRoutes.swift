@@ -3,6 +3,7 @@ internal import BloomHTTP
 internal import BloomLedger
 internal import BloomNet
 internal import BloomPlatform
+internal import BloomStore
 internal import BloomWire
 
 /// The routes that anybody may read, and those that watch the process.
@@ -24,7 +25,9 @@ struct PublicRoutes: Sendable {
   func add(to router: inout Router) {
     router.get("/livez") { _ in .text("ok\n") }
     router.get("/readyz") { [hub] _ in
-      await hub.isDraining ? .text("draining\n", status: .serviceUnavailable) : .text("ok\n")
+      if await hub.isDraining { return .text("draining\n", status: .serviceUnavailable) }
+      return hub.store.trouble == nil
+        ? .text("ok\n") : .text("no database\n", status: .serviceUnavailable)
     }
     router.get("/metrics") { request in await scrape(request) }
     router.get("/openapi.json") { _ in .json(OpenAPI.document) }

@@ -12,8 +12,8 @@ extension ReasonCode {
     case .busy, .nodeRefused: .busy
     case .nodeQueueFull, .accountQueueFull, .networkQueueFull: .queueFull
     case .memoryShort: .lowMemory
-    case .contextTooLong, .tierTooLow, .regionMismatch, .poolMismatch, .priceAboveCap:
-      .constraintUnmet
+    case .contextTooLong, .tierTooLow, .regionMismatch, .poolMismatch: .constraintUnmet
+    case .priceAboveCap: .priceAboveCap
     case .paused: .paused
     case .draining: .draining
     case .suspect, .nodeTimeout, .cancelIgnored: .nodeSilent

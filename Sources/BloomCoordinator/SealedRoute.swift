@@ -28,6 +28,10 @@ struct SealedRoute: Sendable {
       let reason = error.wire
       metrics.refused(reason)
       return Self.refusal(reason)
+    } catch let error as StoreError {
+      let reason: Reason = error.code == .overloaded ? .queueFull : .draining
+      metrics.refused(reason)
+      return Self.refusal(reason, retryAfter: .seconds(2))
     }
   }
 

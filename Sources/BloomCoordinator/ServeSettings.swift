@@ -23,6 +23,7 @@ struct ServeSettings: Sendable {
   /// How clients reach the network.
   let url: String
   let accounts: AccountPolicy
+  let place: LedgerPlace
 
   /// Reads and checks.
   ///
@@ -30,7 +31,8 @@ struct ServeSettings: Sendable {
   init(
     _ command: ParsedCommand, _ environment: [String: String], _ folder: CoordinatorFolder
   ) throws {
-    var flags: [String: String] = [:]
+    var flags = LedgerPlace.flags(command)
+    let isPlaceFlag = !flags.isEmpty
     let listening = command.all("listen")
     if !listening.isEmpty { flags["listen"] = listening.joined(separator: ",") }
     for (flag, name) in [
@@ -42,6 +44,7 @@ struct ServeSettings: Sendable {
     let values = try Configuration(
       known: CoordinatorProgram.settings, flags: flags, environment: environment,
       file: try folder.settings(), fileName: CoordinatorFolder.settingsName)
+    place = try LedgerPlace(values, isFlag: isPlaceFlag)
     origin = try values.string("origin") ?? "darkbloom"
     try CoordinatorProgram.check(origin: origin)
     listen = try (values.strings("listen") ?? ["127.0.0.1:8640"]).map { try Self.listen($0) }

@@ -104,9 +104,15 @@ enum AnswerTranslation {
     case .constraintUnmet:
       return APIError(
         status: 422, type: "invalid_request_error", code: "constraint_unmet",
-        message: "No machine meets your placement policy (tier, region, pool or price cap): see it "
+        message: "No machine meets your placement policy (tier, region or pool): see it "
           + "with `darkbloom policy show`, widen it with, for example, "
           + "`darkbloom policy set region any`.")
+    case .priceAboveCap:
+      return APIError(
+        status: 422, type: "invalid_request_error", code: "price_above_cap",
+        message: "This answer could cost more than your price cap on every machine that was "
+          + "asked: lower max_tokens, or raise the cap with "
+          + "`darkbloom policy set price-cap MICROS` (now: `darkbloom policy show`).")
     default:
       return APIError(
         status: reason.httpStatus, type: "server_error", code: reason.name,

@@ -12,18 +12,15 @@ package struct OfferedKey: Equatable, Sendable {
   package var activeBytes: Int
   /// The longest context in tokens, 0 when unknown.
   package var contextLimit: Int
-  /// What a million completion tokens cost.
-  package var price: Micros
 
   /// Creates an offer.
   package init(
-    key: KeyID, model: ModelID, activeBytes: Int = 0, contextLimit: Int = 0, price: Micros = .zero
+    key: KeyID, model: ModelID, activeBytes: Int = 0, contextLimit: Int = 0
   ) {
     self.key = key
     self.model = model
     self.activeBytes = activeBytes
     self.contextLimit = contextLimit
-    self.price = price
   }
 }
 

@@ -9,7 +9,6 @@ struct OfferState: Sendable {
   var name: NodeID
   /// The worker's present and its previous key; only the first ``keyCount`` count.
   var keys = SIMD2<UInt64>()
-  var price: Int64 = 0
   /// The node's number.
   var node: Int32
   /// The model's number.

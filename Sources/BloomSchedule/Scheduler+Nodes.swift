@@ -165,7 +165,6 @@ extension Scheduler {
       keys[offer, default: []].append(offered.key)
       histories[offer].activeBytes = offered.activeBytes
       offers[offer].contextLimit = Int32(clamping: offered.contextLimit)
-      offers[offer].price = offered.price.rawValue
     }
     for offer in served[number] { setKeys(offer, keys[offer] ?? []) }
     // What was learned of models no longer served is kept for a few of them.

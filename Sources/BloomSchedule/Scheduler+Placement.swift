@@ -179,7 +179,7 @@ extension Scheduler {
       return verdict
     }
     let offer = offers[place]
-    if let reason = obstacle(offer.link) ?? mismatch(number, offer) {
+    if let reason = obstacle(offer.link) ?? mismatch(number, candidate, offer) {
       verdict.reason = reason
       return verdict
     }
@@ -238,7 +238,9 @@ extension Scheduler {
     }
   }
 
-  private mutating func mismatch(_ number: Int, _ offer: OfferState) -> ReasonCode? {
+  private mutating func mismatch(
+    _ number: Int, _ candidate: RequestState.CandidateState, _ offer: OfferState
+  ) -> ReasonCode? {
     if Int(offer.model) != requests[number].model { return .modelNotServed }
     if !offer.isAttested { return .attestationStale }
     if offer.tier < requests[number].tier { return .tierTooLow }
@@ -247,7 +249,7 @@ extension Scheduler {
     }
     let isPublic = !requests[number].hasDemands || demands[number]?.pool == nil
     if isPublic, Double(offer.reliability) < limits.reliabilityGate { return .standingTooLow }
-    if offer.price > requests[number].priceCap { return .priceAboveCap }
+    if candidate.cost > requests[number].priceCap { return .priceAboveCap }
     let context = Int(offer.contextLimit)
     if context > 0, requests[number].inputTokens > Double(context) { return .contextTooLong }
     return nil

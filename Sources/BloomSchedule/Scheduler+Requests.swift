@@ -28,6 +28,7 @@ extension Scheduler {
       candidates.append(
         .init(
           candidate: candidate, offer: Int32(offer ?? -1),
+          cost: index < request.costs.count ? request.costs[index].rawValue : 0,
           excluded: isExcluded ? .excluded : nil))
       if let offer {
         tally(Int(offers[offer].node), nil, now)

@@ -41,6 +41,9 @@ extension Scheduler {
       decodeRates: rates)
   }
 
+  /// The score of a node that was seen and not forgotten; `nil` for others.
+  package func trustScore(of node: NodeID) -> TrustScore? { nodeNumbers[node].map { score($0) } }
+
   /// Why a living request is where it is: every candidate with the parts of its cost.
   package mutating func decision(for request: RequestID) -> Decision? {
     living(request).map { requests[$0].decision }

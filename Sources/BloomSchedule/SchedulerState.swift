@@ -35,6 +35,8 @@ struct RequestState: Sendable {
     var candidate: Candidate
     /// The offer's number when it was looked up; −1 when it was unknown then.
     var offer: Int32
+    /// The most that the answer can cost there, micro-units.
+    var cost: Int64
     /// Why it is not tried again for this request.
     var excluded: ReasonCode?
   }

@@ -61,7 +61,7 @@ package struct TrustScore: Equatable, Sendable {
     1000 * attestation * reliability * (0.45 * capability + 0.35 * availability + 0.20 * network)
   }
 
-  /// The price tier, 0…3: a share of the list price that the node may ask grows with it.
+  /// The price tier, 0…3: how many thirds of the way above the list price its owner may ask.
   package var priceTier: Int {
     switch total {
     case ..<250: 0
@@ -69,6 +69,14 @@ package struct TrustScore: Equatable, Sendable {
     case ..<700: 2
     default: 3
     }
+  }
+
+  /// The highest price of its own that the node's owner may set now.
+  ///
+  /// - Parameter bound: The policy's bound on own prices, thousandths of the list price.
+  /// - Returns: Thousandths of the list price, 1000…`bound`.
+  package func highestPrice(within bound: Int) -> Int {
+    1000 + max(0, bound - 1000) * priceTier / 3
   }
 
   private static func unit(_ value: Double) -> Double {

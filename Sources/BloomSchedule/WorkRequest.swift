@@ -85,7 +85,7 @@ package struct PlacementConstraints: Equatable, Sendable {
   package var region: String?
   /// Only nodes of this private pool.
   package var pool: String?
-  /// The most that a million completion tokens may cost.
+  /// The most that the answer may cost, however long prompt and answer turn out.
   package var priceCap: Micros?
 
   /// Creates constraints; the defaults demand nothing.
@@ -109,6 +109,10 @@ package struct WorkRequest: Equatable, Sendable {
   package var model: ModelID
   /// The only nodes that may be chosen.
   package var candidates: UpToFour<Candidate>
+  /// The most that the answer can cost at each candidate, in their order; empty for nothing.
+  ///
+  /// By the prices it began with: a later change makes no machine that was too dear affordable.
+  package var costs: UpToFour<Micros>
   /// The padded size of the sealed body in bytes; tokens are estimated from it.
   package var inputBytes: Int
   /// The bound on the answer.
@@ -127,7 +131,7 @@ package struct WorkRequest: Equatable, Sendable {
   /// Creates a request.
   package init(
     id: RequestID, account: AccountID, model: ModelID, candidates: UpToFour<Candidate>,
-    inputBytes: Int, output: OutputClass, deadline: Instant,
+    costs: UpToFour<Micros> = [], inputBytes: Int, output: OutputClass, deadline: Instant,
     constraints: PlacementConstraints = PlacementConstraints(),
     excluded: UpToFour<NodeID> = [], mayHedge: Bool = false
   ) {
@@ -135,6 +139,7 @@ package struct WorkRequest: Equatable, Sendable {
     self.account = account
     self.model = model
     self.candidates = candidates
+    self.costs = costs
     self.inputBytes = inputBytes
     self.output = output
     self.deadline = deadline

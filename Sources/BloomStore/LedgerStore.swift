@@ -17,7 +17,8 @@ package final class LedgerStore: Sendable {
 
   let backend: any StoreBackend
   let clock: any TimeSource
-  private let core: Locked<StoreCore>
+  let core: Locked<StoreCore>
+  let observer = Locked<(@Sendable (StoreError?) -> Void)?>(nil)
 
   /// Opens a store and takes the ledger over.
   ///
@@ -198,7 +199,7 @@ package final class LedgerStore: Sendable {
     do {
       if !group.changes.isEmpty { try await backend.commit(group.changes) }
     } catch {
-      failure = error as? StoreError ?? StoreError(.unavailable, error.safeDescription)
+      failure = StoreError(wrapping: error)
     }
     if let failure {
       await recover(failure)
@@ -207,40 +208,7 @@ package final class LedgerStore: Sendable {
     }
   }
 
-  /// Forgets what memory holds beyond the disk and goes on from the disk.
-  ///
-  /// When the database refused a change, the group is repeated one by one, so that only the bad
-  /// change fails. Commands are idempotent: repeating one that was kept after all is safe.
-  private func recover(_ failure: StoreError) async {
-    let items = core.withLock { $0.beginRecovery() }
-    do {
-      let snapshot = try await backend.load(now: clock.unixTime())
-      core.withLock { $0.reset(to: snapshot) }
-      for item in items {
-        guard failure.code == .rejected else {
-          core.withLock { $0.fail(item, failure) }
-          continue
-        }
-        guard let changes = core.withLock({ $0.retry(item) }) else { continue }
-        do {
-          if !changes.isEmpty { try await backend.commit(changes) }
-        } catch {
-          let reason = error as? StoreError ?? StoreError(.unavailable, error.safeDescription)
-          let snapshot = try await backend.load(now: clock.unixTime())
-          core.withLock {
-            $0.reset(to: snapshot)
-            $0.fail(item, reason)
-          }
-        }
-      }
-      resume(core.withLock { $0.endRecovery(broken: nil) })
-    } catch {
-      // Even reading fails: everything is refused until somebody reopens the store.
-      resume(core.withLock { $0.endRecovery(broken: failure) })
-    }
-  }
-
-  private func resume(_ wakes: [StoreCore.Wake]) {
+  func resume(_ wakes: [StoreCore.Wake]) {
     for wake in wakes { wake.continuation.resume(returning: wake.turn) }
   }
 }

@@ -14,6 +14,7 @@ package final class MemoryBackend: StoreBackend {
     var usage: [UsageKey: Usage] = [:]
     var records: [Record.Key: Record] = [:]
     var failure: (@Sendable (StoreChanges) -> StoreError?)?
+    var loadFailure: (@Sendable () -> StoreError?)?
   }
   private let state = Locked(State())
 
@@ -25,10 +26,16 @@ package final class MemoryBackend: StoreBackend {
     state.withLock { $0.failure = decide }
   }
 
+  /// Makes loads fail for which `decide` returns an error, as of a server that is gone.
+  package func failLoads(_ decide: (@Sendable () -> StoreError?)?) {
+    state.withLock { $0.loadFailure = decide }
+  }
+
   package func takeOver() async throws {}
 
   package func load(now: UnixTime) async throws -> StoreSnapshot {
-    state.withLock { state in
+    if let failure = state.withLock({ $0.loadFailure?() }) { throw failure }
+    return state.withLock { state in
       var snapshot = state.snapshot
       snapshot.ledger.answers = Array(state.answers.values)
       snapshot.ledger.disputes = Array(state.disputes.values)

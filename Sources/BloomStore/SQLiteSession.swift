@@ -1,6 +1,6 @@
 package import BloomBase
 
-/// A SQLite file used from the caller's thread, for programs that kill it on purpose.
+/// A SQLite file used from the caller's thread: for copies, and where it is killed on purpose.
 ///
 /// The same schema, statements and recovery as ``SQLiteBackend``. Nothing is synced: a killed process
 /// loses no page that it wrote, only a machine without power does, and `ledger-crash` tests that.
@@ -20,6 +20,13 @@ package final class SQLiteSession {
     for sql in SQLiteSchema.migrations.dropFirst(Int(version)) { try connection.execute(sql) }
     let newest = SQLiteBackend.schemaVersion
     if version < newest { try connection.execute("PRAGMA user_version = \(newest)") }
+  }
+
+  /// Everything that was committed, in pieces; ``StoreReading/pieces(_:)``.
+  ///
+  /// - Throws: ``StoreError``, or what `give` throws.
+  package func pieces(_ give: (StoreChanges) throws -> Void) throws {
+    try SQLiteQueries(connection).pieces(give)
   }
 
   /// Everything that was committed.
@@ -47,4 +54,9 @@ package final class SQLiteSession {
     try queries.write(changes, &numbers)
     self.numbers = numbers
   }
+
+  /// Brings everything into the one file, so that it can be copied.
+  ///
+  /// - Throws: ``StoreError`` when it cannot be written.
+  package func finish() throws { try connection.execute("PRAGMA journal_mode=DELETE") }
 }

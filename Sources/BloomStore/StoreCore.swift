@@ -24,6 +24,16 @@ struct StoreCore: Sendable {
     }
     let number: UInt64
     let work: Work
+
+    /// Whether doing it again is safe when the first time was kept after all.
+    ///
+    /// Rows may have been asked for under a condition that the first time made false.
+    var isRepeatable: Bool {
+      switch work {
+      case .command, .expire: true
+      case .records: false
+      }
+    }
   }
   struct Group: Sendable {
     let changes: StoreChanges
@@ -32,7 +42,11 @@ struct StoreCore: Sendable {
   private enum Phase: Sendable {
     case idle
     case writing
+    /// The backend is read again after a failed group.
     case recovering
+    /// The backend cannot be read; it is asked again and again.
+    case waiting(StoreError)
+    /// Nothing can mend it while this process lives.
     case broken(StoreError)
   }
 
@@ -40,7 +54,7 @@ struct StoreCore: Sendable {
   private(set) var records: RecordTable
   private var recordChanges: [Record.Key: Record?] = [:]
   private var phase = Phase.idle
-  private var isClosing = false
+  private(set) var isClosing = false
   private let limit: Int
   private var next: UInt64 = 1
   private var durable: UInt64 = 0
@@ -48,6 +62,16 @@ struct StoreCore: Sendable {
   private var items: [Item] = []
   private var waiters: [(number: UInt64, continuation: Continuation)] = []
   private var results: [UInt64: Result<LedgerOutcome?, any Error>] = [:]
+  /// Changes that were given up together, one range for each time the backend was lost.
+  private var lost: [(numbers: ClosedRange<UInt64>, error: StoreError)] = []
+
+  /// Why nothing can be written; `nil` while it can.
+  var trouble: StoreError? {
+    switch phase {
+    case .idle, .writing, .recovering: nil
+    case .waiting(let error), .broken(let error): error
+    }
+  }
 
   init(_ snapshot: StoreSnapshot, limit: Int) {
     ledger = Ledger(snapshot.ledger)
@@ -87,7 +111,7 @@ struct StoreCore: Sendable {
     switch phase {
     case .idle, .writing: break
     case .recovering: throw StoreError(.unavailable, "recovering from a failed write")
-    case .broken(let error): throw error
+    case .waiting(let error), .broken(let error): throw error
     }
     guard !isClosing else { throw StoreError(.closed, "store") }
     guard items.count < limit else { throw StoreError(.overloaded, "\(limit) changes wait") }
@@ -126,6 +150,7 @@ struct StoreCore: Sendable {
 
   mutating func result(of number: UInt64) throws -> LedgerOutcome? {
     if let result = results.removeValue(forKey: number) { return try result.get() }
+    if let failed = lost.last(where: { $0.numbers.contains(number) }) { throw failed.error }
     if number > durable, case .broken(let error) = phase { throw error }
     return nil
   }
@@ -194,9 +219,12 @@ struct StoreCore: Sendable {
       switch item.work {
       case .command(let command, let time):
         results[item.number] = .success(try ledger.apply(command, at: time))
-      case .records(let changes): try write(changes)
+      case .records(let changes):
+        try write(changes)
+        results[item.number] = .success(nil)
       case .expire(let now):
         for key in records.expired(before: now) { set(key, nil) }
+        results[item.number] = .success(nil)
       }
       return takeChanges()
     } catch {
@@ -209,12 +237,34 @@ struct StoreCore: Sendable {
     results[item.number] = .failure(error)
   }
 
-  mutating func endRecovery(broken: StoreError?) -> [Wake] {
-    guard let broken else {
-      durable = next - 1
-      return wakes()
-    }
-    phase = .broken(broken)
+  /// Gives up what could not be repeated.
+  mutating func lose(_ items: ArraySlice<Item>, _ error: StoreError) {
+    guard let first = items.first, let last = items.last else { return }
+    lost.append((first.number...last.number, error))
+  }
+
+  /// The backend was read again: changes are taken as before.
+  mutating func endRecovery() -> [Wake] {
+    durable = next - 1
+    return wakes()
+  }
+
+  /// Everybody who waits hears what became of the change; nothing is taken until ``endOutage()``.
+  mutating func beginOutage(_ error: StoreError) -> [Wake] {
+    durable = next - 1
+    phase = .waiting(error)
+    return wakeAll()
+  }
+
+  /// The backend was read again after an outage, in which nothing was taken.
+  mutating func endOutage() { phase = .idle }
+
+  mutating func endForGood(_ error: StoreError) -> [Wake] {
+    phase = .broken(error)
+    return wakeAll()
+  }
+
+  private mutating func wakeAll() -> [Wake] {
     let wakes = waiters.map { Wake(continuation: $0.continuation, turn: .done) }
     waiters = []
     return wakes

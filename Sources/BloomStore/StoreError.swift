@@ -8,6 +8,8 @@ package struct StoreError: PublicError, Equatable {
     case rejected
     /// The database cannot be reached or written; whether the change was kept is unknown.
     case unavailable
+    /// The server did not let this program in.
+    case refused
     /// Another process has taken the ledger over.
     case deposed
     /// Written by a newer version of the program, or damaged.
@@ -36,6 +38,8 @@ package struct StoreError: PublicError, Equatable {
     switch code {
     case .rejected: "the database refused the change (\(context))"
     case .unavailable: "the database is unavailable (\(context)); try again"
+    case .refused:
+      "the database server refused the connection (\(context)); check user, password and name"
     case .deposed: "another coordinator has taken over this ledger; stop this one"
     case .unreadable: "the database cannot be read (\(context)); verify it or restore a backup"
     case .overloaded: "too many changes wait for the database; try again"

@@ -16,6 +16,7 @@ package actor PostgresBackend: StoreBackend {
   private let settings: String
   private let reader: PostgresReader
   private var connection: PostgresConnection?
+  /// What `meta` says while this is the writer; ``PostgresSchema/takeOver(_:)``.
   private var writer: Int64 = 0
 
   /// Prepares a backend; the first call connects.
@@ -29,9 +30,7 @@ package actor PostgresBackend: StoreBackend {
   deinit { executor.stop() }
 
   package func takeOver() throws {
-    let result = try open().query(
-      "UPDATE meta SET value = value + 1 WHERE name = 'writer' RETURNING value", [])
-    writer = result.integer(0, 0)
+    writer = try PostgresSchema.takeOver(try open())
   }
 
   package func load(now: UnixTime) throws -> StoreSnapshot {
@@ -116,28 +115,24 @@ package actor PostgresBackend: StoreBackend {
   private func open() throws -> PostgresConnection {
     if let connection { return connection }
     let opened = try PostgresConnection(settings)
-    try migrate(opened)
+    try PostgresSchema.migrate(opened)
+    if writer > 0 { try resume(opened) }
     connection = opened
     return opened
   }
 
-  private func migrate(_ connection: PostgresConnection) throws {
-    // One migration at a time, also when two coordinators start together.
-    try connection.execute("BEGIN; SELECT pg_advisory_xact_lock(6077110)")
-    try connection.execute(
+  /// Goes on as the writer after the connection was lost.
+  ///
+  /// Under a new number, for which the row's lock is waited for: a group that the server still has
+  /// from the lost connection is written before this returns, or refused.
+  private func resume(_ connection: PostgresConnection) throws {
+    let result = try connection.query(
       """
-      CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value BIGINT NOT NULL);
-      INSERT INTO meta VALUES('writer', 0), ('schema', 0) ON CONFLICT DO NOTHING
-      """)
-    let newest = PostgresSchema.migrations.count
-    let version = try connection.query(
-      "SELECT value FROM meta WHERE name = 'schema'", []
-    ).integer(0, 0)
-    guard version <= newest else {
-      throw StoreError(.unreadable, "schema \(version) is newer than \(newest)")
-    }
-    for sql in PostgresSchema.migrations.dropFirst(Int(version)) { try connection.execute(sql) }
-    try connection.execute("UPDATE meta SET value = \(newest) WHERE name = 'schema'; COMMIT")
+      UPDATE meta SET value = $1::bigint WHERE name = 'writer' AND value >> 20 = $2::bigint
+      RETURNING value
+      """, [.integer(writer + 1), .integer(writer >> 20)])
+    guard result.count == 1 else { throw StoreError(.deposed, "postgres") }
+    writer += 1
   }
 }
 
@@ -158,14 +153,18 @@ actor PostgresReader {
   func read<Result: Sendable>(
     _ body: @Sendable (PostgresQueries) throws -> Result
   ) throws -> Result {
-    do {
-      let opened = try connection ?? PostgresConnection(settings)
-      connection = opened
-      return try body(PostgresQueries(opened))
-    } catch let error as StoreError where error.code == .unavailable {
-      connection = nil
-      throw error
+    if let connection {
+      do {
+        return try body(PostgresQueries(connection))
+      } catch let error as StoreError where error.code == .unavailable {
+        // The server was restarted since the last read, most likely: a new connection tells.
+        self.connection = nil
+      }
     }
+    let opened = try PostgresConnection(settings)
+    let result = try body(PostgresQueries(opened))
+    connection = opened
+    return result
   }
 
   func close() { connection = nil }

@@ -17,7 +17,14 @@ struct PostgresBatch {
 
   func send() throws { try connection.pipeline(statements) }
 
-  mutating func add(entries: [Entry]) throws {
+  mutating func add(_ changes: StoreChanges) throws {
+    try add(entries: changes.ledger.entries)
+    try add(state: changes.ledger)
+    try add(usage: changes.ledger.usage)
+    try add(records: changes.records)
+  }
+
+  private mutating func add(entries: [Entry]) throws {
     guard !entries.isEmpty else { return }
     var columns = (0..<5).map { _ in PostgresArray() }
     var settled = (accounts: PostgresArray(), numbers: PostgresArray())
@@ -53,7 +60,7 @@ struct PostgresBatch {
       [moved.accounts.value, moved.numbers.value])
   }
 
-  mutating func add(state changes: ChangeSet) throws {
+  private mutating func add(state changes: ChangeSet) throws {
     if !changes.balances.isEmpty {
       var accounts = PostgresArray()
       var buckets = Bucket.allCases.map { _ in PostgresArray() }
@@ -141,7 +148,7 @@ struct PostgresBatch {
     }
   }
 
-  mutating func add(usage: [UsageKey: Usage]) throws {
+  private mutating func add(usage: [UsageKey: Usage]) throws {
     guard !usage.isEmpty else { return }
     var columns = (0..<12).map { _ in PostgresArray() }
     for (key, value) in usage {
@@ -169,7 +176,7 @@ struct PostgresBatch {
       """, columns.map(\.value))
   }
 
-  mutating func add(records: [Record.Key: Record?]) throws {
+  private mutating func add(records: [Record.Key: Record?]) throws {
     for (key, record) in records {
       let name = [PostgresValue.integer(Int64(key.kind.rawValue)), .text(key.id)]
       guard let record else {

@@ -2,6 +2,12 @@ internal import BloomBase
 internal import BloomStore
 internal import CPostgres
 
+#if canImport(Glibc)
+internal import Glibc
+#else
+internal import Darwin
+#endif
+
 /// A parameter of a statement, in PostgreSQL's text or binary form.
 enum PostgresValue {
   case integer(Int64)
@@ -20,17 +26,60 @@ final class PostgresConnection {
 
   /// Connects. postgresql.org/docs/15/libpq-connect.html
   ///
+  /// Ten seconds at most for each address of the server, unless the settings say otherwise. A server
+  /// that vanishes without a word is missed within 20 seconds, a lock that nobody lets go of within
+  /// 30: no caller waits for ever. What the library says in words may hold addresses, so it is
+  /// asked only for the kind of failure.
+  ///
   /// - Parameter settings: `host=… dbname=…` or a `postgresql://` address.
-  /// - Throws: ``StoreError`` when the server cannot be reached.
+  /// - Throws: ``StoreError`` when the server cannot be reached or refuses.
   init(_ settings: String) throws {
-    guard let handle = unsafe PQconnectdb(settings) else {
-      throw StoreError(.unavailable, "PQconnectdb")
+    // What comes later wins: the settings, and what they hold.
+    let parameters = [
+      ("connect_timeout", "10"), ("keepalives_idle", "10"), ("keepalives_interval", "5"),
+      ("keepalives_count", "3"), ("tcp_user_timeout", "20000"),
+      ("fallback_application_name", "darkbloom-coordinator"), ("dbname", settings),
+    ]
+    let opened = unsafe Self.withParameters(parameters) { names, values in
+      unsafe PQconnectdbParams(names, values, 1)
+    }
+    guard let handle = unsafe opened else {
+      throw StoreError(.unavailable, "PQconnectdbParams")
     }
     unsafe self.handle = handle
+    // Otherwise the library writes what the server says to standard error.
+    _ = unsafe PQsetNoticeProcessor(handle, { _, _ in }, nil)
     guard unsafe PQstatus(handle) == CONNECTION_OK else {
-      throw StoreError(.unavailable, "PQconnectdb")
+      let answer = unsafe Self.withParameters(parameters) { names, values in
+        unsafe PQpingParams(names, values, 1)
+      }
+      throw Self.error(answer)
     }
-    try execute("SET client_min_messages = warning; SET synchronous_commit = on")
+    try execute(
+      "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = '30s'")
+  }
+
+  /// Why no connection came, by how the server answers. libpq-connect.html#LIBPQ-PQPINGPARAMS
+  private static func error(_ answer: PGPing) -> StoreError {
+    switch answer {
+    case PQPING_OK: StoreError(.refused, "postgresql")
+    case PQPING_REJECT: StoreError(.unavailable, "the PostgreSQL server is starting or stopping")
+    case PQPING_NO_ATTEMPT: StoreError(.refused, "the address is none of PostgreSQL's")
+    default: StoreError(.unavailable, "no PostgreSQL server answers")
+    }
+  }
+
+  private static func withParameters<R>(
+    _ parameters: [(name: String, value: String)],
+    _ body: (UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<UnsafePointer<CChar>?>) -> R
+  ) -> R {
+    let names = unsafe parameters.map { unsafe strdup($0.name) }
+    let values = unsafe parameters.map { unsafe strdup($0.value) }
+    defer { unsafe (names + values).forEach { unsafe free($0) } }
+    let end: [UnsafePointer<CChar>?] = unsafe [nil]
+    return unsafe body(
+      unsafe names.map { unsafe UnsafePointer($0) } + end,
+      unsafe values.map { unsafe UnsafePointer($0) } + end)
   }
 
   deinit { unsafe PQfinish(handle) }
@@ -84,14 +133,18 @@ final class PostgresConnection {
       throw StoreError(.unavailable, "PQpipelineSync")
     }
     var isSynced = false
+    var isBetween = false
     while !isSynced {
       guard let pointer = unsafe PQgetResult(handle) else {
-        // Ends one statement's results; a lost connection would never end.
-        guard unsafe PQstatus(handle) == CONNECTION_OK else {
+        // Ends one statement's results. Of a lost connection it comes again and again, and the
+        // status may go on to say that all is well.
+        guard !isBetween, unsafe PQstatus(handle) == CONNECTION_OK else {
           throw StoreError(.unavailable, "connection lost")
         }
+        isBetween = true
         continue
       }
+      isBetween = false
       let result = unsafe PostgresResult(pointer)
       if result.status == PGRES_PIPELINE_SYNC {
         isSynced = true

@@ -3,7 +3,7 @@ internal import BloomLedger
 internal import BloomStore
 
 /// The statements of the PostgreSQL backend, on a connection of the caller.
-struct PostgresQueries {
+struct PostgresQueries: StoreReading {
   private let connection: PostgresConnection
 
   init(_ connection: PostgresConnection) { self.connection = connection }
@@ -19,10 +19,14 @@ struct PostgresQueries {
       SELECT 1 / (SELECT count(*) FROM
         (SELECT 1 FROM meta WHERE name = 'writer' AND value = $1::bigint FOR UPDATE) AS locked)
       """, [.integer(writer)])
-    try batch.add(entries: changes.ledger.entries)
-    try batch.add(state: changes.ledger)
-    try batch.add(usage: changes.ledger.usage)
-    try batch.add(records: changes.records)
+    try batch.add(changes)
+    try batch.send()
+  }
+
+  /// Writes changes within the caller's transaction, whoever the writer is.
+  func write(_ changes: StoreChanges) throws {
+    var batch = PostgresBatch(connection)
+    try batch.add(changes)
     try batch.send()
   }
 
@@ -179,7 +183,7 @@ struct PostgresQueries {
   }
 
   func usage(of account: AccountID, days: ClosedRange<Int32>) throws -> [UsageKey: Usage] {
-    let rows = try query(
+    try usage(
       """
       WITH RECURSIVE days(day) AS (SELECT min(day) FROM usage WHERE day >= $2::bigint
         UNION ALL SELECT (SELECT min(day) FROM usage WHERE day > days.day) FROM days
@@ -191,9 +195,23 @@ struct PostgresQueries {
         .text(account.rawValue), .integer(Int64(days.lowerBound)),
         .integer(Int64(days.upperBound)),
       ])
+  }
+
+  func usageDays() throws -> [Int32] {
+    let rows = try query("SELECT DISTINCT day FROM usage ORDER BY day")
+    return (0..<rows.count).map { Int32(truncatingIfNeeded: rows.integer($0, 0)) }
+  }
+
+  func usage(on day: Int32) throws -> [UsageKey: Usage] {
+    try usage("SELECT * FROM usage WHERE day = $1::bigint", [.integer(Int64(day))])
+  }
+
+  private func usage(_ sql: String, _ values: [PostgresValue]) throws -> [UsageKey: Usage] {
+    let rows = try query(sql, values)
     var result: [UsageKey: Usage] = [:]
     for row in 0..<rows.count {
-      guard let role = UsageKey.Role(rawValue: UInt8(truncatingIfNeeded: rows.integer(row, 2))),
+      guard let account = AccountID(rows.text(row, 0)),
+        let role = UsageKey.Role(rawValue: UInt8(truncatingIfNeeded: rows.integer(row, 2))),
         let model = Digest(rows.blob(row, 4))
       else { throw PackedError() }
       let key = UsageKey(
@@ -232,6 +250,14 @@ struct PostgresQueries {
     try records(
       "SELECT * FROM records WHERE kind = $1::bigint AND grp = $2 ORDER BY id",
       [.integer(Int64(kind.rawValue)), .text(group)])
+  }
+
+  func records(_ kind: RecordKind, after id: String, limit: Int) throws -> [Record] {
+    try records(
+      """
+      SELECT * FROM records WHERE kind = $1::bigint AND id > $2 COLLATE "C"
+      ORDER BY id COLLATE "C" LIMIT $3::bigint
+      """, [.integer(Int64(kind.rawValue)), .text(id), .integer(Int64(limit))])
   }
 
   private func query(_ sql: String, _ values: [PostgresValue] = []) throws -> PostgresResult {

@@ -1,3 +1,5 @@
+internal import BloomStore
+
 /// The tables, as a list of migrations: number n brings a database from version n − 1 to n.
 ///
 /// Never change one that was released; add the next.
@@ -44,5 +46,47 @@ enum PostgresSchema {
     """
     CREATE TABLE proofs(line BIGINT PRIMARY KEY, body BYTEA NOT NULL);
     """,
+  ]
+
+  /// Brings a database to the newest version.
+  ///
+  /// - Throws: `StoreError` when a newer program made it, or when it cannot be written.
+  static func migrate(_ connection: PostgresConnection) throws {
+    // One migration at a time, also when two coordinators start together.
+    try connection.execute("BEGIN; SELECT pg_advisory_xact_lock(6077110)")
+    try connection.execute(
+      """
+      CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value BIGINT NOT NULL);
+      INSERT INTO meta VALUES('writer', 0), ('schema', 0) ON CONFLICT DO NOTHING
+      """)
+    let newest = migrations.count
+    let version = try connection.query(
+      "SELECT value FROM meta WHERE name = 'schema'", []
+    ).integer(0, 0)
+    guard version <= newest else {
+      throw StoreError(.unreadable, "schema \(version) is newer than \(newest)")
+    }
+    for sql in migrations.dropFirst(Int(version)) { try connection.execute(sql) }
+    try connection.execute("UPDATE meta SET value = \(newest) WHERE name = 'schema'; COMMIT")
+  }
+
+  /// Becomes the one writer, whoever was before.
+  ///
+  /// The upper bits of the number count writers, the lower 20 the connections of one: so a writer
+  /// that lost a connection knows its own number again, whatever became of its last statement.
+  ///
+  /// - Returns: The writer's number.
+  static func takeOver(_ connection: PostgresConnection) throws -> Int64 {
+    try connection.query(
+      """
+      UPDATE meta SET value = ((value >> 20) + 1) << 20 WHERE name = 'writer' RETURNING value
+      """, []
+    ).integer(0, 0)
+  }
+
+  /// All tables but `meta`.
+  static let tables = [
+    "entries", "account_entries", "account_movements", "balances", "answers", "disputes",
+    "payouts", "policies", "prices", "usage", "records", "proofs",
   ]
 }

@@ -38,6 +38,37 @@ package final class PrivatePostgres: Sendable {
   /// How to connect, in the form of libpq.
   package var settings: String { "host=\(folder.path) user=bloom dbname=postgres" }
 
+  /// The same as an address.
+  package var address: String { "postgresql://bloom@/postgres?host=\(folder.path)" }
+
+  /// Stops the server as its operator does in a hurry: connections are ended, nothing is lost.
+  ///
+  /// - Throws: ``TestSupportError`` when it does not run.
+  package func stop() throws(TestSupportError) {
+    try run("\(programs)/pg_ctl -D \(folder.path)/data -m immediate stop")
+  }
+
+  /// Ends every client's connection, while the server goes on.
+  ///
+  /// - Throws: ``TestSupportError`` when the server does not answer.
+  package func endConnections() throws(TestSupportError) {
+    try run(
+      """
+      \(programs)/psql -h \(folder.path) -U bloom -qAt -d postgres -c \
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+         AND backend_type = 'client backend'"
+      """)
+  }
+
+  /// Makes an empty database.
+  ///
+  /// - Returns: How to connect to it, as an address.
+  /// - Throws: ``TestSupportError`` when there is one of that name.
+  package func makeDatabase(_ name: String) throws(TestSupportError) -> String {
+    try run("\(programs)/createdb -h \(folder.path) -U bloom \(name)")
+    return "postgresql://bloom@/\(name)?host=\(folder.path)"
+  }
+
   /// Ends all of the server's processes at whatever instruction they are (SIGKILL).
   ///
   /// - Throws: ``TestSupportError`` when it does not run.

@@ -50,7 +50,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   case engineFailed = 23
   /// The client cancelled.
   case cancelled = 24
-  /// No node meets the request's pool, region, tier or price cap.
+  /// No node meets the request's pool, region or tier.
   case constraintUnmet = 25
   /// The node's evidence was refused.
   case notProven = 26
@@ -82,13 +82,15 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   case poolEmpty = 39
   /// The operator has not listed the model, so that users are not told of it.
   case modelUnlisted = 40
+  /// On every machine that the request names the answer could cost more than the user's price cap.
+  case priceAboveCap = 41
 
   /// Whether the same request may succeed elsewhere or later, in a new envelope.
   package var isRetriable: Bool {
     switch self {
     case .malformed, .tooLarge, .noCredit, .unauthorized, .cancelled, .constraintUnmet,
       .versionUnsupported, .receiptMismatch, .partNotAllowed, .spendLimit, .notAllowed,
-      .keyExpired:
+      .keyExpired, .priceAboveCap:
       false
     case .replay, .staleKey, .rateLimited, .busy, .queueFull, .modelUnavailable, .deadline,
       .nodeLost, .nodeSilent, .ownerActive, .draining, .onBattery, .tooHot, .outsideHours,
@@ -109,7 +111,7 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .replay, .partNotAllowed, .superseded, .receiptMismatch, .answerUnknown: 409
     case .tooLarge: 413
     case .staleKey, .notProven: 421
-    case .constraintUnmet: 422
+    case .constraintUnmet, .priceAboveCap: 422
     case .versionUnsupported: 426
     case .rateLimited: 429
     case .cancelled: 499

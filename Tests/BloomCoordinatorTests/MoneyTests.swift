@@ -351,6 +351,9 @@ import Darwin
       #expect(try await set(500_000, 1_000_000, key: stranger.key) == 404)
       #expect(try await set(249_999, 1_000_000, key: landlord.key) == 400)
       #expect(try await set(500_000, 4_000_001, key: landlord.key) == 400)
+      // Within the policy, but a new machine's score is not enough to ask more than the list.
+      #expect(try await set(500_000, 2_000_001, key: landlord.key) == 400)
+      #expect(try await set(1_000_000, 2_000_000, key: landlord.key) == 200)
       #expect(try await set(500_000, 1_000_000, key: landlord.key) == 200)
       let shown = try await test.call(path, key: landlord.key).value
       #expect(

@@ -2,6 +2,7 @@ import BloomBase
 import BloomClient
 import BloomCoordinator
 import BloomCrypto
+import BloomLedger
 import BloomRecords
 import BloomSeal
 import BloomStore
@@ -64,6 +65,41 @@ import Testing
           .map(\.node) == [inside])
       #expect(
         try await closed.draw(2, model: Machine.model, preferring: nil, avoiding: [inside]) == nil)
+    }
+  }
+
+  @Test func `a price cap keeps an answer off dearer machines, also after prices changed`()
+    async throws
+  {
+    try await withCoordinator([.answer(tokens: 2), .answer(tokens: 2)]) { test, nodes in
+      let machines = nodes.map(\.machine)
+      let key = PriceKey(Machine.model, .chat)
+      let list = try #require(Price(promptPerMillion: 1_000_000, completionPerMillion: 2_000_000))
+      func price(_ machine: Machine, perMille: Int?) async throws {
+        try await test.store.apply(
+          .changePrice(.node(machine.node, key, perMille.map { list.scaled(perMille: $0) })))
+      }
+      // Two micro-units a completion token, one a prompt token; a byte is a token at most.
+      let plain = try test.seal(newAnswer(), to: machines)
+      let prefix = try #require(try EnvelopePrefix.read(plain.envelope))
+      let worst =
+        prefix.head.routing.paddedByteCount + ReceiptRules.templateTokens
+        + 2 * prefix.head.routing.tokenClass.tokens
+      func ask(cap: Int) async throws -> [NodeID] {
+        try await test.ask(test.seal(to: machines, .init(priceCap: Micros(Int64(cap))))).accepted
+      }
+      let refusal = CoordinatorClient.Refusal(reason: .priceAboveCap)
+      #expect(try await ask(cap: worst).count == 1)
+      await #expect(throws: refusal) { try await ask(cap: worst - 1) }
+      try await price(machines[0], perMille: 500)
+      for _ in 0..<4 { #expect(try await ask(cap: worst - 1) == [machines[0].node]) }
+      await #expect(throws: refusal) { try await ask(cap: worst / 2 - 1) }
+      try await price(machines[0], perMille: 2000)
+      await #expect(throws: refusal) { try await ask(cap: worst - 1) }
+      for _ in 0..<4 { #expect(try await ask(cap: worst) == [machines[1].node]) }
+      #expect(try await ask(cap: 2 * worst).count == 1)
+      try await price(machines[0], perMille: nil)
+      #expect(try await ask(cap: worst).count == 1)
     }
   }
 }

@@ -1,4 +1,5 @@
 import BloomBase
+import BloomClient
 import BloomCoordinator
 import BloomLedger
 import BloomRecords
@@ -59,6 +60,41 @@ import Testing
       }
       asking.cancel()
       _ = await asking.result
+    }
+  }
+
+  @Test(arguments: [EntryKind.reserve, .settle])
+  func `an answer that runs while the database is gone is settled once when it is back`(
+    lost: EntryKind
+  ) async throws {
+    let backend = MemoryBackend()
+    let isDown = Locked(false)
+    let gone = StoreError(.unavailable, "test")
+    backend.failCommits { changes in
+      isDown.withLock { isDown in
+        if changes.ledger.entries.contains(where: { $0.kind == lost }) { isDown = true }
+        return isDown ? gone : nil
+      }
+    }
+    backend.failLoads { isDown.withLock { $0 } ? gone : nil }
+    try await withCoordinator([.answer(tokens: 3)], backend: backend) { test, nodes in
+      let machines = [nodes[0].machine]
+      let sealed = try test.seal(newAnswer(), to: machines)
+      let asking = Task { try await test.ask(sealed) }
+      try await test.until("an outage") { test.store.trouble != nil }
+      try await test.until("all tokens") { await nodes[0].producedByteCount > 1_000 }
+      await #expect(throws: CoordinatorClient.Refusal(reason: .draining)) {
+        try await test.ask(try test.seal(newAnswer(), to: machines))
+      }
+      #expect(await nodes[0].acknowledged.isEmpty, "nothing is acknowledged that is not kept")
+      backend.failCommits(nil)
+      isDown.withLock { $0 = false }
+      let outcome = try await asking.value
+      #expect(outcome.isFinished)
+      #expect(outcome.settled.map(\.cost) == [Micros(12 + 2 * 3)])
+      try await test.until("acknowledged") { await nodes[0].acknowledged.count == 1 }
+      #expect(test.store.balance(of: test.user).reserved == .zero)
+      #expect(try await backend.verify().findings == [])
     }
   }
 }

@@ -13,9 +13,9 @@ import Testing
     for (constraints, reason) in cases {
       let world = World()
       world.handle(
-        .nodeJoined(
-          world.profile(1, tier: .software, region: "us", price: 100), world.capacity(1)))
-      let request = world.request([1], constraints: constraints)
+        .nodeJoined(world.profile(1, tier: .software, region: "us"), world.capacity(1)))
+      var request = world.request([1], constraints: constraints)
+      request.costs = [Micros(100)]
       #expect(world.handle(.requestArrived(request)).refusals == [reason])
       let standing = world.scheduler.standing(of: World.node(1), hours: 1, now: world.now)
       #expect(standing?.reasons[reason] == 1)
@@ -24,12 +24,32 @@ import Testing
 
   @Test func `a node that meets every constraint is chosen`() {
     let world = World()
-    let profile = world.profile(1, tier: .measured, region: "eu", pools: ["family"], price: 100)
+    let profile = world.profile(1, tier: .measured, region: "eu", pools: ["family"])
     world.handle(.nodeJoined(profile, world.capacity(1)))
     let constraints = PlacementConstraints(
       tier: .measured, region: "eu", pool: "family", priceCap: Micros(100))
-    let request = world.request([1], constraints: constraints)
+    var request = world.request([1], constraints: constraints)
+    request.costs = [Micros(100)]
     #expect(world.handle(.requestArrived(request)).dispatched == [World.node(1)])
+  }
+
+  @Test func `a cap keeps the faster, dearer machine out, also while it waits for the cheap one`() {
+    let world = World()
+    world.join(1, decode: 400)
+    world.join(2, decode: 4)
+    func ask(_ costs: UpToFour<Micros>, cap: Int64?) -> [ScheduleEffect] {
+      var request = world.request(
+        [1, 2], constraints: PlacementConstraints(priceCap: cap.map { Micros($0) }))
+      request.costs = costs
+      return world.handle(.requestArrived(request))
+    }
+    let prices: UpToFour<Micros> = [Micros(101), Micros(100)]
+    #expect(ask(prices, cap: 100).dispatched == [World.node(2)])
+    // The cheap machine is busy now, the dear one free: the request waits.
+    #expect(ask(prices, cap: 100).dispatched == [])
+    #expect(ask(prices, cap: 99).refusals == [.priceAboveCap])
+    // Without a cap, prices mean nothing.
+    #expect(ask(prices, cap: nil).dispatched == [World.node(1)])
   }
 
   @Test func `a node without valid evidence, key or model gets nothing`() {

@@ -60,6 +60,17 @@ import Testing
     #expect(before > 0.8)
   }
 
+  @Test(arguments: [(0.0, 1000), (0.4, 1333), (0.6, 1666), (0.9, 2000)])
+  func `each tier lets the owner ask a third more of what the policy allows`(
+    reliability: Double, highest: Int
+  ) {
+    let score = TrustScore(
+      tier: .hardware, isAttested: true, reliability: reliability, bandwidth: 1200e9,
+      memoryBytes: 512 << 30, availability: 1, roundTrip: .zero, loss: 0)
+    #expect(score.highestPrice(within: 2000) == highest)
+    #expect(score.highestPrice(within: 1000) == 1000)
+  }
+
   @Test func `the score is the product and sum of its visible parts`() {
     let score = TrustScore(
       tier: .hardware, isAttested: true, reliability: 0.98, bandwidth: 410e9,
@@ -68,6 +79,7 @@ import Testing
     #expect(score.total == 1000 * score.attestation * score.reliability * sum)
     #expect((700...1000).contains(score.total))
     #expect(score.priceTier == 3)
+    #expect(score.highestPrice(within: 2000) == 2000)
     let unproven = TrustScore(
       tier: .hardware, isAttested: false, reliability: 1, bandwidth: 1e12, memoryBytes: 1 << 40,
       availability: 1, roundTrip: .zero, loss: 0)

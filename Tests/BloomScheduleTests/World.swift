@@ -22,15 +22,14 @@ final class World {
 
   func profile(
     _ number: UInt8, tier: Tier = .hardware, isAttested: Bool = true, region: String = "",
-    pools: [String] = [], price: Int64 = 0
+    pools: [String] = []
   ) -> NodeProfile {
     NodeProfile(
       node: Self.node(number), tier: tier, isAttested: isAttested, region: region, pools: pools,
       memoryBytes: 32 << 30,
       keys: [
         OfferedKey(
-          key: KeyID(UInt64(number)), model: model, activeBytes: 2_000_000_000,
-          price: Micros(price))
+          key: KeyID(UInt64(number)), model: model, activeBytes: 2_000_000_000)
       ])
   }
 

@@ -3,6 +3,7 @@ import BloomHTTP
 import BloomModels
 import BloomNet
 import BloomPlatform
+import BloomTestSupport
 import BloomWire
 import Testing
 
@@ -72,16 +73,19 @@ import Darwin
 
   // MARK: The journey
 
-  @Test func `what a user pays is what the owner and the platform get, down to the payout`()
-    async throws
-  {
+  @Test(arguments: ["SQLite", "PostgreSQL"])
+  func `what a user pays is what the owner and the platform get, down to the payout`(
+    database: String
+  ) async throws {
+    let server = database == "PostgreSQL" ? try PrivatePostgres() : nil
+    defer { withExtendedLifetime(server) {} }
     let port = Int.random(in: 32_000..<34_000)
     let made = try await run(
       "darkbloom-coordinator",
       [
         "init", "--data", "\(folder)/c", "--origin", "bloom.test", "--url",
         "http://127.0.0.1:\(port)", "--price-prompt", "10000000", "--price-completion", "20000000",
-        "--first-credit", "100000000",
+        "--first-credit", "100000000", "--database", server?.address ?? "sqlite",
       ])
     try #require(made.code == 0, "\(made.output)")
     #expect(made.output.contains("20000000 a million completion tokens"))
