@@ -58,7 +58,8 @@ struct UpCommand {
         "coordinator", "darkbloom-coordinator",
         [
           "serve", "--local", "--data", "\(data)/coordinator", "--listen", "127.0.0.1:0",
-          "--catalog", "\(data)/catalog",
+          "--catalog", "\(data)/catalog", "--log",
+          context.command.value("log-level") ?? "warning",
         ])
       let started = children
       try await Waiting.say("starting the coordinator") { try await waitForFile(network, started) }
