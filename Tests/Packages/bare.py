@@ -346,16 +346,16 @@ def inside(arguments):
     sys.exit(1 if failures else 0)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
+def arguments(description):
+    parser = argparse.ArgumentParser(description=description,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", default="bookworm")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("packages", nargs="?", default=str(ROOT / ".build" / "packages"))
-    arguments = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    (inside if arguments.inside else enter)(arguments)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    asked_for = arguments(__doc__)
+    (inside if asked_for.inside else enter)(asked_for)
