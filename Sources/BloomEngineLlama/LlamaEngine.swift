@@ -36,7 +36,7 @@ public final class LlamaEngine: BloomEngine {
       let name = unsafe String(cString: lacking)
       throw EngineError(
         .unsupported,
-        "this processor has no \(name), which the engine was compiled for: build it on this machine")
+        "this processor has no \(name), which the engine was compiled for: build it on this one")
     }
     try options.check()
     let facts = try FileFacts(descriptor: descriptor)

@@ -31,7 +31,7 @@ struct BundledModels {
   private static func files(in folder: String) -> [String] {
     let names = PrivateFile.names(in: folder)
     let found = wanted.map { builds in builds.first { names.contains($0) } }
-    guard found.first != .some(nil) else { return [] }
+    guard found[0] != nil else { return [] }  // nothing to talk to
     return found.compactMap { $0.map { "\(folder)/\($0)" } }
   }
 }

@@ -49,7 +49,7 @@ def boot():
     if done.returncode != 0:
         sys.exit(f"systemd cannot be installed: {done.stderr[-500:]}")
     if os.fork() != 0:
-        os.execve("/sbin/init", ["/sbin/init"], {"container": "other", "PATH": "/usr/sbin:/usr/bin"})
+        os.execve("/sbin/init", ["/sbin/init"], bare.ENVIRONMENT | {"container": "other"})
     state = ""
     end = time.monotonic() + 60
     while state not in ("running", "degraded") and time.monotonic() < end:
@@ -86,7 +86,7 @@ def coordinator():
     check(done.returncode == 0, f"systemctl enable --now {done.stderr.strip()[-200:]}")
     wait_until(lambda: root(as_user.format("doctor", "")).returncode == 0, 20)
     done = root(as_user.format("doctor", ""))
-    check(done.returncode == 0, f"within the unit's walls the doctor finds no fault:\n{done.stdout}")
+    check(done.returncode == 0, f"within the unit's walls doctor finds no fault:\n{done.stdout}")
     exposure = root(f"systemd-analyze security --no-pager {unit}").stdout.splitlines()[-1:]
     print("     ", *exposure)
     done = root(as_user.format("backup", "/var/lib/darkbloom/backup.tar"))
