@@ -6,7 +6,7 @@ AREA ?= net seal engine schedule ledger relay path
 SEEDS ?= 1000
 SECONDS_EACH ?= 60
 
-.PHONY: help deps run build test check check-deep fmt lint bench chaos lab sim fuzz clean
+.PHONY: help deps run build test check check-deep fmt lint bench chaos lab sim fuzz package clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -52,6 +52,9 @@ sim: ## Run the simulator on many seeds: make sim SEEDS=1000
 
 fuzz: ## Fuzz every decoder: make fuzz SECONDS_EACH=60
 	@scripts/fuzz all $(SECONDS_EACH)
+
+package: ## Make Debian packages of all roles in .build/packages
+	@scripts/package
 
 clean: ## Remove what was built here; the engine cache stays
 	@rm -rf .build

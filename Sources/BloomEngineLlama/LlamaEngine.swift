@@ -25,12 +25,19 @@ public final class LlamaEngine: BloomEngine {
   ///   - time: The clocks.
   ///   - progress: Called on the loading thread with 0…1; returns whether to go on.
   /// - Returns: The engine, ready for requests. End it with ``stop()``.
-  /// - Throws: ``EngineError`` with `memory` before anything was loaded when it cannot fit, `model`
-  ///   for a damaged file, `cancelled` when `progress` or the task said so.
+  /// - Throws: ``EngineError`` with `unsupported` when the engine was compiled for another processor,
+  ///   `memory` before anything was loaded when it cannot fit, `model` for a damaged file,
+  ///   `cancelled` when `progress` or the task said so.
   public static func load(
     descriptor: Int32, options: LlamaOptions = LlamaOptions(), time: any TimeSource = SystemTime(),
     progress: @escaping @Sendable (Float) -> Bool = { _ in true }
   ) async throws(EngineError) -> LlamaEngine {
+    if let lacking = unsafe darkbloom_engine_lacks() {
+      let name = unsafe String(cString: lacking)
+      throw EngineError(
+        .unsupported,
+        "this processor has no \(name), which the engine was compiled for: build it on this one")
+    }
     try options.check()
     let facts = try FileFacts(descriptor: descriptor)
     let estimate = MemoryEstimate(facts: facts, options: options)

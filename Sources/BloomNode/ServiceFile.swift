@@ -11,7 +11,8 @@ package enum ServiceFile: Sendable {
 
   /// A systemd user unit, for `~/.config/systemd/user/darkbloom-node.service`.
   ///
-  /// `Nice` and the idle scheduler keep the node behind the owner's programs. systemd.service(5).
+  /// `Nice` and the idle scheduler keep the node behind the owner's programs; a wrong command line
+  /// or configuration is not tried again and again. systemd.service(5).
   ///
   /// - Parameters:
   ///   - program: Path of `darkbloom`.
@@ -40,6 +41,7 @@ package enum ServiceFile: Sendable {
       ExecStart=\(command.joined(separator: " "))
       Restart=on-failure
       RestartSec=10
+      RestartPreventExitStatus=2 78
       TimeoutStopSec=40
       KillMode=mixed
       Nice=15

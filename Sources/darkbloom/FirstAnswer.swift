@@ -62,7 +62,8 @@ struct LoadingState: Sendable {
       guard let name = model["name"]?.string, let state = model["state"]?.string,
         state != "loaded"
       else { return nil }
-      return "\(name) \(state) \((model["loaded_permille"]?.integer ?? 0) / 10) %"
+      let failure = model["failure"]?.string.map { ": \($0)" } ?? ""
+      return "\(name) \(state) \((model["loaded_permille"]?.integer ?? 0) / 10) %\(failure)"
     }
     // Loaded, and yet not listed: then it is the policy of the gateway that takes no such machine.
     return parts.isEmpty

@@ -71,8 +71,11 @@ struct NodeCommand {
   private func serve() async throws -> ExitCode {
     var configuration = try setup.configuration()
     configuration.selfTest = SelfTestBySealing()
-    configuration.programs = ["darkbloom", "darkbloom-worker"].map {
-      "\(ProcessEnvironment.programFolder)/\($0)"
+    // Under `up` nobody would start it anew: what runs goes on until the terminal ends it.
+    if context.environment["DARKBLOOM_PARENT"] == nil {
+      configuration.programs = ["darkbloom", "darkbloom-worker"].map {
+        "\(ProcessEnvironment.programFolder)/\($0)"
+      }
     }
     // A service that says nothing leaves `darkbloom node logs` empty.
     let service = NodeService(

@@ -58,7 +58,8 @@ struct UpCommand {
         "coordinator", "darkbloom-coordinator",
         [
           "serve", "--local", "--data", "\(data)/coordinator", "--listen", "127.0.0.1:0",
-          "--catalog", "\(data)/catalog",
+          "--catalog", "\(data)/catalog", "--log",
+          context.command.value("log-level") ?? "warning",
         ])
       let started = children
       try await Waiting.say("starting the coordinator") { try await waitForFile(network, started) }
@@ -135,14 +136,8 @@ struct UpCommand {
     let store = try ModelStore(root: context.modelFolder)
     var files = context.command.all("model")
     if files.isEmpty {
-      guard let folder = context.environment["DARKBLOOM_BUNDLED_MODELS"] ?? bundledFolder else {
-        throw UsageError(
-          "the bundled model is not here; run `make deps` once, or name one: "
-            + "darkbloom up --model FILE.gguf")
-      }
-      files = ["smollm2-135m-instruct-q8_0.gguf", "minilm-l6-v2-f16.gguf"].map {
-        "\(folder)/\($0)"
-      }
+      files = BundledModels(context).files
+      if files.isEmpty { throw UsageError(BundledModels.absence) }
     }
     var manifests: [ModelManifest] = []
     for file in files {
@@ -155,12 +150,6 @@ struct UpCommand {
       manifests.append(manifest)
     }
     return manifests
-  }
-
-  /// Where the set-up script puts the bundled models.
-  private var bundledFolder: String? {
-    let folder = "\(context.folders.cache)/engine/current/share/models"
-    return (try? PrivateFile.read("\(folder)/SHA256SUMS")) != nil ? folder : nil
   }
 
   // MARK: Waiting

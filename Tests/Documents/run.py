@@ -182,7 +182,7 @@ class Shell:
         text = text.replace("/var/lib/", f"{self.folder}/").replace("/etc/", f"{self.folder}/")
         return text.replace("https://bloom.example", f"http://{self.listen}")
 
-    def run(self, text, seconds=90):
+    def run(self, text, seconds=180):
         """Runs lines one after the other, as they would be typed; the first that fails ends it."""
         text = self.here(text)
         mark = self.folder / "status"
