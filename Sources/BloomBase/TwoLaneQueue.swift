@@ -11,6 +11,9 @@ public final class TwoLaneQueue: Sendable {
     var consumer: CheckedContinuation<[[UInt8]], Never>?
   }
 
+  /// Data that one call of ``next()`` gives at most, unless a single message is longer.
+  public static let dataBytes = 16_384
+
   private let state = Locked(State())
   private let byteLimit: Int
 
@@ -45,7 +48,9 @@ public final class TwoLaneQueue: Sendable {
     return isTaken
   }
 
-  /// All control messages, or else the oldest data message; empty once finished and drained.
+  /// All control messages and some data behind them; empty once finished and drained.
+  ///
+  /// Data by ``dataBytes`` at a time, or one message: what control that comes next waits for.
   public func next() async -> [[UInt8]] {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
@@ -83,13 +88,16 @@ extension TwoLaneQueue.State {
   {
     guard let consumer else { return nil }
     var batch: [[UInt8]] = []
-    if !control.isEmpty {
-      swap(&batch, &control)
-    } else if !data.isEmpty {
-      batch = [data.removeFirst()]
-    } else if !isFinished {
-      return nil
+    swap(&batch, &control)
+    var count = 0
+    var taken = 0
+    while taken < data.count, taken == 0 || count + data[taken].count <= TwoLaneQueue.dataBytes {
+      count += data[taken].count
+      taken += 1
     }
+    batch += data[..<taken]
+    data.removeFirst(taken)
+    if batch.isEmpty, !isFinished { return nil }
     byteCount -= batch.reduce(0) { $0 + $1.count }
     self.consumer = nil
     return (consumer, batch)
