@@ -1,5 +1,5 @@
 #if TSAN
-internal import Foundation
+public import Foundation
 #else
 public import Synchronization
 #endif
@@ -10,8 +10,8 @@ public import Synchronization
 public final class Locked<State: Sendable>: Sendable {
   #if TSAN
   // Thread sanitizer does not see the hand-over inside a contended `Mutex` on Linux.
-  private let lock = NSLock()
-  private nonisolated(unsafe) var state: State
+  @usableFromInline let lock = NSLock()
+  @usableFromInline nonisolated(unsafe) var state: State
   #else
   @usableFromInline let mutex: Mutex<State>
   #endif

@@ -41,14 +41,14 @@ import Testing
       let client = HTTPClient()
       defer { client.close() }
 
-      let answer = try await client.send(try request(gateway, tokens: 160))
+      let answer = try await client.send(try request(gateway, tokens: 40))
       #expect(answer.status == .ok)
       var stream: [UInt8] = []
       var exit: Task<Subprocess.Exit?, Never>?
       var refused: HTTPStatus?
       for try await bytes in answer.body {
         stream += bytes
-        guard exit == nil, stream.count > 1_000 else { continue }
+        guard exit == nil, stream.count > 400 else { continue }
         // In the middle of the answer.
         exit = Task { await cluster.stopCoordinator() }
         while refused != .serviceUnavailable {
