@@ -126,7 +126,7 @@ let targets: [Target] = [
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomStorePostgres", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomModels", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),
   tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
   tests("TidyTests", []),
-  tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomModels", "BloomHTTP", "BloomNet"]),
+  tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomChaos", "BloomWire", "BloomModels", "BloomHTTP", "BloomNet"]),
   tests("BloomChaosTests", ["BloomPlatform", "BloomNet"]),
 ]
 

@@ -58,11 +58,10 @@ public struct SystemTime: TimeSource {
   /// Creates the source; it holds nothing.
   public init() {}
 
-  /// The suspending clock of the system.
+  /// The system's clock that goes on while the machine sleeps, from clock_gettime(2).
   public func now() -> Instant {
-    let (seconds, attoseconds) = SystemTime.origin.duration(to: .now).components
-    return Instant(
-      nanoseconds: UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000))
+    let origin = SystemTime.origin  // first: it is read when it is first asked for
+    return Instant(nanoseconds: SystemTime.monotonic - origin)
   }
 
   /// The wall clock, from clock_gettime(2).
@@ -72,7 +71,18 @@ public struct SystemTime: TimeSource {
     return UnixTime(Int64(value.tv_sec))
   }
 
-  private static let origin = ContinuousClock.now
+  private static let origin = monotonic
+
+  /// The clock behind `ContinuousClock`, without that type's 128-bit arithmetic.
+  private static var monotonic: UInt64 {
+    var value = timespec()
+    #if canImport(Glibc)
+    unsafe clock_gettime(CLOCK_BOOTTIME, &value)
+    #else
+    unsafe clock_gettime(CLOCK_MONOTONIC_RAW, &value)
+    #endif
+    return UInt64(value.tv_sec) * 1_000_000_000 + UInt64(value.tv_nsec)
+  }
 }
 
 extension Duration {

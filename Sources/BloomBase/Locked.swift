@@ -1,7 +1,7 @@
 #if TSAN
-internal import Foundation
+public import Foundation
 #else
-internal import Synchronization
+public import Synchronization
 #endif
 
 /// State behind one lock.
@@ -10,14 +10,14 @@ internal import Synchronization
 public final class Locked<State: Sendable>: Sendable {
   #if TSAN
   // Thread sanitizer does not see the hand-over inside a contended `Mutex` on Linux.
-  private let lock = NSLock()
-  private nonisolated(unsafe) var state: State
+  @usableFromInline let lock = NSLock()
+  @usableFromInline nonisolated(unsafe) var state: State
   #else
-  private let mutex: Mutex<State>
+  @usableFromInline let mutex: Mutex<State>
   #endif
 
   /// Creates the lock around its first state.
-  public init(_ state: State) {
+  @inlinable public init(_ state: State) {
     #if TSAN
     unsafe self.state = state
     #else
@@ -30,7 +30,8 @@ public final class Locked<State: Sendable>: Sendable {
   /// - Parameter body: Must be short and must not block.
   /// - Returns: What `body` returns.
   /// - Throws: What `body` throws.
-  public func withLock<Result, Failure: Error>(
+  // Inlinable: unspecialised, a lock costs more for its generic metadata than for itself.
+  @inlinable public func withLock<Result, Failure: Error>(
     _ body: (inout State) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     #if TSAN

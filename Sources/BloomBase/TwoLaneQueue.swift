@@ -8,8 +8,11 @@ public final class TwoLaneQueue: Sendable {
     var data: [[UInt8]] = []
     var byteCount = 0
     var isFinished = false
-    var consumer: CheckedContinuation<[[UInt8]], Never>?
+    var consumer: CheckedContinuation<Void, Never>?
   }
+
+  /// Data that one call of ``next()`` gives at most, unless a single message is longer.
+  public static let dataBytes = 16_384
 
   private let state = Locked(State())
   private let byteLimit: Int
@@ -27,71 +30,79 @@ public final class TwoLaneQueue: Sendable {
   /// - Returns: `false` when the queue is finished or has just overflowed, which finishes it.
   @discardableResult
   public func push(_ message: [UInt8], isControl: Bool) -> Bool {
-    let (isTaken, waiting) = state.withLock {
-      state -> (Bool, (CheckedContinuation<[[UInt8]], Never>, [[UInt8]])?) in
+    let (isTaken, consumer) = state.withLock {
+      state -> (Bool, CheckedContinuation<Void, Never>?) in
       guard !state.isFinished else { return (false, nil) }
       guard state.byteCount + message.count <= byteLimit else {
         state.isFinished = true
         state.control = []
         state.data = []
         state.byteCount = 0
-        return (false, state.takeConsumer())
+        return (false, state.awaken())
       }
       if isControl { state.control.append(message) } else { state.data.append(message) }
       state.byteCount += message.count
-      return (true, state.takeConsumer())
+      return (true, state.awaken())
     }
-    if let (consumer, batch) = waiting { consumer.resume(returning: batch) }
+    consumer?.resume()
     return isTaken
   }
 
-  /// All control messages, or else the oldest data message; empty once finished and drained.
+  /// All control messages and some data behind them; empty once finished and drained.
+  ///
+  /// Data by ``dataBytes`` at a time, or one message: what control that comes next waits for.
+  /// Taken when the caller runs again, not when it is woken: what comes between goes along.
   public func next() async -> [[UInt8]] {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        let batch: [[UInt8]]? = state.withLock { state in
+        let consumer = state.withLock { state in
           invariant(state.consumer == nil, "one consumer at a time")
           state.consumer = continuation
-          return state.takeConsumer()?.1
+          return state.awaken()
         }
-        if let batch { continuation.resume(returning: batch) }
+        consumer?.resume()
       }
     } onCancel: {
       finish(dropping: true)
     }
+    return state.withLock { $0.take() }
   }
 
   /// Ends the queue; what waits is still delivered unless it is dropped.
   public func finish(dropping: Bool = false) {
-    let waiting = state.withLock { state in
+    let consumer = state.withLock { state in
       state.isFinished = true
       if dropping {
         state.control = []
         state.data = []
         state.byteCount = 0
       }
-      return state.takeConsumer()
+      return state.awaken()
     }
-    if let (consumer, batch) = waiting { consumer.resume(returning: batch) }
+    consumer?.resume()
   }
 }
 
 extension TwoLaneQueue.State {
-  /// The consumer and what it gets, when there is both a consumer and something to tell it.
-  fileprivate mutating func takeConsumer()
-    -> (CheckedContinuation<[[UInt8]], Never>, [[UInt8]])?
-  {
-    guard let consumer else { return nil }
+  /// The consumer, when there is something for it.
+  fileprivate mutating func awaken() -> CheckedContinuation<Void, Never>? {
+    guard isFinished || !control.isEmpty || !data.isEmpty else { return nil }
+    defer { consumer = nil }
+    return consumer
+  }
+
+  fileprivate mutating func take() -> [[UInt8]] {
     var batch: [[UInt8]] = []
-    if !control.isEmpty {
-      swap(&batch, &control)
-    } else if !data.isEmpty {
-      batch = [data.removeFirst()]
-    } else if !isFinished {
-      return nil
+    swap(&batch, &control)
+    var count = 0
+    var taken = 0
+    while taken < data.count, taken == 0 || count + data[taken].count <= TwoLaneQueue.dataBytes {
+      count += data[taken].count
+      taken += 1
     }
+    batch += data[..<taken]
+    data.removeFirst(taken)
     byteCount -= batch.reduce(0) { $0 + $1.count }
-    self.consumer = nil
-    return (consumer, batch)
+    return batch
   }
 }

@@ -136,11 +136,18 @@ package actor LocalCluster {
     _ = try? await coordinator?.exit()
   }
 
+  /// Where the coordinator listens.
+  package nonisolated var coordinatorURL: String { "http://127.0.0.1:\(port)" }
+
   /// Lets the coordinator end what it has to end.
-  package func stopCoordinator() async {
+  ///
+  /// - Returns: How it ended; `nil` when none ran.
+  @discardableResult
+  package func stopCoordinator() async -> Subprocess.Exit? {
     coordinator?.signal(SIGTERM)
-    _ = try? await coordinator?.exit()
+    let exit = try? await coordinator?.exit()
     coordinator = nil
+    return exit
   }
 
   private func notice() throws -> Notice {

@@ -118,7 +118,7 @@ extension Hub {
     for effect in effects { perform(effect, of: session) }
   }
 
-  private func perform(_ effect: CoordinatorLinkEffect, of session: NodeSession) {
+  func perform(_ effect: CoordinatorLinkEffect, of session: NodeSession) {
     switch effect {
     case .send(let message):
       if !session.outbox.push(message, isControl: LinkLane.isControl(message)) { drop(session) }
@@ -134,8 +134,7 @@ extension Hub {
     case .draining:
       if let node = session.node { handle(.nodeDraining(node)) }
     case .accepted(let stream):
-      guard let (relay, index) = find(stream, session) else { return }
-      let attempt = relay.attempts[index]
+      guard let (relay, attempt) = find(stream, session) else { return }
       relay.sink.push(.accepted(node: attempt.node), attempt: attempt.number)
       handle(.accepted(relay.id, attempt.node))
     case .refused(let stream, let reason, _):
@@ -148,6 +147,7 @@ extension Hub {
     case .receipt(let stream, let receipt): note(receipt, stream, session)
     case .done(let stream, let receipt): settle(receipt, stream, session)
     case .handedBack(let stream, _):
+      checkRunning(stream, session)
       guard let relay = session.streams.removeValue(forKey: stream), let node = session.node else {
         return
       }
@@ -177,52 +177,53 @@ extension Hub {
     lost(session)
   }
 
-  func find(_ stream: StreamID, _ session: NodeSession) -> (Relay, Int)? {
+  func find(_ stream: StreamID, _ session: NodeSession) -> (Relay, Relay.Attempt)? {
     guard let relay = session.streams[stream],
-      let index = relay.attempts.lastIndex(where: {
+      let attempt = relay.attempts.last(where: {
         $0.session == session.id && $0.stream == stream
       })
     else { return nil }
-    return (relay, index)
+    return (relay, attempt)
   }
 
   private func forward(_ bytes: [UInt8], _ stream: StreamID, _ session: NodeSession) {
-    guard let (relay, index) = find(stream, session) else {
+    guard let (relay, attempt) = find(stream, session) else {
       // Nobody reads any more: the credit goes back so that the last receipt can come.
       return perform(
         session.machine.consumed(stream, byteCount: bytes.count), of: session)
     }
     do {
-      try relay.attempts[index].chain.forwarded(bytes)
+      try attempt.chain.forwarded(bytes)
     } catch {
       // What is not an answer in form is not forwarded and not paid.
       log.warning("node sent a malformed answer", ["reason": .error(error)])
+      checkRunning(stream, session)
       session.streams[stream] = nil
       perform(session.machine.cancel(stream, .malformed), of: session)
-      return handle(.finished(relay.id, relay.attempts[index].node, nil))
+      return handle(.finished(relay.id, attempt.node, nil))
     }
     guard !relay.isEnded else {
       return perform(session.machine.consumed(stream, byteCount: bytes.count), of: session)
     }
-    relay.attempts[index].sealedByteCount += bytes.count
-    let node = relay.attempts[index].node
+    attempt.sealedByteCount += bytes.count
+    let node = attempt.node
     let now = time.now()
     // The response's own head is node, key and nonce: 72 bytes; what follows carries tokens.
-    if relay.attempts[index].firstTokenAt == nil, relay.attempts[index].sealedByteCount > 72 {
-      relay.attempts[index].firstTokenAt = now
+    if attempt.firstTokenAt == nil, attempt.sealedByteCount > 72 {
+      attempt.firstTokenAt = now
       metrics.firstToken.record(now - relay.arrivedAt)
       figures.firstToken(
         relay.request.work.model, node, after: now - relay.arrivedAt, now: now)
       handle(.firstToken(relay.id, node))
     }
     // Another attempt is the answer: tokens of this one, late or of a lost race, would repeat it.
-    let isHead = relay.selected == nil && relay.attempts[index].firstTokenAt == nil
+    let isHead = relay.selected == nil && attempt.firstTokenAt == nil
     guard relay.selected == node || isHead else {
       return perform(session.machine.consumed(stream, byteCount: bytes.count), of: session)
     }
     metrics.chunks.add()
     metrics.bytesToGateways.add(bytes.count)
-    relay.sink.push(sealed: bytes, attempt: relay.attempts[index].number)
+    relay.sink.push(sealed: bytes, attempt: attempt.number)
     relay.aliveAt = now
   }
 

@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomNet
 internal import BloomLedger
 internal import BloomSchedule
 internal import BloomStore
@@ -26,6 +27,8 @@ extension Hub {
 
   /// Has what was submitted written soon, without anybody waiting: one group after the other.
   ///
+  /// A little later than at once, so that the disk's thread leaves the cores to the request's way
+  /// to its machine, and an answer's reservation and its settlement are often one group.
   /// A machine whose coordinator was killed is paid only for an answer that the books remember.
   func flushLater(_ ticket: LedgerStore.Ticket) {
     unflushed = ticket
@@ -34,7 +37,11 @@ extension Hub {
     Task { await flush() }
   }
 
+  private static let flushDelay = Duration.milliseconds(20)
+
   private func flush() async {
+    // Nobody cancels this task, so the sleep does not fail.
+    try? await loop.sleep(for: Self.flushDelay)
     while let ticket = unflushed {
       unflushed = nil
       do {

@@ -20,8 +20,34 @@ extension Hub {
   }
 
   /// A running receipt: the ledger keeps the last valid one of each part.
+  ///
+  /// At most one a second is checked, the last that came by then: a machine that sends one for each
+  /// chunk costs no more than others, and each takes back nothing that an earlier one said.
   func note(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
-    guard let relay = session.streams[stream],
+    guard let (_, attempt) = find(stream, session) else { return }
+    attempt.unchecked = receipt
+    if attempt.checkAt <= time.now() { checkRunning(stream, session) }
+  }
+
+  /// Checks the running receipts that have waited long enough.
+  func checkRunning(of session: NodeSession, now: Instant) {
+    for stream in Array(session.streams.keys) {
+      guard let (_, attempt) = find(stream, session), attempt.unchecked != nil,
+        attempt.checkAt <= now
+      else { continue }
+      checkRunning(stream, session)
+    }
+  }
+
+  /// Checks a stream's last running receipt, if it was not yet: before the stream ends without a
+  /// last one, above all.
+  func checkRunning(_ stream: StreamID, _ session: NodeSession) {
+    guard let (relay, attempt) = find(stream, session), let receipt = attempt.unchecked else {
+      return
+    }
+    attempt.unchecked = nil
+    attempt.checkAt = time.now() + .seconds(1)
+    guard
       let (facts, _) = appraise(receipt, of: stream, session), isPayable(facts, relay)
     else { return }
     metrics.receipt(.noted)
@@ -34,6 +60,8 @@ extension Hub {
   func settle(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
     let digest = SHA256.digest(receipt)
     let appraised = appraise(receipt, of: stream, session)
+    // What the machine said before a bad last receipt counts.
+    if appraised == nil { checkRunning(stream, session) }
     let relay = session.streams.removeValue(forKey: stream)
     guard let (facts, isComplete) = appraised else {
       if let relay, let node = session.node { handle(.finished(relay.id, node, nil)) }
@@ -205,8 +233,8 @@ extension Hub {
     guard let record = session.record, let owner = record.profile.owner else { return nil }
     do {
       let receipt: Receipt
-      if let (relay, index) = find(stream, session) {
-        receipt = try relay.attempts[index].chain.receive(bytes)
+      if let (_, attempt) = find(stream, session) {
+        receipt = try attempt.chain.receive(bytes)
       } else {
         let claims = try Receipt(unverified: bytes).claims
         guard claims.node == session.node, let statement = session.statement,

@@ -103,16 +103,27 @@ package actor Hub {
     return id
   }
 
-  /// What waits in a link's inbox.
-  package func drain(_ inbox: LinkInbox, from id: SessionID) {
-    for message in inbox.take() { received(message, from: id) }
-  }
-
-  /// One binary message of a link.
-  package func received(_ bytes: [UInt8], from id: SessionID) {
-    guard let session = sessions[id] else { return }
-    session.heardAt = time.now()
-    perform(session.machine.received(bytes, now: time.now()), of: session)
+  /// The messages that one read of a link brought.
+  ///
+  /// Together they cost one entry into the actor, and each gateway's chunks leave in one write.
+  package func received(_ messages: [[UInt8]], from id: SessionID) async {
+    var hasForwarded = false
+    for message in messages {
+      guard let session = sessions[id] else { return }
+      let now = time.now()
+      session.heardAt = now
+      for effect in session.machine.received(message, now: now) {
+        switch effect {
+        case .bytes: hasForwarded = true
+        // To check a receipt takes as long as to relay twenty chunks: those before it leave first.
+        case .receipt where hasForwarded, .done where hasForwarded:
+          await Task.yield()
+          hasForwarded = false
+        default: break
+        }
+        perform(effect, of: session)
+      }
+    }
   }
 
   /// A ping of a link is over; `nil` when no pong came.
@@ -138,7 +149,8 @@ package actor Hub {
     guard let node = session.node, sessionOfNode[node] == session.id else { return }
     sessionOfNode[node] = nil
     hide(node)
-    for relay in session.streams.values {
+    for (stream, relay) in session.streams {
+      checkRunning(stream, session)
       failedParts.insert(relay.id)
     }
     session.streams = [:]
@@ -229,6 +241,7 @@ package actor Hub {
       if let due = session.machine.nextDeadline, due <= now {
         perform(session.machine.tick(now: now), of: session)
       }
+      if !session.streams.isEmpty { checkRunning(of: session, now: now) }
       sayStanding(session, now)
     }
     if let due = scheduler.nextDeadline, due <= now { handle(.tick) }

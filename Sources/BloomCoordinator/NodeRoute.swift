@@ -38,21 +38,17 @@ struct NodeRoute: Sendable {
   }
 
   private func read(_ socket: WebSocket, _ id: SessionID) async {
-    let inbox = LinkInbox()
     do {
-      while case .binary(let bytes)? = try await socket.receive() {
-        switch inbox.push(bytes) {
-        case .go: break
-        // Runs when this task waits for more: by then all of one read is in the inbox.
-        case .announce: Task(executorPreference: socket.loop) { await hub.drain(inbox, from: id) }
-        case .wait: await hub.drain(inbox, from: id)
-        }
+      while let messages = try await socket.receiveAll() {
+        var batch: [[UInt8]] = []
+        batch.reserveCapacity(messages.count)
+        for case .binary(let bytes) in messages { batch.append(bytes) }
+        await hub.received(batch, from: id)
+        if batch.count < messages.count { return }  // a node sends no text
       }
     } catch {
       // The link ends whatever the reason; the hub is told by the caller.
     }
-    // What came before the end counts, a last receipt above all.
-    await hub.drain(inbox, from: id)
   }
 
   private func ping(_ socket: WebSocket, _ id: SessionID) {
@@ -68,17 +64,8 @@ struct NodeRoute: Sendable {
     while true {
       let batch = await outbox.next()
       if batch.isEmpty { return }
-      for message in batch {
-        do {
-          if message.isEmpty {
-            ping(socket, id)
-          } else {
-            try await socket.send(message)
-          }
-        } catch {
-          return  // as in read
-        }
-      }
+      if batch.contains(where: \.isEmpty) { ping(socket, id) }
+      do { try await socket.send(batch.filter { !$0.isEmpty }) } catch { return }  // as in read
     }
   }
 }

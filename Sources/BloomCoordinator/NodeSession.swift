@@ -41,7 +41,7 @@ final class NodeSession {
 
 /// One sealed request between a gateway and its nodes; touched on the hub only.
 final class Relay {
-  struct Attempt {
+  final class Attempt {
     let number: Int
     let node: NodeID
     let session: SessionID
@@ -51,6 +51,18 @@ final class Relay {
     var sealedByteCount = 0
     /// When its first sealed token came.
     var firstTokenAt: Instant?
+    /// The last running receipt, while it is not checked yet.
+    var unchecked: [UInt8]?
+    /// When the next running receipt may be checked.
+    var checkAt = Instant(nanoseconds: 0)
+
+    init(number: Int, node: NodeID, session: SessionID, stream: StreamID, chain: ReceiptChain) {
+      self.number = number
+      self.node = node
+      self.session = session
+      self.stream = stream
+      self.chain = chain
+    }
   }
 
   private(set) var request: SealedRequest

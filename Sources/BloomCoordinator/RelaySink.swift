@@ -16,6 +16,8 @@ package final class RelaySink: Sendable {
 
   private struct State: Sendable {
     var batch = Batch()
+    /// Bytes of the batch before: the next will be about as large.
+    var usualByteCount = 0
     var isFinished = false
     var consumer: CheckedContinuation<Void, Never>?
 
@@ -40,7 +42,7 @@ package final class RelaySink: Sendable {
   /// Adds sealed bytes without an intermediate copy.
   func push(sealed bytes: [UInt8], attempt: Int) {
     add(sealed: bytes.count) {
-      OuterRecord.appendSealed(bytes, attempt: UInt8(clamping: attempt), to: &$0)
+      OuterRecord.appendSealed(bytes[...], attempt: UInt8(clamping: attempt), to: &$0)
     }
   }
 
@@ -71,6 +73,7 @@ package final class RelaySink: Sendable {
     return state.withLock { state in
       guard !state.batch.bytes.isEmpty else { return nil }
       defer { state.batch = Batch() }
+      state.usualByteCount = state.batch.bytes.count
       return state.batch
     }
   }
@@ -78,6 +81,7 @@ package final class RelaySink: Sendable {
   private func add(sealed count: Int, _ append: (inout [UInt8]) -> Void) {
     let consumer = state.withLock { state -> CheckedContinuation<Void, Never>? in
       guard !state.isFinished else { return nil }
+      if state.batch.bytes.isEmpty { state.batch.bytes.reserveCapacity(state.usualByteCount) }
       append(&state.batch.bytes)
       state.batch.sealedByteCount += count
       return state.awaken()

@@ -44,7 +44,7 @@ final class TLSSession {
     return (result, left)
   }
 
-  var hasPending: Bool { unsafe ctls_pending(pointer) > 0 }
+  var hasPending: Bool { unsafe ctls_pending(pointer) != 0 }
 
   func handshake() -> Outcome { outcome(unsafe ctls_handshake(pointer)) }
 

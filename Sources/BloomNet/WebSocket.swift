@@ -80,6 +80,18 @@ public final class WebSocket: AsyncSequence, Sendable {
   @concurrent
   public func send(_ bytes: [UInt8]) async throws { try await send(.binary(bytes)) }
 
+  /// Sends binary messages in as few writes as their size allows.
+  @concurrent
+  package func send(_ messages: [[UInt8]]) async throws {
+    let size = messages.reduce(0) { $0 + $1.count }
+    buffered.wrappingAdd(size, ordering: .relaxed)
+    defer { buffered.wrappingSubtract(size, ordering: .relaxed) }
+    guard loop.isHome else {
+      return try await loop.run { try await self.core.send(messages) }
+    }
+    try await core.send(messages)
+  }
+
   /// Sends a text message.
   @concurrent
   public func send(_ text: String) async throws { try await send(.text(text)) }
@@ -92,6 +104,17 @@ public final class WebSocket: AsyncSequence, Sendable {
   public func receive() async throws -> WebSocketMessage? {
     guard loop.isHome else { return try await loop.run { try await self.core.receive() } }
     return try await core.receive()
+  }
+
+  /// All messages that have come, at least one; `nil` once the peer has closed in order.
+  ///
+  /// One read of a busy connection holds a hundred messages: together they cost one wait.
+  ///
+  /// - Throws: As ``receive()``, once the messages before the error were given.
+  @concurrent
+  package func receiveAll() async throws -> [WebSocketMessage]? {
+    guard loop.isHome else { return try await loop.run { try await self.core.receiveAll() } }
+    return try await core.receiveAll()
   }
 
   /// Measures the way to the peer and back.
@@ -157,6 +180,9 @@ extension WebSocket {
     private(set) var closure: Closure?
     private var hasSentClose = false
     private var isReceiving = false
+    /// What one read brought and nobody has taken yet, and the error behind it.
+    private var events: ArraySlice<WebSocketFrameParser.Event> = []
+    private var failure: WebSocketError?
     private var isDraining = false  // `close` reads on, to the peer's close frame
     private var pingNumber: UInt64 = 0
     private var pongWaiters = unsafe [
@@ -183,6 +209,31 @@ extension WebSocket {
       if stream.spend(output.count) { await Task.yield() }
     }
 
+    func send(_ messages: [[UInt8]]) async throws {
+      var output: [UInt8] = []
+      for message in messages {
+        guard !hasSentClose else { throw NetError.closed }
+        WebSocketWriter.append(.binary(message), mask: mask, to: &output)
+        if output.count < NetLimits.yieldBytes { continue }
+        try await stream.write(output)
+        if stream.spend(output.count) { await Task.yield() }
+        output = []
+      }
+      guard !output.isEmpty else { return }
+      try await stream.write(output)
+      if stream.spend(output.count) { await Task.yield() }
+    }
+
+    func receiveAll() async throws -> [WebSocketMessage]? {
+      guard let first = try await receive() else { return nil }
+      var messages = [first]
+      while case .message(let message)? = events.first {
+        events.removeFirst()
+        messages.append(message)
+      }
+      return messages
+    }
+
     func receive() async throws -> WebSocketMessage? {
       // A receiver that was busy with a message while another task closed: nothing is left for it.
       guard !isDraining else { return nil }
@@ -195,27 +246,22 @@ extension WebSocket {
       defer { isReceiving = false }
       while true {
         if closure != nil { return nil }
-        var event: WebSocketFrameParser.Event?
-        let isOpen: Bool
-        do {
-          isOpen = try await stream.read { bytes in
-            var offset = 0
-            event = try parser.next(bytes, at: &offset)
-            return offset
+        guard let event = events.popFirst() else {
+          events = []  // a slice keeps the memory of what was taken from it
+          if let failure {
+            await farewell(failure.closeCode, failure.publicDescription)
+            stream.close()
+            throw failure
           }
-        } catch let error as WebSocketError {
-          await farewell(error.closeCode, error.publicDescription)
-          stream.close()
-          throw error
+          guard try await readEvents() else {
+            if !hasSentClose { throw NetError.peerLeft }
+            closure = Closure(code: nil, reason: "")
+            return nil
+          }
+          heardAt = stream.loop.tick
+          continue
         }
-        guard isOpen else {
-          if !hasSentClose { throw NetError.peerLeft }
-          closure = Closure(code: nil, reason: "")
-          return nil
-        }
-        heardAt = stream.loop.tick
         switch event {
-        case nil: break
         case .message(let message): return message
         case .ping(let bytes): try await pong(bytes)
         case .pong(let bytes): didReceivePong(bytes)
@@ -224,6 +270,19 @@ extension WebSocket {
           await farewell(code ?? .normal, "")
           return nil
         }
+      }
+    }
+
+    /// Parses what one read brings; `false` at the end of the stream.
+    private func readEvents() async throws -> Bool {
+      try await stream.read { bytes in
+        var offset = 0
+        do throws(WebSocketError) {
+          while let event = try parser.next(bytes, at: &offset) { events.append(event) }
+        } catch {
+          failure = error
+        }
+        return bytes.count  // nothing is read behind an error
       }
     }
 

@@ -79,9 +79,7 @@ struct NodeLinkDriver: Sendable {
     while true {
       let batch = await outbox.next()
       if batch.isEmpty { return }
-      for message in batch {
-        do { try await socket.send(message) } catch { return }  // as in read
-      }
+      do { try await socket.send(batch) } catch { return }  // as in read
     }
   }
 

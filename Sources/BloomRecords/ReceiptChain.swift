@@ -8,7 +8,7 @@ internal import BloomWire
 /// receipts for this request, signed by this worker, that never go back and cover chunks that were
 /// really forwarded; the last one accepted settles.
 package struct ReceiptChain: Sendable {
-  /// How many chunk digests are remembered for receipts that lag behind.
+  /// How many chunk digests are remembered at least for receipts that lag behind.
   private static let window = 4_096
 
   private let head: EnvelopeHead
@@ -18,7 +18,9 @@ package struct ReceiptChain: Sendable {
   private var reader = ChunkReader()
   private var preamble: [UInt8] = []
   private var transcript: Transcript?
-  private var history: [Int: Digest] = [:]
+  /// Transcripts after chunk `firstKept`, `firstKept` + 1, …
+  private var history: [Digest] = []
+  private var firstKept = 0
   /// The last receipt that was accepted.
   package private(set) var last: Receipt?
 
@@ -56,7 +58,7 @@ package struct ReceiptChain: Sendable {
       guard whole.node == node, whole.key == keys.keyID else { throw .identity }
       let start = Transcript(responseNonce: whole.responseNonce)
       transcript = start
-      history[0] = start.digest
+      history = [start.digest]
     }
     reader.append(rest)
     do throws(WireError) {
@@ -64,10 +66,18 @@ package struct ReceiptChain: Sendable {
         guard !chunk.isFinal else { continue }
         transcript?.append(reader.bytes.span.extracting(chunk.range))
         guard let transcript else { continue }
-        history[transcript.chunks] = transcript.digest
-        history[transcript.chunks - Self.window] = nil
+        history.append(transcript.digest)
+        guard history.count == 2 * Self.window else { continue }
+        history.removeFirst(Self.window)
+        firstKept += Self.window
       }
     } catch { throw .wire(error) }
+  }
+
+  /// The transcript after so many chunks; `nil` when it is not remembered any more, or not yet.
+  private func kept(after chunks: Int) -> Digest? {
+    let index = chunks - firstKept
+    return history.indices.contains(index) ? history[index] : nil
   }
 
   /// A receipt came on the control channel.
@@ -82,7 +92,7 @@ package struct ReceiptChain: Sendable {
     // Of an answer that was stopped before its first byte nothing was forwarded, not even the nonce
     // that its transcript begins with: there is nothing to compare, and no output to be paid.
     let isEmpty = transcript == nil && claims.chunks == 0 && claims.completionTokens == 0
-    guard isEmpty || history[claims.chunks] == claims.transcript else {
+    guard isEmpty || kept(after: claims.chunks) == claims.transcript else {
       throw .receiptMismatch("transcript")
     }
     if let last { try ReceiptRules.check(claims, follows: last.claims) }

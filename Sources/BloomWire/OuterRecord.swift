@@ -29,38 +29,38 @@ package enum OuterRecord: Sendable, Equatable {
     switch self {
     case .accepted(let node):
       payload.byteString(node.digest.bytes)
-      Self.append(0, attempt, payload.bytes, to: &bytes)
-    case .sealed(let sealed): Self.append(1, attempt, sealed, to: &bytes)
+      Self.append(0, attempt, payload.bytes[...], to: &bytes)
+    case .sealed(let sealed): Self.append(1, attempt, sealed[...], to: &bytes)
     case .alive: Self.append(2, attempt, [], to: &bytes)
     case .attemptFailed(let reason, let isRetriable, let retryAfter):
       payload.array(3)
       payload.unsigned(UInt64(reason.rawValue))
       payload.bool(isRetriable)
       payload.unsigned(UInt64(retryAfter))
-      Self.append(3, attempt, payload.bytes, to: &bytes)
+      Self.append(3, attempt, payload.bytes[...], to: &bytes)
     case .settled(let receipt, let cost):
       payload.array(2)
       payload.byteString(receipt.bytes)
       payload.integer(cost.rawValue)
-      Self.append(4, attempt, payload.bytes, to: &bytes)
+      Self.append(4, attempt, payload.bytes[...], to: &bytes)
     case .queued(let position, let estimate):
       payload.array(2)
       payload.unsigned(UInt64(position))
       payload.unsigned(UInt64(estimate))
-      Self.append(5, attempt, payload.bytes, to: &bytes)
+      Self.append(5, attempt, payload.bytes[...], to: &bytes)
     case .suspected: Self.append(6, attempt, [], to: &bytes)
     }
   }
 
   /// Appends a `sealed` record without building the case, for the forwarding path.
   package static func appendSealed(
-    _ sealed: some Collection<UInt8>, attempt: UInt8, to bytes: inout [UInt8]
+    _ sealed: ArraySlice<UInt8>, attempt: UInt8, to bytes: inout [UInt8]
   ) {
     append(1, attempt, sealed, to: &bytes)
   }
 
   private static func append(
-    _ type: UInt8, _ attempt: UInt8, _ payload: some Collection<UInt8>, to bytes: inout [UInt8]
+    _ type: UInt8, _ attempt: UInt8, _ payload: ArraySlice<UInt8>, to bytes: inout [UInt8]
   ) {
     invariant(payload.count <= maximumPayload, "outer record too large")
     bytes.append(type)

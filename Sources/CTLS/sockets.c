@@ -13,7 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static _Thread_local const void *current;
+// The loop's identity is asked for many times a request: no call to find the thread's copy.
+static _Thread_local const void *current __attribute__((tls_model("initial-exec")));
 
 const void *ctls_current(void) { return current; }
 void ctls_set_current(const void *loop) { current = loop; }

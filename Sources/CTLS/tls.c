@@ -20,6 +20,7 @@ struct ctls_session {
   size_t in_count;
   ctls_buffer *out;
   unsigned long reason;
+  long after;  // what follows the bytes of the last read: CTLS_END, CTLS_ERROR, or CTLS_AGAIN
 };
 
 void ctls_buffer_free(ctls_buffer *buffer) {
@@ -232,6 +233,7 @@ ctls_session *ctls_session_new(
   ctls_session *session = calloc(1, sizeof *session);
   if (!session) return NULL;
   session->out = out;
+  session->after = CTLS_AGAIN;
   session->ssl = SSL_new(context->ssl);
   BIO *bio = session->ssl ? BIO_new(method) : NULL;
   if (!bio) {
@@ -280,7 +282,9 @@ size_t ctls_left(ctls_session *session, const uint8_t **bytes) {
   return session->in_count;
 }
 
-int ctls_pending(ctls_session *session) { return SSL_pending(session->ssl); }
+int ctls_pending(ctls_session *session) {
+  return session->after != CTLS_AGAIN || SSL_pending(session->ssl) > 0;
+}
 
 static long outcome(ctls_session *session, int result) {
   if (result > 0) return result;
@@ -298,13 +302,30 @@ long ctls_handshake(ctls_session *session) {
 }
 
 long ctls_read(ctls_session *session, void *bytes, size_t count) {
+  if (session->after != CTLS_AGAIN) return session->after;
   ERR_clear_error();
-  return outcome(session, SSL_read(session->ssl, bytes, (int)count));
+  size_t total = 0;
+  long step = CTLS_AGAIN;
+  while (total < count) {
+    int room = (int)(count - total);
+    step = outcome(session, SSL_read(session->ssl, (uint8_t *)bytes + total, room));
+    if (step <= 0) break;
+    total += (size_t)step;
+  }
+  if (step <= 0) session->after = step;
+  return total > 0 ? (long)total : step;
 }
 
 long ctls_write(ctls_session *session, const void *bytes, size_t count) {
   ERR_clear_error();
-  return outcome(session, SSL_write(session->ssl, bytes, (int)count));
+  size_t total = 0;
+  while (total < count) {  // a call makes one record; the buffer takes them all
+    int rest = (int)(count - total);
+    long step = outcome(session, SSL_write(session->ssl, (const uint8_t *)bytes + total, rest));
+    if (step <= 0) return total > 0 ? (long)total : step;
+    total += (size_t)step;
+  }
+  return (long)total;
 }
 
 void ctls_shutdown(ctls_session *session) {

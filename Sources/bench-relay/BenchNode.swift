@@ -46,9 +46,7 @@ actor BenchNode {
         while true {
           let batch = await outbox.next()
           if batch.isEmpty { return }
-          for message in batch {
-            do { try await socket.send(message) } catch { return }
-          }
+          do { try await socket.send(batch) } catch { return }
         }
       }
       group.addTask(executorPreference: loop) {

@@ -22,7 +22,19 @@ struct RelayBench {
   private static let streams = 32
   private static let nodeCount = 10_000
 
-  func run() async throws -> [BenchRow] {
+  /// What can be measured alone, in the order of the table.
+  private static let parts = ["first", "chunks", "router", "tls", "nodes"]
+
+  /// Measures.
+  ///
+  /// - Parameter names: Parts to measure, of ``parts``; all when empty.
+  /// - Returns: A row for each figure.
+  /// - Throws: What a connection throws, or `UsageError` for an unknown part.
+  func run(only names: [String]) async throws -> [BenchRow] {
+    let parts = Set(names.isEmpty ? Self.parts : names)
+    guard parts.isSubset(of: Self.parts) else {
+      throw UsageError("the parts of this benchmark are: \(Self.parts.joined(separator: ", "))")
+    }
     ProcessCost.raiseDescriptorLimit()
     try PrivateFile.makeFolder(folder)
     defer { removeFolder() }
@@ -30,7 +42,9 @@ struct RelayBench {
     try write(identity.certificate, to: folder + "/bench.crt")
     try write(identity.key, to: folder + "/bench.key")
     do {
-      return try await plain() + secure(identity)
+      let rows = try await plain(parts)
+      let router = parts.contains("router") ? try await router() : []
+      return try await rows + router + secure(identity, parts)
     } catch {
       for process in started.withLock({ $0 }) { process.signal(9) }
       throw error
@@ -57,7 +71,8 @@ struct RelayBench {
 
   // MARK: Without TLS, beside nginx
 
-  private func plain() async throws -> [BenchRow] {
+  private func plain(_ parts: Set<String>) async throws -> [BenchRow] {
+    guard parts.contains("first") || parts.contains("chunks") else { return [] }
     let machine = try BenchMachine(1, evidenceBytes: 0)
     let direct = DirectMachine(try BenchMachine(1, evidenceBytes: 0), loop: group.next())
       .server(group)
@@ -70,42 +85,55 @@ struct RelayBench {
     let empty = ProcessCost.residentKiB(coordinator.process.processID) / 1024
     let client = client()
     defer { client.close() }
-    let one = try await join(coordinator, machine, tokens: 1, client)
-    let times = try await latencies(coordinator, machine, directPort, nginx, client)
-    one.cancel()
-    try await until("the node left") {
-      await coordinator.metric("darkbloom_nodes{state=\"connected\"}", client) == 0
-    }
     var rows = [
       BenchRow(
         "empty process", value: empty, unit: "MiB", target: "<= 30", holds: empty <= 30)
     ]
-    rows += times
-    let many = try await join(coordinator, machine, tokens: Self.tokens, client)
-    var own: [Double] = []
-    var peer: [Double] = []
-    for _ in 0..<3 {
-      own.append(try await chunkCost(coordinator, machine, client))
-      if let nginx { peer.append(try await nginxCost(nginx, machine, client)) }
+    if parts.contains("first") {
+      let node = try await join(coordinator, machine, tokens: 1, client)
+      // On the loop, as a gateway's requests are: hops between threads are no part of the way.
+      let task = Task(executorPreference: group.next()) {
+        try await latencies(coordinator, machine, directPort, nginx, client)
+      }
+      rows += try await task.value
+      node.cancel()
+      try await until("the node left") {
+        await coordinator.metric("darkbloom_nodes{state=\"connected\"}", client) == 0
+      }
     }
-    many.cancel()
-    let each = median(own)
-    let ratio = peer.isEmpty ? nil : median(peer) / each
-    rows.append(
-      BenchRow(
-        "answers of \(Self.tokens) chunks for each CPU second", value: 1e6 / each, unit: "chunks/s",
-        peer: "nginx", ratio: ratio, target: ">= 0.5 x nginx",
-        holds: ratio.map { $0 >= 0.5 } ?? false))
-    rows.append(
-      BenchRow(
-        "512 B chunks on one core without TLS", value: 1e6 / each, unit: "chunks/s",
-        target: ">= 60000", holds: 1e6 / each >= 60_000))
+    if parts.contains("chunks") { rows += try await chunks(coordinator, machine, nginx, client) }
     try await coordinator.stop()
     if let nginx {
       nginx.process.signal(15)
       _ = try await nginx.process.exit()
     }
     return rows
+  }
+
+  /// What a chunk of many streams at once costs without TLS.
+  private func chunks(
+    _ coordinator: BenchCoordinator, _ machine: BenchMachine, _ nginx: Nginx?,
+    _ client: HTTPClient
+  ) async throws -> [BenchRow] {
+    let node = try await join(coordinator, machine, tokens: Self.tokens, client)
+    defer { node.cancel() }
+    var own: [Double] = []
+    var peer: [Double] = []
+    for _ in 0..<3 {
+      own.append(try await chunkCost(coordinator, machine, client))
+      if let nginx { peer.append(try await nginxCost(nginx, machine, client)) }
+    }
+    let each = median(own)
+    let ratio = peer.isEmpty ? nil : median(peer) / each
+    return [
+      BenchRow(
+        "answers of \(Self.tokens) chunks for each CPU second", value: 1e6 / each, unit: "chunks/s",
+        peer: "nginx", ratio: ratio, target: ">= 0.5 x nginx",
+        holds: ratio.map { $0 >= 0.5 } ?? false),
+      BenchRow(
+        "512 B chunks on one core without TLS", value: 1e6 / each, unit: "chunks/s",
+        target: ">= 60000", holds: 1e6 / each >= 60_000),
+    ]
   }
 
   /// What the way through the coordinator, and through nginx, adds to the first chunk.
@@ -143,6 +171,50 @@ struct RelayBench {
     ]
   }
 
+  /// What an inference router adds and costs, for the same sizes; nothing when there is none.
+  private func router() async throws -> [BenchRow] {
+    let client = client()
+    defer { client.close() }
+    let script = RouterPeer.script(group)
+    let serving = Task { try await script.run() }
+    defer { serving.cancel() }
+    let upstream = try await script.boundAddresses()[0].port ?? 0
+    guard
+      let peer = try await RouterPeer.start(
+        folder: folder, port: port + 3, upstream: upstream, client: client, group: group)
+    else {
+      ProcessEnvironment.complain("bench-relay: no inference router at \(RouterPeer.program)")
+      return []
+    }
+    started.withLock { $0.append(peer.process) }
+    let direct = "http://127.0.0.1:\(upstream)/v1/script/"
+    var added: [Double] = []
+    for round in 0..<120 {  // one at a time, as beside nginx
+      let through = try await firstByte(RouterPeer.request(peer.base + "/v1", tokens: 1), client)
+      let alone = try await firstByte(RouterPeer.request(direct + "1", tokens: 1), client)
+      if round >= 20 { added.append(through - alone) }
+    }
+    let streams = 8
+    let before = ProcessCost.cpuMicroseconds(peer.process.processID)
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      for _ in 0..<streams {
+        tasks.addTask {
+          let request = try RouterPeer.request(peer.base + "/v1", tokens: Self.tokens)
+          _ = try await firstByte(request, client)
+        }
+      }
+      try await tasks.waitForAll()
+    }
+    let spent = ProcessCost.cpuMicroseconds(peer.process.processID) - before
+    await peer.stop()
+    return [
+      BenchRow("LiteLLM adds to the first chunk, p50", value: median(added) / 1000, unit: "ms"),
+      BenchRow(
+        "LiteLLM, 512 B chunk without TLS, CPU", value: spent / Double(streams * Self.tokens),
+        unit: "us"),
+    ]
+  }
+
   /// Times an answer's first sealed byte; the rest is read before it returns.
   ///
   /// - Parameters:
@@ -158,6 +230,12 @@ struct RelayBench {
   ) async throws -> Double {
     var request = try ClientRequest.post(url, envelope, type: "application/darkbloom-req")
     if let key { request.headers.add(.authorization, try HTTPFieldValue("Bearer " + key)) }
+    return try await firstByte(request, client, past: past)
+  }
+
+  private func firstByte(
+    _ request: ClientRequest, _ client: HTTPClient, past: Int = 0
+  ) async throws -> Double {
     let start = ContinuousClock.now
     let response = try await client.send(request)
     guard response.status == .ok else { throw UsageError("refused: \(response.status)") }
@@ -230,26 +308,37 @@ struct RelayBench {
 
   // MARK: With TLS
 
-  private func secure(_ identity: TLSIdentity) async throws -> [BenchRow] {
+  private func secure(
+    _ identity: TLSIdentity, _ parts: Set<String>
+  ) async throws -> [BenchRow] {
+    let client = client(identity)
+    defer { client.close() }
+    var rows: [BenchRow] = []
+    if parts.contains("tls") {
+      let coordinator = try await launch(
+        folder: folder + "/chunks", port: port + 1, certificate: folder + "/bench")
+      let machine = try BenchMachine(1, evidenceBytes: 0)
+      let node = try await join(coordinator, machine, tokens: Self.tokens, client)
+      var costs: [Double] = []
+      for _ in 0..<3 { costs.append(try await chunkCost(coordinator, machine, client)) }
+      node.cancel()
+      let each = median(costs)
+      rows.append(
+        BenchRow(
+          "512 B chunk relayed over TLS, CPU", value: each, unit: "us", target: "<= 8",
+          holds: each <= 8))
+      try await coordinator.stop()
+    }
+    if parts.contains("nodes") { rows += try await nodes(client) }
+    return rows
+  }
+
+  /// Ten thousand machines at once, and their return after a restart.
+  private func nodes(_ client: HTTPClient) async throws -> [BenchRow] {
     let data = folder + "/secure"
     var coordinator = try await launch(
       folder: data, port: port + 1, certificate: folder + "/bench")
-    let client = client(identity)
-    defer { client.close() }
-    let machine = try BenchMachine(1, evidenceBytes: 0)
-    let node = try await join(coordinator, machine, tokens: Self.tokens, client)
-    var costs: [Double] = []
-    for _ in 0..<3 { costs.append(try await chunkCost(coordinator, machine, client)) }
-    node.cancel()
-    let each = median(costs)
-    var rows = [
-      BenchRow(
-        "512 B chunk relayed over TLS, CPU", value: each, unit: "us", target: "<= 8",
-        holds: each <= 8)
-    ]
-    try await until("the node left") {
-      await coordinator.metric("darkbloom_nodes{state=\"connected\"}", client) == 0
-    }
+    var rows: [BenchRow] = []
     let fleet = try (1...Self.nodeCount).map { try BenchMachine($0, evidenceBytes: 4_096) }
     let before = ProcessCost.residentKiB(coordinator.process.processID)
     var nodes = try await gather(fleet, coordinator, client)
@@ -394,7 +483,7 @@ struct RelayBench {
   }
 
   private func removeFolder() {
-    for path in [folder + "/plain", folder + "/secure", folder] {
+    for path in ["/plain", "/chunks", "/secure", ""].map({ folder + $0 }) {
       for name in PrivateFile.names(in: path) { PrivateFile.remove("\(path)/\(name)") }
       _ = unsafe rmdir(path)
     }

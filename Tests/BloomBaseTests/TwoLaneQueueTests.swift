@@ -8,14 +8,23 @@ import Testing
     queue.push([2], isControl: false)
     queue.push([9], isControl: true)
     queue.push([8], isControl: true)
-    #expect(await queue.next() == [[9], [8]])
-    #expect(await queue.next() == [[1]])
-    queue.push([7], isControl: true)
-    #expect(await queue.next() == [[7]])
-    #expect(await queue.next() == [[2]])
+    #expect(await queue.next() == [[9], [8], [1], [2]])
     queue.finish()
     #expect(await queue.next() == [])
     #expect(!queue.push([1], isControl: true))
+  }
+
+  @Test func `control waits for a bounded count of data bytes, or one message`() async {
+    let queue = TwoLaneQueue(byteLimit: 1 << 20)
+    let half = [UInt8](repeating: 1, count: TwoLaneQueue.dataBytes / 2)
+    let large = [UInt8](repeating: 2, count: 2 * TwoLaneQueue.dataBytes)
+    for message in [half, half, half, large, [3]] { queue.push(message, isControl: false) }
+    #expect(await queue.next() == [half, half])
+    queue.push([9], isControl: true)
+    #expect(await queue.next() == [[9], half])
+    #expect(await queue.next() == [large])
+    #expect(await queue.next() == [[3]])
+    #expect(queue.byteCount == 0)
   }
 
   @Test func `an overflow ends the queue instead of growing it`() async {

@@ -139,6 +139,20 @@ import Testing
     }
   }
 
+  @Test func `a receipt for each token is one check a second, not one a token`() async throws {
+    try await withCoordinator([.answer(tokens: 150)]) { test, nodes in
+      let outcome = try await test.ask(try test.seal(newAnswer(), to: [nodes[0].machine]))
+      #expect(outcome.isFinished)
+      let response = try await test.http.send(try .get("http://coordinator/metrics"))
+      let text = String(decoding: try await response.body.collect(upTo: 1 << 20), as: UTF8.self)
+      let line = text.split(separator: "\n").first {
+        $0.hasPrefix(#"darkbloom_receipts_total{outcome="noted"} "#)
+      }
+      let noted = try #require(line?.split(separator: " ").last.flatMap { Int($0) })
+      #expect((1..<75).contains(noted))
+    }
+  }
+
   @Test func `a silent machine fails its part and the client hears of it`() async throws {
     try await withCoordinator([.silent, .answer(tokens: 2)]) { test, nodes in
       let answer = newAnswer()

@@ -66,6 +66,67 @@ import Testing
     }
   }
 
+  @Test func `messages that come together are received together, before the error behind them`()
+    async throws
+  {
+    let seen = Locked<[[WebSocketMessage]]>([])
+    let failure = Locked<(any Error)?>(nil)
+    let handler = Handler { _ in
+      .webSocket { socket in
+        do {
+          while let batch = try await socket.receiveAll() { seen.withLock { $0.append(batch) } }
+        } catch {
+          failure.withLock { $0 = error }
+        }
+      }
+    }
+    try await withServer(.init(loopbackListen()), handler) { _, addresses in
+      let client = try await RawClient.connect(addresses[0])
+      try await client.send(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+          + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+      _ = try await client.read(until: "\r\n\r\n")
+      // Two messages whose mask is zero, then a frame without a mask, in one write.
+      let message: [UInt8] = [0x82, 0x81, 0, 0, 0, 0]
+      try await client.send(message + [1] + message + [2] + [0x82, 0x01, 3])
+      #expect(try await eventually { failure.withLock { $0 } != nil })
+      await client.close()
+    }
+    #expect(seen.withLock { $0 } == [[.binary([1]), .binary([2])]])
+    #expect(failure.withLock { ($0 as? WebSocketError)?.code } == .malformedFrame)
+  }
+
+  @Test func `a batch arrives whole and in order, over TLS records and without`() async throws {
+    let identity = try TLSIdentity.selfSigned(names: ["127.0.0.1"])
+    var secure = HTTPServer.Configuration(loopbackListen())
+    secure.tls = .init(identity: identity)
+    for configuration in [HTTPServer.Configuration(loopbackListen()), secure] {
+      let got = Locked<[[UInt8]]>([])
+      let isOver = Locked(false)
+      let handler = Handler { _ in
+        .webSocket { socket in
+          while let batch = try await socket.receiveAll() {
+            for case .binary(let bytes) in batch { got.withLock { $0.append(bytes) } }
+          }
+          isOver.withLock { $0 = true }
+        }
+      }
+      try await withServer(configuration, handler) { _, addresses in
+        var options = HTTPClient.Configuration()
+        options.tls.roots = .custom(identity.certificate)
+        let client = HTTPClient(options)
+        let scheme = configuration.tls == nil ? "ws" : "wss"
+        let socket = try await client.webSocket(
+          try HTTPURL("\(scheme)://127.0.0.1:\(addresses[0].port ?? 0)/"))
+        let sent = (0..<300).map { [UInt8](repeating: UInt8($0 % 251), count: $0 * 3) }
+        try await socket.send(sent)
+        await socket.close()
+        #expect(try await eventually { isOver.withLock { $0 } })
+        #expect(got.withLock { $0 } == sent)
+      }
+    }
+  }
+
   @Test func `a peer that vanishes is an error, not an orderly end`() async throws {
     let handler = Handler { _ in
       .webSocket { socket in

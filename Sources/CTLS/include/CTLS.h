@@ -70,8 +70,10 @@ enum { CTLS_END = 0, CTLS_AGAIN = -1, CTLS_ERROR = -2 };
 void ctls_input(ctls_session *session, const uint8_t *bytes, size_t count);
 // What OpenSSL did not take of it.
 size_t ctls_left(ctls_session *session, const uint8_t **bytes);
+// Whether a read gives something without further ciphertext: bytes, the end or an error.
 int ctls_pending(ctls_session *session);
 long ctls_handshake(ctls_session *session);
+// The plain bytes of all records that are there, or of as many as fit.
 long ctls_read(ctls_session *session, void *bytes, size_t count);
 long ctls_write(ctls_session *session, const void *bytes, size_t count);
 void ctls_shutdown(ctls_session *session);
