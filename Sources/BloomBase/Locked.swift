@@ -27,10 +27,11 @@ public final class Locked<State: Sendable>: Sendable {
 
   /// Runs a closure with the lock held.
   ///
+  /// Inlinable: unspecialised, a lock costs more for its generic metadata than for itself.
+  ///
   /// - Parameter body: Must be short and must not block.
   /// - Returns: What `body` returns.
   /// - Throws: What `body` throws.
-  // Inlinable: unspecialised, a lock costs more for its generic metadata than for itself.
   @inlinable public func withLock<Result, Failure: Error>(
     _ body: (inout State) throws(Failure) -> Result
   ) throws(Failure) -> Result {

@@ -18,7 +18,7 @@ package struct ReceiptChain: Sendable {
   private var reader = ChunkReader()
   private var preamble: [UInt8] = []
   private var transcript: Transcript?
-  /// Transcripts after chunk `firstKept`, `firstKept` + 1, …
+  /// Transcripts after the chunks from `firstKept` on.
   private var history: [Digest] = []
   private var firstKept = 0
   /// The last receipt that was accepted.
