@@ -99,8 +99,12 @@ package final class ManifestCatalog: Sendable {
     }
   }
 
-  /// Whether clients get a model's manifest.
-  package func serves(_ model: ModelID) -> Bool { manifest(model) != nil }
+  /// Whether clients get a model's manifest, as far as the folder was read; never reads it.
+  package func serves(_ model: ModelID) -> Bool {
+    state.withLock { state in
+      state.manifests[model] != nil || serving == .any && state.offers[model] != nil
+    }
+  }
 
   /// The models of a name that clients may ask, in order of their digests.
   package func models(named name: String) -> [ModelID] {

@@ -126,13 +126,10 @@ struct GatewayCommand {
   private func following(
     _ data: String, _ settings: GatewaySettings, _ keys: AccessKeys, _ tap: WireTap
   ) throws -> FollowingService {
-    let files = [
-      PolicyCommand.path(context), Self.networkPath(data, settings),
-    ]
+    let files = [PolicyCommand.path(context), Self.networkPath(data, settings)]
     let shelf = try ReceiptShelf(folder: "\(data)/receipts")
     let http = HTTPClient()
     return try FollowingService(
-      time: SystemTime(),
       stamp: {
         files.flatMap { file in
           guard let bytes = try? PrivateFile.read(file) else { return [] as [UInt8] }

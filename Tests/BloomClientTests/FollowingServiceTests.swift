@@ -18,18 +18,6 @@ import Testing
     let publicDescription = "no such tier"
   }
 
-  private final class Settings: TimeSource {
-    let state = Locked((seconds: UInt64(0), text: "first"))
-    func now() -> Instant { Instant(nanoseconds: state.withLock { $0.seconds } * 1_000_000_000) }
-    func unixTime() -> UnixTime { UnixTime(0) }
-    func change(to text: String) {
-      state.withLock {
-        $0.text = text
-        $0.seconds += 1
-      }
-    }
-  }
-
   private func answering(_ service: FollowingService) async -> String? {
     do {
       _ = try await service.models()
@@ -40,25 +28,23 @@ import Testing
   @Test func `changed settings count for the next request, and unusable ones send nothing`()
     async throws
   {
-    let settings = Settings()
-    let service = try FollowingService(
-      time: settings, stamp: { Array(settings.state.withLock { $0.text }.utf8) }
-    ) {
-      let text = settings.state.withLock { $0.text }
+    let settings = Locked("first")
+    let service = try FollowingService(stamp: { Array(settings.withLock { $0 }.utf8) }) {
+      let text = settings.withLock { $0 }
       guard text != "broken" else { throw Unusable() }
       return Named(name: text)
     }
     #expect(await answering(service) == "first")
-    settings.change(to: "second")
+    settings.withLock { $0 = "second" }
     #expect(await answering(service) == "second")
-    settings.change(to: "broken")
+    settings.withLock { $0 = "broken" }
     #expect(await answering(service) == "settings_unusable")
     #expect(await answering(service) == "settings_unusable")
-    settings.change(to: "third")
+    settings.withLock { $0 = "third" }
     #expect(await answering(service) == "third")
-    settings.change(to: "broken")
+    settings.withLock { $0 = "broken" }
     #expect(throws: Unusable.self) {
-      _ = try FollowingService(time: settings, stamp: { [] }) { throw Unusable() }
+      _ = try FollowingService(stamp: { [] }) { throw Unusable() }
     }
   }
 }

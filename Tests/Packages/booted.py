@@ -93,7 +93,7 @@ def coordinator():
     done = root(as_user.format("backup", "/var/lib/darkbloom/backup.tar"))
     check(done.returncode == 0, f"a backup while it serves {done.stderr.strip()}")
     first = show(unit, "MainPID")
-    done = root("dpkg -i /root/packages/darkbloom_*.deb")
+    done = root("dpkg -i /opt/packages/darkbloom_*.deb")
     second = show(unit, "MainPID")
     check(done.returncode == 0 and second not in ("0", first), "an upgrade starts the new program")
     check(show(unit, "Result") == "success", "and the old one ended in order")
@@ -127,7 +127,7 @@ def node():
 
     check(wait_until(serves), "it serves")
     first = show("darkbloom-node", "MainPID", user=True)
-    root("dpkg -i /root/packages/darkbloom_*.deb")
+    root("dpkg -i /opt/packages/darkbloom_*.deb")
     began = time.monotonic()
     check(wait_until(lambda: show("darkbloom-node", "MainPID", user=True) not in ("0", first)),
           f"after an upgrade it starts anew, {time.monotonic() - began:.0f} s later")
@@ -153,12 +153,12 @@ def inside(arguments):
     packages = sorted(pathlib.Path(arguments.packages).resolve().glob("*.deb"))
     content = {p.name: p.read_bytes() for p in packages}
     bare.assemble(bare.fetch(arguments.suite))
-    pathlib.Path("/root/packages").mkdir()
+    pathlib.Path("/opt/packages").mkdir()
     for name, data in content.items():
-        pathlib.Path("/root/packages", name).write_bytes(data)
+        pathlib.Path("/opt/packages", name).write_bytes(data)
     boot()
     try:
-        done = root("apt-get install -y /root/packages/*.deb")
+        done = root("apt-get install -y /opt/packages/*.deb")
         check(done.returncode == 0, f"apt-get install {done.stderr.strip()[-300:]}")
         coordinator()
         node()
