@@ -56,7 +56,7 @@ extension DecodeLoop {
     prefillTurn += 1
     let index = waiting[prefillTurn % waiting.count]
     let choice = running[index]
-    let piece = DecodingProfile.pieceTokens
+    let piece = pieceTokens(for: choice)
     var border = min((choice.computed / piece + 1) * piece, choice.prefill.count)
     // The prompt's last piece ends with the prompt, whatever follows it.
     if choice.computed < choice.promptCount { border = min(border, choice.promptCount) }
@@ -75,12 +75,21 @@ extension DecodeLoop {
     }
     slots.append(
       choice.prefill[choice.computed..<border], to: choice.slot,
-      isCanonical: border <= choice.promptCount)
+      isCanonical: border <= choice.promptCount && piece == DecodingProfile.pieceTokens)
     running[index].computed = border
     if isLast { sample(index, row: entries.count - 1) }
     note(tokens: entries.count, took: end - start, isPrefill: true)
     removeEnded()
     return true
+  }
+
+  /// Tokens of the next piece: many only while nobody else waits for a token.
+  private func pieceTokens(for choice: Running) -> Int {
+    let wide = DecodingProfile.widePieceTokens
+    let isAlone = running.allSatisfy { $0.hasEnded || $0.slot == choice.slot }
+    let isQuick = Double(wide) <= prefillRate * mostWideSeconds
+    let isFast = requests[choice.requestID]?.request.continuation == .fast
+    return isAlone && isQuick && isFast ? wide : DecodingProfile.pieceTokens
   }
 
   /// One text of one embeddings request; requests take turns.

@@ -47,6 +47,7 @@ actor DecodeLoop {
   let desk: Desk
   let beat: EngineBeat
   let time: any TimeSource
+  let mostWideSeconds: Double
   var slots: SlotTable
   var governor: ThreadGovernor
   var requests: [Int: Request] = [:]
@@ -76,6 +77,7 @@ actor DecodeLoop {
     self.desk = desk
     self.beat = beat
     self.time = time
+    mostWideSeconds = options.mostWideSeconds
     slots = SlotTable(
       count: options.slots, piece: DecodingProfile.pieceTokens, keepsPrefixes: options.keepsPrefixes
     )

@@ -55,7 +55,7 @@ final class LlamaContext {
     time: any TimeSource
   ) throws(EngineError) {
     var parameters = unsafe llama_context_default_params()
-    batchLimit = model.isEmbedder ? contextTokens : max(DecodingProfile.pieceTokens, slots)
+    batchLimit = model.isEmbedder ? contextTokens : max(DecodingProfile.widePieceTokens, slots)
     unsafe parameters.n_ctx = UInt32(contextTokens * slots)
     unsafe parameters.n_seq_max = UInt32(slots)
     unsafe parameters.n_batch = UInt32(batchLimit)

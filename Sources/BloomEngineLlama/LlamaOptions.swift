@@ -12,6 +12,10 @@ public struct LlamaOptions: Sendable {
   public var streamCapacity = 64
   /// The most threads for computing; fewer are used while other programs need the processors.
   public var threads = 1
+  /// The longest that a wide piece of a prompt may take, in seconds; 0 for none.
+  ///
+  /// A request that arrives meanwhile waits for its end.
+  public var mostWideSeconds = 0.5
   /// Whether finished prompts are kept for requests of the same salt.
   public var keepsPrefixes = true
   /// Memory that may be used, in bytes; `nil` for what the system says is available.
@@ -32,6 +36,11 @@ enum DecodingProfile {
   /// Equal borders give equal bits whatever else runs (measured: 0 forks in 50 × 100 tokens).
   /// Larger pieces compute a little faster, smaller ones disturb other streams for less time.
   static let pieceTokens = 128
+  /// A piece of a prompt that may continue `fast` and has the machine to itself.
+  ///
+  /// It costs less (measured: 5 % of the time with two threads), and the cache it leaves serves no
+  /// exact request. A multiple of ``pieceTokens``.
+  static let widePieceTokens = 256
   /// Raised whenever a change of this target can change the bits of an answer.
   static let version = 1
 }

@@ -23,7 +23,7 @@ struct MemoryEstimate: Sendable, Equatable {
     cacheBytes = facts.cacheBytesPerToken * context * options.slots
     bufferBytes =
       (32 << 20) + facts.vocabularyCount * 4 * options.slots
-      + facts.embeddingWidth * 64 * DecodingProfile.pieceTokens
+      + facts.embeddingWidth * 64 * DecodingProfile.widePieceTokens
   }
 
   /// Everything together.

@@ -76,6 +76,33 @@ private final class SetTime: TimeSource {
     await engine.stop()
   }
 
+  @Test func `an exact request uses nothing that wide pieces left`() async throws {
+    func question(_ continuation: EngineRequest.Continuation) -> EngineRequest {
+      let text = String(repeating: "the river runs to the sea and ", count: 50)
+      var request = EngineRequest(
+        job: chat("\(text)what then?"), salt: "s", maxTokens: 20, continuation: continuation)
+      request.sampling = .greedy
+      request.logprobs = 2
+      return request
+    }
+    let fresh = try await Fixtures.engine()
+    let expected = try await collect(fresh, question(.exact))
+    await fresh.stop()
+
+    // However slow this machine is, its pieces may be wide once the speed is known.
+    let engine = try await Fixtures.engine { $0.mostWideSeconds = 1000 }
+    _ = try await collect(engine, EngineRequest(job: chat("Hello"), salt: "t", maxTokens: 1))
+    let wide = try await collect(engine, question(.fast))
+    #expect(wide.error == nil && wide.admission?.cachedTokens == 0)
+    let exact = try await collect(engine, question(.exact))
+    #expect(exact.admission?.cachedTokens == 0)
+    #expect(exact.frames == expected.frames)
+    let again = try await collect(engine, question(.exact))
+    #expect((again.admission?.cachedTokens ?? 0) >= 256)
+    #expect(again.frames == expected.frames)
+    await engine.stop()
+  }
+
   @Test func `an epoch that ends takes its prefixes with it`() async throws {
     let engine = try await Fixtures.engine()
     let text = String(repeating: "A quiet machine answers in the green light. ", count: 40)
