@@ -10,13 +10,18 @@ extension NodeAgent {
   static let recentCount = 20
   /// Sealed bytes of a self-test; it has a few KiB.
   static let selfTestLimitBytes = 1 << 20
+  /// Between two entries in the book of the day while requests run.
+  static let entryTime = Duration.seconds(1)
 
-  /// Adds the time since the last call to the day's work, when requests ran in it.
+  /// Adds the time since the last entry to the day's work, when requests ran in it.
+  ///
+  /// Called with everything a worker says; an entry is made each second and when the work ends.
   func accountWork() {
     let now = time.now()
     // What the owner asks the own machine is no work for others.
     let isWorking = jobs.strangerCount > 0
     if let since = workingSince {
+      if isWorking, now - since < Self.entryTime { return }
       // A machine that slept did not work, whatever its clock says.
       let spent = min(now - since, .seconds(30))
       usage.update(today) {
@@ -27,7 +32,14 @@ extension NodeAgent {
     workingSince = isWorking ? now : nil
   }
 
-  var today: Int { LocalClock.day(time.unixTime()) }
+  /// The local day; looked up once a second, since the zone's file is read for it.
+  var today: Int {
+    let now = time.unixTime()
+    if let day = localDay, day.second == now.seconds { return day.number }
+    let number = LocalClock.day(now)
+    localDay = (now.seconds, number)
+    return number
+  }
 
   /// What was done today, for the owner's limits.
   func workToday() -> WorkToday {

@@ -94,8 +94,10 @@ package actor NodeAgent {
   var refusals: OwnerPolicy
   var usage = UsageBook()
   var isUsageChanged = false
-  /// Since when requests ran without a look at the clock.
+  /// Since when requests ran without an entry in ``usage``.
   var workingSince: Instant?
+  /// The day as last looked up, and for which second of the wall clock.
+  var localDay: (second: Int64, number: Int)?
   var recent: [FinishedJob] = []
   private var waiters: [CheckedContinuation<Void, Never>] = []
   private var alarm: (at: Instant, task: Task<Void, Never>)?

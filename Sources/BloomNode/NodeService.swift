@@ -138,10 +138,13 @@ package struct NodeService: Sendable {
         _ = await stopped.next()
         return true
       }
+      // One loop carries requests and answers, from the link to the workers and back: their sockets
+      // are made on it, and the agent's work for them is done there, without a change of threads.
+      let carrier = loops.next()
       let link = NodeLinkDriver(
         coordinators: coordinators, apiKey: configuration.apiKey, client: client, agent: agent,
-        loop: loops.next(), log: log)
-      group.addTask {
+        loop: carrier, log: log)
+      group.addTask(executorPreference: carrier) {
         await link.run()
         return false
       }
@@ -149,8 +152,8 @@ package struct NodeService: Sendable {
         let supervisor = WorkerSupervisor(
           model: model, settings: plan.settings(configuration.workers, for: model),
           release: configuration.release,
-          launcher: launcher, agent: agent, time: time, loop: loops.next(), log: log)
-        group.addTask {
+          launcher: launcher, agent: agent, time: time, loop: carrier, log: log)
+        group.addTask(executorPreference: carrier) {
           await supervisor.run()
           return false
         }
