@@ -14,6 +14,8 @@ package struct AnswerCollector: Sendable {
     package var logprobs: [JSONValue] = []
     /// The end of the choice.
     package var finishReason: FinishReason?
+    /// The place in the request's list of the stop text that ended the choice.
+    package var stop: Int?
   }
 
   /// One tool call.
@@ -45,6 +47,7 @@ extension AnswerCollector.Choice {
     reasoning += delta.reasoning ?? ""
     logprobs += delta.logprobs
     finishReason = delta.finishReason ?? finishReason
+    stop = delta.stop ?? stop
     for step in delta.toolCalls where step.index >= 0 && step.index < 1024 {
       while toolCalls.count <= step.index {
         toolCalls.append(.init(id: "", name: "", arguments: ""))

@@ -16,6 +16,8 @@ package struct AnswerDelta: Sendable {
   package var logprobs: [JSONValue]
   /// The end of the choice.
   package var finishReason: FinishReason?
+  /// The place in the request's list of the stop text that ended the choice.
+  package var stop: Int?
 
   /// One step of one tool call.
   package struct ToolCallDelta: Sendable, Hashable {
@@ -40,7 +42,8 @@ package struct AnswerDelta: Sendable {
   /// Creates a step.
   package init(
     choice: Int = 0, content: String? = nil, reasoning: String? = nil,
-    toolCalls: [ToolCallDelta] = [], logprobs: [JSONValue] = [], finishReason: FinishReason? = nil
+    toolCalls: [ToolCallDelta] = [], logprobs: [JSONValue] = [], finishReason: FinishReason? = nil,
+    stop: Int? = nil
   ) {
     self.choice = choice
     self.content = content
@@ -48,6 +51,7 @@ package struct AnswerDelta: Sendable {
     self.toolCalls = toolCalls
     self.logprobs = logprobs
     self.finishReason = finishReason
+    self.stop = stop
   }
 }
 

@@ -9,7 +9,8 @@ package enum AnthropicAnswer: Sendable {
   ///
   /// Reasoning is left out unless thinking was asked for.
   package static func body(
-    header: AnswerHeader, choice: AnswerCollector.Choice, usage: AnswerUsage, showsThinking: Bool
+    header: AnswerHeader, choice: AnswerCollector.Choice, usage: AnswerUsage, showsThinking: Bool,
+    stops: [String] = []
   ) -> [UInt8] {
     var content: [JSONValue] = []
     if showsThinking, !choice.reasoning.isEmpty {
@@ -33,7 +34,8 @@ package enum AnthropicAnswer: Sendable {
     }
     var writer = JSONWriter(capacity: 1024)
     writeMessage(
-      header, content: content, stopReason: choice.finishReason ?? .stop, usage: usage, to: &writer)
+      header, content: content, stopReason: choice.finishReason ?? .stop,
+      stopSequence: stopSequence(choice.stop, of: stops), usage: usage, to: &writer)
     return writer.bytes
   }
 
@@ -45,8 +47,8 @@ package enum AnthropicAnswer: Sendable {
   }
 
   static func writeMessage(
-    _ header: AnswerHeader, content: [JSONValue], stopReason: FinishReason?, usage: AnswerUsage,
-    to writer: inout JSONWriter
+    _ header: AnswerHeader, content: [JSONValue], stopReason: FinishReason?, stopSequence: String?,
+    usage: AnswerUsage, to writer: inout JSONWriter
   ) {
     writer.object {
       $0.key("id")
@@ -59,24 +61,31 @@ package enum AnthropicAnswer: Sendable {
       $0.string(header.model)
       $0.key("content")
       $0.array { list in for block in content { list.value(block) } }
-      write(stopReason, to: &$0)
+      write(stopReason, stopSequence, to: &$0)
       $0.key("usage")
       write(usage, to: &$0)
     }
   }
 
-  /// `stop_reason` and `stop_sequence`: machines do not tell which stop string ended a choice.
-  static func write(_ reason: FinishReason?, to writer: inout JSONWriter) {
+  /// The stop text at a place that a machine named; `nil` for one that nobody asked for.
+  static func stopSequence(_ place: Int?, of stops: [String]) -> String? {
+    place.flatMap { stops.indices.contains($0) ? stops[$0] : nil }
+  }
+
+  /// `stop_reason` and `stop_sequence`.
+  static func write(
+    _ reason: FinishReason?, _ stopSequence: String?, to writer: inout JSONWriter
+  ) {
     writer.key("stop_reason")
     switch reason {
-    case .stop: writer.string("end_turn")
+    case .stop: writer.string(stopSequence == nil ? "end_turn" : "stop_sequence")
     case .length: writer.string("max_tokens")
     case .toolCalls: writer.string("tool_use")
     case .contentFilter: writer.string("refusal")
     case nil: writer.null()
     }
     writer.key("stop_sequence")
-    writer.null()
+    if let stopSequence { writer.string(stopSequence) } else { writer.null() }
   }
 
   /// Anthropic counts tokens that a cache spared apart from the others.

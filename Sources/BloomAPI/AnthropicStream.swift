@@ -11,15 +11,23 @@ package struct AnthropicStream: StreamRenderer {
 
   private let header: AnswerHeader
   private let showsThinking: Bool
+  private let stops: [String]
   private var open: Block?
   private var index = 0
   private var stopReason: FinishReason = .stop
+  private var stopSequence: String?
   private var events: [APIEvent] = []
 
-  /// Creates a renderer; reasoning is left out unless thinking was asked for.
-  package init(header: AnswerHeader, showsThinking: Bool) {
+  /// Creates a renderer.
+  ///
+  /// - Parameters:
+  ///   - header: Of the answer.
+  ///   - showsThinking: Whether thinking was asked for; otherwise reasoning is left out.
+  ///   - stops: The request's ``InferenceRequest/stops``.
+  package init(header: AnswerHeader, showsThinking: Bool, stops: [String] = []) {
     self.header = header
     self.showsThinking = showsThinking
+    self.stops = stops
   }
 
   /// `message_start`, whose usage is not known yet, and a `ping`.
@@ -28,7 +36,7 @@ package struct AnthropicStream: StreamRenderer {
     emit("message_start") {
       $0.key("message")
       AnthropicAnswer.writeMessage(
-        header, content: [], stopReason: nil, usage: AnswerUsage(), to: &$0)
+        header, content: [], stopReason: nil, stopSequence: nil, usage: AnswerUsage(), to: &$0)
     }
     emit("ping") { _ in }
     return take()
@@ -62,16 +70,17 @@ package struct AnthropicStream: StreamRenderer {
     }
     for step in delta.toolCalls { render(step) }
     stopReason = delta.finishReason ?? stopReason
+    stopSequence = AnthropicAnswer.stopSequence(delta.stop, of: stops) ?? stopSequence
     return take()
   }
 
   /// Closes the open block; then `message_delta` with the usage, and `message_stop`.
   package mutating func end(usage: AnswerUsage) -> [APIEvent] {
     close()
-    let reason = stopReason
+    let (reason, sequence) = (stopReason, stopSequence)
     emit("message_delta") {
       $0.key("delta")
-      $0.object { AnthropicAnswer.write(reason, to: &$0) }
+      $0.object { AnthropicAnswer.write(reason, sequence, to: &$0) }
       $0.key("usage")
       AnthropicAnswer.write(usage, to: &$0)
     }

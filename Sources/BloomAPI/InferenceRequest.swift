@@ -35,6 +35,12 @@ package struct InferenceRequest: Sendable {
   /// The client's key for prefix reuse within its own requests.
   package let cacheKey: String?
 
+  /// The stop texts as machines number them.
+  package var stops: [String] {
+    guard let stop = body["stop"] else { return [] }
+    return stop.string.map { [$0] } ?? (stop.items ?? []).compactMap(\.string)
+  }
+
   init(
     kind: Kind, model: String, body: JSONValue, isStreaming: Bool = false,
     includesUsage: Bool = false, choices: Int = 1, maxTokens: Int? = nil, seed: Int64? = nil,

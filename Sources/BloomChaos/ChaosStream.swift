@@ -145,7 +145,7 @@ package enum ScriptedTruth: Sendable {
         found[frame.choice].tokens += frame.tokens.map { UInt32(bitPattern: $0) }
         found[frame.choice].logprobs += frame.logprobs.count
         for case .content(let text) in frame.deltas { found[frame.choice].text += text }
-      case .finished(let choice, _): found[choice].isDone = true
+      case .finished(let choice, _, _): found[choice].isDone = true
       case .failed(let error): throw error
       case .admitted, .embeddings, .done: break
       }

@@ -6,7 +6,9 @@ public enum EngineEvent: Sendable, Equatable {
   /// New tokens of one choice, with the change of its visible text.
   case tokens(EngineFrame)
   /// One choice has ended; more may follow for others.
-  case finished(choice: Int, EngineFinish)
+  ///
+  /// `stop` is the place in the request's list of the stop text that ended it, if one did.
+  case finished(choice: Int, EngineFinish, stop: Int? = nil)
   /// The vectors of an embeddings request, in the order of its texts.
   case embeddings([[Float]])
   /// The request is complete; nothing follows.

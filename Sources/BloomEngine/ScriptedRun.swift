@@ -119,7 +119,8 @@ struct ScriptedRun: Sendable {
       let delta = EngineDelta.content(String(decoding: rest, as: UTF8.self))
       events.append(.tokens(EngineFrame(choice: index, tokens: [], deltas: [delta])))
     }
-    return events + [.finished(choice: index, reason)]
+    let stop = reason == .stop ? choices[index].text.metStop : nil
+    return events + [.finished(choice: index, reason, stop: stop)]
   }
 
   /// An emoji's bytes come in order once the first was drawn; else any whole piece.

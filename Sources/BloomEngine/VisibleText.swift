@@ -7,6 +7,9 @@ public struct VisibleText: Sendable {
   private var held: [UInt8] = []
   /// Whether a stop text was met; nothing more becomes visible then.
   public private(set) var isStopped = false
+  /// The stop text that was met, as its place in the list; the first listed of those that begin
+  /// at the same place.
+  public private(set) var metStop: Int?
 
   /// Creates the filter.
   ///
@@ -19,8 +22,9 @@ public struct VisibleText: Sendable {
   public mutating func feed(_ bytes: some Sequence<UInt8>) -> [UInt8] {
     guard !isStopped else { return [] }
     held.append(contentsOf: bytes)
-    if let start = firstStop() {
+    if let (start, stop) = firstStop() {
       isStopped = true
+      metStop = stop
       let shown = Array(held[..<start])
       held = []
       return shown
@@ -44,13 +48,13 @@ public struct VisibleText: Sendable {
     return shown
   }
 
-  private func firstStop() -> Int? {
-    var best: Int?
-    for stop in stops where stop.count <= held.count {
+  private func firstStop() -> (start: Int, stop: Int)? {
+    var best: (start: Int, stop: Int)?
+    for (index, stop) in stops.enumerated() where stop.count <= held.count {
       for start in 0...(held.count - stop.count) {
-        if let best, start >= best { break }
+        if let best, start >= best.start { break }
         if held[start..<(start + stop.count)].elementsEqual(stop) {
-          best = start
+          best = (start, index)
           break
         }
       }

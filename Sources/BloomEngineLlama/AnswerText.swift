@@ -9,6 +9,7 @@ struct AnswerText {
   private let format: ChatFormat?
   private let parser: ChatParser?
   private var visible: VisibleText
+  private let askedStops: Int
   private var pending: [UInt8] = []
   private var all: [UInt8] = []
   private var count = 0
@@ -21,6 +22,7 @@ struct AnswerText {
     self.model = model
     self.format = format
     visible = VisibleText(stops: request.stops + (format?.stops ?? []))
+    askedStops = request.stops.count
     if let format, !format.isPlain {
       parser = try ChatParser(format: format, answerID: request.answerID, choice: choice)
     } else {
@@ -30,6 +32,9 @@ struct AnswerText {
 
   /// Whether a stop text was met.
   var isStopped: Bool { visible.isStopped }
+
+  /// Which of the request's stop texts was met; `nil` for none, or for one of the template's own.
+  var metStop: Int? { visible.metStop.flatMap { $0 < askedStops ? $0 : nil } }
 
   /// Whether the answer calls functions.
   var hasCalls: Bool { parser?.hasCalls ?? false }

@@ -195,7 +195,9 @@ extension DecodeLoop {
     let id = running[index].requestID
     let calls = running[index].choice.text.hasCalls && reason == .stop
     requests[id]?.outlet.emit(
-      .finished(choice: running[index].choice.index, calls ? .toolCalls : reason))
+      .finished(
+        choice: running[index].choice.index, calls ? .toolCalls : reason,
+        stop: calls || reason != .stop ? nil : running[index].choice.text.metStop))
     slots.release(running[index].slot, forgets: false)
     running[index].next = nil
     running[index].hasEnded = true

@@ -19,6 +19,7 @@ enum AnswerTranslation {
     }
     delta.logprobs = frame.logprobs.map(value)
     delta.finishReason = frame.finish.flatMap(reason)
+    delta.stop = frame.stop
     let isEmpty =
       delta.content == nil && delta.reasoning == nil && delta.toolCalls.isEmpty
       && delta.logprobs.isEmpty && delta.finishReason == nil

@@ -17,10 +17,11 @@ struct AnthropicRoutes: Sendable {
         let (message, showsThinking) = try AnthropicRequest.parse(
           try await OpenAIRoutes.body(of: request))
         return try await AnswerResponse.make(backend, for: request, message) { header in
-          AnthropicStream(header: header, showsThinking: showsThinking)
+          AnthropicStream(header: header, showsThinking: showsThinking, stops: message.stops)
         } whole: { header, choices, usage in
           AnthropicAnswer.body(
-            header: header, choice: choices[0], usage: usage, showsThinking: showsThinking)
+            header: header, choice: choices[0], usage: usage, showsThinking: showsThinking,
+            stops: message.stops)
         }
       }
     }

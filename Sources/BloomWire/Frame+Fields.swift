@@ -1,9 +1,10 @@
 extension TokenFrame {
-  /// 1 choice, 2 tokens, 3 deltas, 4 logprobs, 5 finish; those that are empty or zero are left out.
+  /// 1 choice, 2 tokens, 3 deltas, 4 logprobs, 5 finish, 6 stop; what is empty, a choice of 0 and
+  /// what is absent are left out.
   func encode(into encoder: inout CBOREncoder) {
     let fields =
       (choice == 0 ? 0 : 1) + (tokens.isEmpty ? 0 : 1) + (deltas.isEmpty ? 0 : 1)
-      + (logprobs.isEmpty ? 0 : 1) + (finish == nil ? 0 : 1)
+      + (logprobs.isEmpty ? 0 : 1) + (finish == nil ? 0 : 1) + (stop == nil ? 0 : 1)
     encoder.kind(0, fields: fields)
     if choice != 0 { encoder.field(1, choice) }
     if !tokens.isEmpty {
@@ -26,6 +27,7 @@ extension TokenFrame {
       }
     }
     if let finish { encoder.field(5, Int(finish.rawValue)) }
+    if let stop { encoder.field(6, stop) }
   }
 
   init(_ reader: inout CBORReader, _ fields: inout CBORFields) throws(WireError) {
@@ -54,6 +56,9 @@ extension TokenFrame {
           return TokenLogprob(sampled: sampled, top: Array(candidates.dropFirst()))
         }
       case 5: finish = try reader.choice("finish") as FinishReason
+      case 6:
+        stop = try reader.count("stop", maximum: Limits.stops - 1)
+        guard finish == .stop else { throw .notCanonical }
       default: throw .unknownField(key)
       }
       // What is empty is left out, so that a frame has one encoding.

@@ -109,17 +109,21 @@ package struct TokenFrame: Sendable, Equatable {
   package var logprobs: [TokenLogprob]
   /// Set in the choice's last frame.
   package var finish: FinishReason?
+  /// The place in the request's list of the stop text that ended the choice; only with `finish`
+  /// `stop`, and `nil` when the model ended by itself.
+  package var stop: Int?
 
   /// Sets every field.
   package init(
     choice: Int = 0, tokens: [UInt32], deltas: [Delta] = [], logprobs: [TokenLogprob] = [],
-    finish: FinishReason? = nil
+    finish: FinishReason? = nil, stop: Int? = nil
   ) {
     self.choice = choice
     self.tokens = tokens
     self.deltas = deltas
     self.logprobs = logprobs
     self.finish = finish
+    self.stop = stop
   }
 }
 

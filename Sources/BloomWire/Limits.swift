@@ -1,5 +1,7 @@
 /// Bounds of the formats in this module, apart from those of the formats' own specifications.
 package enum Limits: Sendable {
+  /// Stop texts of one request.
+  package static let stops = 16
   /// A model's manifest as a node sends it: some hundreds of files.
   package static let manifest = 65_536
   /// The largest duration in milliseconds that a message may name: one week.

@@ -44,9 +44,10 @@ actor AnswerRun {
         counts.replayedTokens = admission.replayedTokens
       case .tokens(let frame):
         try await send([.tokens(TokenFrame(frame))], tokens: frame.tokens.count)
-      case .finished(let choice, let finish):
+      case .finished(let choice, let finish, let stop):
         last = FinishReason(finish)
-        try await send([.tokens(TokenFrame(choice: choice, finish: finish))], tokens: 0)
+        try await send(
+          [.tokens(TokenFrame(choice: choice, tokens: [], finish: last, stop: stop))], tokens: 0)
       case .embeddings(let vectors):
         try await send(
           vectors.enumerated().map { .embedding(index: $0.offset, vector: $0.element) }, tokens: 0)

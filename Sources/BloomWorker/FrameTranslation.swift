@@ -8,11 +8,6 @@ extension TokenFrame {
       choice: frame.choice, tokens: frame.tokens.map { UInt32(bitPattern: $0) },
       deltas: frame.deltas.map(Delta.init), logprobs: frame.logprobs.map(TokenLogprob.init))
   }
-
-  /// The end of a choice.
-  init(choice: Int, finish: EngineFinish) {
-    self.init(choice: choice, tokens: [], finish: FinishReason(finish))
-  }
 }
 
 extension FinishReason {

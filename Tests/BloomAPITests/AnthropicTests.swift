@@ -151,6 +151,33 @@ import Testing
     }
   }
 
+  @Test func `a stop sequence is named`() throws {
+    let (message, _) = try AnthropicRequest.parse(
+      Array(
+        (#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"a"}],"#
+          + #""stop_sequences":["x","END"]}"#).utf8))
+    #expect(message.stops == ["x", "END"])
+    for (place, reason, sequence) in [
+      (1, "stop_sequence", JSONValue.string("END")), (nil, "end_turn", .null),
+      // A machine that names what nobody asked for.
+      (2, "end_turn", .null),
+    ] {
+      let delta = AnswerDelta(content: "a", finishReason: .stop, stop: place)
+      var collector = AnswerCollector(choices: 1)
+      collector.add(delta)
+      let body = try parsed(
+        AnthropicAnswer.body(
+          header: header, choice: collector.choices[0], usage: AnswerUsage(),
+          showsThinking: false, stops: message.stops))
+      #expect(body["stop_reason"] == .string(reason))
+      #expect(body["stop_sequence"] == sequence)
+      let lines = events(
+        AnthropicStream(header: header, showsThinking: false, stops: message.stops), [delta])
+      let end = try #require(lines.first { $0.hasPrefix("message_delta") })
+      #expect(end.contains(#""stop_reason":"\#(reason)""#))
+    }
+  }
+
   @Test func `errors have Anthropic's shape`() throws {
     var stream = AnthropicStream(header: header, showsThinking: false)
     let events = stream.fail(

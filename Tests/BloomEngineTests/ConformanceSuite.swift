@@ -18,6 +18,7 @@ struct Conformance {
     try await answersInOrder()
     try await repeatsItself()
     try await resumesAtEveryToken()
+    try await namesTheStopText()
     try await countsDown()
     try await refusesBadFields()
     try await cancels()
@@ -75,6 +76,20 @@ struct Conformance {
         #expect(shown == full.visible(), "cut at \(cut)")
       }
     }
+  }
+
+  func namesTheStopText() async throws {
+    var question = request
+    question.sampling = .greedy
+    let whole = try await collect(engine, question)
+    #expect(whole.stops.isEmpty)
+    let shown = whole.visible()
+    let word = try #require(shown.dropFirst(shown.count / 2).split(separator: " ").first)
+    question.stops = ["\u{1}never", String(word)]
+    let cut = try await collect(engine, question)
+    #expect(cut.finishes[0] == .stop)
+    #expect(cut.stops[0] == 1)
+    #expect(cut.visible().count < shown.count && shown.hasPrefix(cut.visible()))
   }
 
   func countsDown() async throws {

@@ -83,7 +83,7 @@ import Darwin
             stream.cancel()
             break reading
           }
-        case .finished(let choice, let finish): seen.finishes[choice] = finish
+        case .finished(let choice, let finish, _): seen.finishes[choice] = finish
         case .failed(let error): throw error
         case .admitted, .embeddings, .done: continue
         }

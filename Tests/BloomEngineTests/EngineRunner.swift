@@ -6,6 +6,8 @@ struct Transcript: Equatable {
   var admission: EngineAdmission?
   var frames: [EngineFrame] = []
   var finishes: [Int: EngineFinish] = [:]
+  /// Which of the request's stop texts ended a choice.
+  var stops: [Int: Int] = [:]
   var vectors: [[Float]] = []
   var usage: EngineUsage?
   var error: EngineError?
@@ -50,7 +52,9 @@ func collect(_ stream: EngineStream) async -> Transcript {
     switch event {
     case .admitted(let admission): result.admission = admission
     case .tokens(let frame): result.frames.append(frame)
-    case .finished(let choice, let reason): result.finishes[choice] = reason
+    case .finished(let choice, let reason, let stop):
+      result.finishes[choice] = reason
+      result.stops[choice] = stop
     case .embeddings(let vectors): result.vectors = vectors
     case .done(let usage): result.usage = usage
     case .failed(let error): result.error = error

@@ -31,6 +31,10 @@ import Testing
   @Test func `the first of several stop texts wins, and an incomplete character stays hidden`() {
     var visible = VisibleText(stops: ["b", "ab"])
     #expect(visible.feed(Array("xxab".utf8)) == Array("xx".utf8))
+    #expect(visible.metStop == 1)
+    var later = VisibleText(stops: ["zz", "b"])
+    #expect(later.feed(Array("xx".utf8)) == Array("xx".utf8) && later.metStop == nil)
+    #expect(later.feed(Array("b".utf8)).isEmpty && later.metStop == 1)
     var cut = VisibleText(stops: [])
     #expect(cut.feed([0x61, 0xf0, 0x9f]) == [0x61])
     #expect(cut.finish().isEmpty)

@@ -92,6 +92,7 @@ import Testing
               top: [.init(token: 9, bytes: [0xc3], logprob: -0.1)])
           ], finish: .toolCalls))
     ),
+    ("tokens-stop", .tokens(TokenFrame(tokens: [], finish: .stop, stop: 1))),
     (
       "usage",
       .usage(Usage(promptTokens: 12, cachedTokens: 8, completionTokens: 5, reasoningTokens: 1))
@@ -126,6 +127,8 @@ import Testing
     ("usage with a count left out", [0xa4, 0, 1, 1, 1, 2, 1, 3, 1]),
     ("choice 0 written out", [0xa3, 0, 0, 1, 0, 2, 0x81, 7]),
     ("no tokens written out", [0xa2, 0, 0, 2, 0x80]),
+    ("a stop text of an answer that reached its limit", [0xa3, 0, 0, 5, 1, 6, 0]),
+    ("a stop text beyond the list", [0xa3, 0, 0, 5, 0, 6, 16]),
     ("no deltas written out", [0xa2, 0, 0, 3, 0x80]),
   ]
 

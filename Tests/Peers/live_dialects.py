@@ -62,6 +62,18 @@ def message_call():
     return message.content[-1].name, message.content[-1].input
 
 
+# Anthropic's clients learn which of their texts ended an answer.
+asked = dict(model=chat, max_tokens=24, messages=hello, extra_body=cold)
+whole = claude.messages.create(**asked).content[0].text
+word = whole[len(whole) // 3 :].split()[1]
+asked["stop_sequences"] = ["\x01never", word]
+cut = claude.messages.create(**asked)
+assert (cut.stop_reason, cut.stop_sequence) == ("stop_sequence", word), cut
+assert whole.startswith(cut.content[0].text) and word not in cut.content[0].text, (whole, cut)
+with claude.messages.stream(**asked) as stream:
+    streamed = stream.get_final_message()
+assert (streamed.stop_reason, streamed.stop_sequence) == ("stop_sequence", word), streamed
+
 for call in [chat_call, response_call, message_call]:
     try:
         name, arguments = call()
