@@ -118,8 +118,9 @@ actor AnswerRun {
   }
 
   private func send(_ frames: [Frame], tokens: Int) async throws(WorkerError) {
-    while exchange.isQueueFull, !Task.isCancelled {
-      // The ticker empties the queue; the engine pauses meanwhile, since nobody reads it.
+    while exchange.isQueueFull, !gate.isClosed, !Task.isCancelled {
+      // The ticker empties the queue, unless the answer was stopped; the engine pauses meanwhile,
+      // since nobody reads it.
       try? await Task.sleep(for: .milliseconds(100))
     }
     await enter()
