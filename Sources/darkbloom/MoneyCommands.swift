@@ -118,7 +118,7 @@ struct MoneyCommands {
     let earned = account?["earned_micros"]?.integer ?? 0
     var lines = [
       "account    \(account?["account"]?.string ?? "?")  \(account?["name"]?.string ?? "")",
-      "to spend   \(Micros(credit + earned))",
+      "to spend   \(Micros(credit &+ earned))",
       "  credit   \(micros("credit_micros"))",
       "  earned   \(micros("earned_micros"))  can be paid out: darkbloom payout request",
       "reserved   \(micros("reserved_micros"))  for answers that run",
