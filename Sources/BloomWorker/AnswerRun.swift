@@ -17,6 +17,8 @@ actor AnswerRun {
   private var clock: ReceiptClock
   private var counts: PartCounts
   private var isSending = false
+  /// The last receipt is being signed: a fixed time that comes now comes too late.
+  private var isOver = false
   private var waiting: CheckedContinuation<Void, Never>?
 
   init(
@@ -82,6 +84,7 @@ actor AnswerRun {
   func finish(_ reason: FinishReason, endsAnswer: Bool) async throws(WorkerError) -> [UInt8] {
     await enter()
     defer { leave() }
+    isOver = true
     if endsAnswer, try await sendOwedTicks() {
       let (receipt, sealed) = try exchange.finish(stamped(reason))
       emit(sealed)
@@ -94,7 +97,7 @@ actor AnswerRun {
   /// The next fixed time has come: sends a chunk of the profile `steady`, or a receipt that is due.
   func tick() async throws(WorkerError) {
     // Whoever sends looks at the clock itself: a tick never waits.
-    guard !isSending else { return }
+    guard !isSending, !isOver else { return }
     isSending = true
     defer { leave() }
     if isSteady {
