@@ -31,6 +31,9 @@ enum Terminal {
     ProcessEnvironment.flush()
   }
 
+  /// Prints a line with words of other people in it, for example the name of a machine.
+  static func tell(_ text: String) { print(hasOutput ? plain(text) : text) }
+
   /// The text without control characters but line end and tab.
   private static func plain(_ text: String) -> String {
     var kept = String.UnicodeScalarView()
