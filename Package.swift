@@ -73,10 +73,10 @@ let targets: [Target] = [
 
   // Layer 4: services.
   library("BloomClient", ["BloomBase", "BloomPlatform", "BloomModels", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomAPI", "BloomHTTP", "BloomNet"]),
-  library("BloomGateway", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
+  library("BloomGateway", ["BloomBase", "BloomWire", "BloomCrypto", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
   library("BloomCoordinator", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomModels", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomStorePostgres", "BloomHTTP", "BloomNet"]),
   library("BloomNode", ["BloomBase", "BloomPlatform", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomModels", "BloomHTTP", "BloomNet"]),
-  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomOpen", "BloomModels", "BloomEngine", "BloomAPI"]),
+  library("BloomWorker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomOpen", "BloomModels", "BloomEngine"]),
 
   // Layer 5: programs.
   program("darkbloom", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomModels", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway", "BloomNode"]),

@@ -70,8 +70,6 @@ package enum FinishReason: String, Sendable, Hashable {
   case length
   /// The model called tools.
   case toolCalls = "tool_calls"
-  /// The owner's policy refused.
-  case contentFilter = "content_filter"
 }
 
 /// What an answer used, summed over its parts.

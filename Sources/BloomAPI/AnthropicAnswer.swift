@@ -81,7 +81,6 @@ package enum AnthropicAnswer: Sendable {
     case .stop: writer.string(stopSequence == nil ? "end_turn" : "stop_sequence")
     case .length: writer.string("max_tokens")
     case .toolCalls: writer.string("tool_use")
-    case .contentFilter: writer.string("refusal")
     case nil: writer.null()
     }
     writer.key("stop_sequence")

@@ -10,8 +10,6 @@ struct Field {
     self.value = value
   }
 
-  var isNull: Bool { value == .null }
-
   func string() throws(APIError) -> String {
     guard let text = value.string else { throw .wrongType(path, expected: "a string") }
     return text

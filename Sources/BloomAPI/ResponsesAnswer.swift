@@ -163,7 +163,6 @@ extension ResponsesAnswer.Status {
   var incompleteReason: String? {
     switch self {
     case .ended(.length, _): "max_output_tokens"
-    case .ended(.contentFilter, _): "content_filter"
     case .ended, .inProgress, .failed: nil
     }
   }

@@ -239,7 +239,8 @@ package struct ChaosRun: Sendable {
     var truth: [ChaosStream.Choice] = []
   }
 
-  /// Greedy answers, two with log-probabilities, ones by a schema, and sampled ones with a stop text.
+  /// Greedy answers, two with log-probabilities, ones by a schema, and sampled ones with a stop
+  /// text.
   ///
   /// The bundled model's template knows no tools.
   private func realTruths(_ service: PrivateInference) async throws -> [RealRequest] {

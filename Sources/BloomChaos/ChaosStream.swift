@@ -28,8 +28,6 @@ package struct ChaosStream: Sendable {
   package var failure: String?
   /// What its user was told it used.
   package var reportedTokens = 0
-  /// When it was asked.
-  package var askedAt: Instant
   /// When each step came.
   package var steps: [Instant] = []
   /// Tokens between two changes of the machine that delivers.
@@ -44,16 +42,12 @@ package struct ChaosStream: Sendable {
     zip(steps, steps.dropFirst()).map { $1 - $0 }.max() ?? .zero
   }
 
-  /// From the question to the first token.
-  package var firstStep: Duration? { steps.first.map { $0 - askedAt } }
-
   /// Asks and reads to the end.
   package static func run(
     _ service: PrivateInference, _ body: String, choices: Int = 1
   ) async -> ChaosStream {
     let time = SystemTime()
-    var stream = ChaosStream(
-      choices: Array(repeating: Choice(), count: choices), askedAt: time.now())
+    var stream = ChaosStream(choices: Array(repeating: Choice(), count: choices))
     do {
       let running = try await service.begin(try ChatRequest.parse(Array(body.utf8)))
       stream.answer = running.header.id

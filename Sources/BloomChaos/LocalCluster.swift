@@ -161,9 +161,6 @@ package actor LocalCluster {
 
   // MARK: Nodes
 
-  /// The number of nodes.
-  package var nodeCount: Int { nodes.count }
-
   /// The numbers of the nodes of a kind.
   package func nodes(of engine: Engine) -> [Int] {
     nodes.indices.filter { nodes[$0].engine == engine }

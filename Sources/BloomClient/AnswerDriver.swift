@@ -38,8 +38,12 @@ package actor AnswerDriver: PartEvents {
   private var sealedError: SealedError?
   /// The code of a part that was changed on its way.
   private var tampering: String?
+  /// Ends parts whose last receipt does not come.
+  private var patience: Task<Void, Never>?
   private let isTokenless: Bool
   private let bufferLimit = 64
+  /// How long after an answer's end its parts may go on.
+  private static let receiptTime = Duration.seconds(30)
   /// The number of parts started so far.
   package private(set) var partCount = 0
   private var partNode: [Int: NodeID] = [:]
@@ -173,6 +177,13 @@ package actor AnswerDriver: PartEvents {
     timer.cancel()
   }
 
+  /// Every part has ended.
+  private func allEnded() {
+    patience?.cancel()
+    patience = nil
+    settled()
+  }
+
   private func settled() {
     for waiter in settling { waiter.resume() }
     settling = []
@@ -181,7 +192,7 @@ package actor AnswerDriver: PartEvents {
   /// A part is over.
   package func ended(_ part: Int, _ failure: PartFailure?) {
     tasks[part] = nil
-    if tasks.isEmpty { settled() }
+    if tasks.isEmpty { allEnded() }
     if isFinishing { return finish() }
     guard let failure else {
       if isTokenless, !isOver {
@@ -231,7 +242,7 @@ package actor AnswerDriver: PartEvents {
         }
       case .cancelPart(let part):
         tasks.removeValue(forKey: part)?.cancel()
-        if tasks.isEmpty { settled() }
+        if tasks.isEmpty { allEnded() }
       case .deliver: break
       case .finish:
         isFinishing = true
@@ -264,6 +275,17 @@ package actor AnswerDriver: PartEvents {
           reasoningTokens: partUsage.values.reduce(0) { $0 + $1.reasoningTokens })))
     // Parts go on: their last receipt is still to be verified.
     close(cancelling: false)
+    if tasks.isEmpty { return }
+    patience = Task(executorPreference: loop) { [loop] in
+      // Cancelled when the parts were quicker.
+      if (try? await loop.sleep(for: Self.receiptTime)) != nil { await self.endParts() }
+    }
+  }
+
+  private func endParts() {
+    for task in tasks.values { task.cancel() }
+    tasks = [:]
+    allEnded()
   }
 
   private func schedule() {
@@ -302,11 +324,7 @@ package actor AnswerDriver: PartEvents {
     isOver = true
     timer?.cancel()
     timer = nil
-    if cancelling {
-      for task in tasks.values { task.cancel() }
-      tasks = [:]
-      settled()
-    }
+    if cancelling { endParts() }
     for writer in writers { writer.resume() }
     writers = []
     if let waiting = reader {

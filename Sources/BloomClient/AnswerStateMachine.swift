@@ -20,7 +20,8 @@ package enum AnswerFailure: Hashable, Sendable {
   case noCandidates
   /// The budget of parts is spent.
   case tooManyParts
-  /// The request itself was refused; another machine would refuse it too. The reason is the wire's code.
+  /// The request itself was refused; another machine would refuse it too. The reason is the wire's
+  /// code.
   case refused(code: String)
   /// Nothing new within the answer's deadline.
   case timedOut

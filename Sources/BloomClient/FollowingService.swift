@@ -3,8 +3,9 @@ internal import BloomBase
 
 /// The network as the user's settings want it now.
 ///
-/// When the settings change, the next answer begins by the new ones: who says that nothing may leave
-/// this device need not know that a gateway runs. Answers that have begun go on as they began.
+/// When the settings change, the next answer begins by the new ones: who says that nothing may
+/// leave this device need not know that a gateway runs. Answers that have begun go on as they
+/// began.
 package final class FollowingService: InferenceService {
   private struct State: Sendable {
     var stamp: [UInt8]
@@ -18,8 +19,8 @@ package final class FollowingService: InferenceService {
   /// Makes the first service.
   ///
   /// - Parameters:
-  ///   - stamp: Bytes that differ when the settings do; asked before each answer, so a look at small
-  ///     files at most.
+  ///   - stamp: Bytes that differ when the settings do; asked before each answer, so a look at
+  ///     small files at most.
   ///   - make: Makes a service of the settings as they are now.
   /// - Throws: What `make` throws.
   package init(

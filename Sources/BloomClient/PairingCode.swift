@@ -4,8 +4,8 @@ internal import BloomCrypto
 /// A machine's identity in a form that people carry from one screen to another.
 ///
 /// 52 characters of the identity and 4 that catch mistakes, in groups of four, in Crockford's
-/// alphabet: no I, L, O or U, and small letters count too. The identity is no secret; what matters is
-/// that it comes from the machine itself and not from the network.
+/// alphabet: no I, L, O or U, and small letters count too. The identity is no secret; what matters
+/// is that it comes from the machine itself and not from the network.
 package enum PairingCode: Sendable {
   /// What stands before a code in a link.
   package static let scheme = "darkbloom:pair/"

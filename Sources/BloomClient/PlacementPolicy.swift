@@ -63,7 +63,8 @@ package struct PlacementPolicy: Sendable, Hashable {
     places.contains(.public) || places.contains(.paired) || !places.contains(.pool) ? nil : pool
   }
 
-  /// The same with nothing outside a pool and this device: whoever joined by a pool's link meant that.
+  /// The same with nothing outside a pool and this device: whoever joined by a pool's link meant
+  /// that.
   package func within(pool: String) -> PlacementPolicy {
     var policy = self
     policy.pool = pool

@@ -34,12 +34,12 @@ package struct QRCode: Sendable, Equatable {
     ]
   }
 
-  /// Encodes a text in the smallest version that holds it.
+  /// Encodes a text in the smallest version that holds it; `nil` for another character, or more
+  /// than 154 of them.
   ///
   /// - Parameters:
   ///   - text: Capitals, digits, space and `$%*+-./:`; small letters become capitals.
   ///   - mask: 0…7; the one that scanners read best unless given.
-  ///   Another character, or more than 154 of them, gives `nil`.
   package init?(_ text: String, mask: Int? = nil) {
     var values: [Int] = []
     for character in text.uppercased() {

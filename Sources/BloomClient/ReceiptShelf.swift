@@ -5,7 +5,8 @@ internal import BloomSeal
 /// Receipts of the user's own answers, one file a part, so that they can be verified later.
 ///
 /// `ANSWER-PART.receipt` holds a ``ReceiptFile``; with the user's consent `ANSWER-PART.request` and
-/// `ANSWER-PART.response` hold its content. The newest ``limit`` parts are kept. Safe from any thread.
+/// `ANSWER-PART.response` hold its content. The newest ``limit`` parts are kept. Safe from any
+/// thread.
 package final class ReceiptShelf: Sendable {
   /// Parts kept: at most about 100 MiB of receipts and records.
   package static let limit = 10_000

@@ -5,7 +5,8 @@ internal import BloomRecords
 internal import BloomSeal
 internal import BloomWire
 
-/// Asks a machine itself: seals a small request to its record, opens the answer, checks its receipt.
+/// Asks a machine itself: seals a small request to its record, opens the answer, checks its
+/// receipt.
 ///
 /// The same code that a user's gateway runs, without a coordinator between.
 package struct SealedSelfTest: Sendable {

@@ -4,8 +4,8 @@ package import BloomWire
 
 /// What the coordinator was shown of this device, for its user to look at.
 ///
-/// Kept in memory only, the newest ``limit`` events; sizes, times, names of machines and a sample of
-/// the ciphertext, which is all that left. Safe from any thread.
+/// Kept in memory only, the newest ``limit`` events; sizes, times, names of machines and a sample
+/// of the ciphertext, which is all that left. Safe from any thread.
 package final class WireTap: Sendable {
   /// One thing that the coordinator saw.
   package struct Event: Sendable, Hashable {
@@ -25,8 +25,8 @@ package final class WireTap: Sendable {
     case directory(byteCount: Int)
     /// A sealed request left.
     case request(Request)
-    /// A piece of an answer came through it: `byteCount` is of what is sealed in it, `node` is there
-    /// when a machine took the request.
+    /// A piece of an answer came through it: `byteCount` is of what is sealed in it, `node` is
+    /// there when a machine took the request.
     case record(answer: AnswerID, part: Int, kind: String, byteCount: Int, node: NodeID?)
     /// It refused.
     case refusal(reason: String)

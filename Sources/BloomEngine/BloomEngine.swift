@@ -117,8 +117,6 @@ public struct EngineCapacity: Sendable, Equatable {
   public var prefillTokensPerSecond: Double
   /// Measured speed of the whole batch, tokens a second, 0 until measured; a moving average.
   public var decodeTokensPerSecond: Double
-  /// Prompt tokens admitted or queued but not yet computed.
-  public var pendingPromptTokens: Int
   /// Weights and caches in memory, in bytes.
   public var memoryBytes: Int
   /// Threads used for computing now.
@@ -129,8 +127,8 @@ public struct EngineCapacity: Sendable, Equatable {
   /// Creates the figures.
   public init(
     slots: Int, busySlots: Int, queued: Int, queueLimit: Int, prefillTokensPerSecond: Double = 0,
-    decodeTokensPerSecond: Double = 0, pendingPromptTokens: Int = 0, memoryBytes: Int = 0,
-    threads: Int = 1, prefillNanoseconds: Int64 = 0
+    decodeTokensPerSecond: Double = 0, memoryBytes: Int = 0, threads: Int = 1,
+    prefillNanoseconds: Int64 = 0
   ) {
     self.slots = slots
     self.busySlots = busySlots
@@ -138,7 +136,6 @@ public struct EngineCapacity: Sendable, Equatable {
     self.queueLimit = queueLimit
     self.prefillTokensPerSecond = prefillTokensPerSecond
     self.decodeTokensPerSecond = decodeTokensPerSecond
-    self.pendingPromptTokens = pendingPromptTokens
     self.memoryBytes = memoryBytes
     self.threads = threads
     self.prefillNanoseconds = prefillNanoseconds

@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// The engine's pulse: renewed at least every 50 ms while there is work, also inside a prefill.
 ///
-/// An idle engine does not beat; ``isAlive(within:now:)`` counts idleness as life.
+/// An idle engine does not beat; ``age(now:)`` counts idleness as life.
 public final class EngineBeat: Sendable {
   private let last = Atomic<UInt64>(0)
   private let busy = Atomic<Bool>(false)
@@ -29,7 +29,4 @@ public final class EngineBeat: Sendable {
     let past = last.load(ordering: .relaxed)
     return now.nanoseconds > past ? .nanoseconds(Int64(now.nanoseconds - past)) : .zero
   }
-
-  /// Whether the engine is idle or has beaten within `limit`.
-  public func isAlive(within limit: Duration, now: Instant) -> Bool { age(now: now) <= limit }
 }

@@ -50,14 +50,4 @@ public struct EngineError: PublicError, Equatable, CustomStringConvertible {
 
   /// Code and text.
   public var description: String { "\(code.rawValue): \(context)" }
-
-  /// Whether the same request may succeed on another machine, or here later.
-  public var isRetriable: Bool {
-    switch code {
-    case .busy, .stopped, .memory, .engine, .model: true
-    case .badRequest, .unsupported, .contextExceeded, .limit, .grammar, .template, .deadline,
-      .cancelled:
-      false
-    }
-  }
 }

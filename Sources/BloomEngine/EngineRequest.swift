@@ -239,7 +239,7 @@ extension EngineSampling {
 public enum EngineLimits: Sendable {
   /// Choices of one request.
   public static let choices = 16
-  /// Stop texts of one request, and bytes of one.
+  /// Stop texts of one request.
   public static let stops = 16
   /// Bytes of one stop text.
   public static let stopBytes = 256
@@ -249,7 +249,7 @@ public enum EngineLimits: Sendable {
   public static let logitBiases = 1024
   /// Texts in one embeddings request; OpenAI's limit.
   public static let embeddingInputs = 2048
-  /// The longest time between two tokens of a request with a deadline: memory for it does not come free, or its reader
-  /// does not read.
+  /// The longest time between two tokens of a request with a deadline: memory for it does not come
+  /// free, or its reader does not read.
   public static let stall = Duration.seconds(60)
 }

@@ -1,8 +1,8 @@
 extension EngineSampling {
   /// What a request gets that names no sampling: the model file's own recommendation.
   ///
-  /// Where the file is silent, the values are llama.cpp's server's: OpenAI's defaults (temperature 1
-  /// over the whole vocabulary) let small and quantised models stray. They are a function of the
+  /// Where the file is silent, the values are llama.cpp's server's: OpenAI's defaults (temperature
+  /// 1 over the whole vocabulary) let small and quantised models stray. They are a function of the
   /// file alone, so that every machine with the model draws alike.
   ///
   /// - Parameter metadata: A text of the GGUF file's metadata; `nil` where it has none. Values out

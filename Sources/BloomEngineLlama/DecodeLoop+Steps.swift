@@ -92,7 +92,7 @@ extension DecodeLoop {
     return isAlone && isQuick && isFast ? wide : DecodingProfile.pieceTokens
   }
 
-  /// One text of one embeddings request; requests take turns.
+  /// All texts of the oldest embeddings request.
   func embeddingStep() -> Bool {
     guard let id = embeddings.first, let request = requests[id] else { return false }
     beat.setBusy(true, now: time.now())

@@ -196,12 +196,8 @@ actor DecodeLoop {
           frame: EngineFrame(choice: choice.index, tokens: [], deltas: [])))
       announce(id, cached: min(reused, prompt.count))
     }
-    let pending = running.reduce(0) { $0 + $1.prefill.count - $1.computed }
     let busy = running.count
-    desk.update { figures in
-      figures.busySlots = busy
-      figures.pendingPromptTokens = pending
-    }
+    desk.update { $0.busySlots = busy }
   }
 
   /// Puts reused tokens into their slot; returns how many really are there.

@@ -25,9 +25,9 @@ public final class LlamaEngine: BloomEngine {
   ///   - time: The clocks.
   ///   - progress: Called on the loading thread with 0…1; returns whether to go on.
   /// - Returns: The engine, ready for requests. End it with ``stop()``.
-  /// - Throws: ``EngineError`` with `unsupported` when the engine was compiled for another processor,
-  ///   `memory` before anything was loaded when it cannot fit, `model` for a damaged file,
-  ///   `cancelled` when `progress` or the task said so.
+  /// - Throws: ``EngineError`` with `unsupported` when the engine was compiled for another
+  ///   processor, `memory` before anything was loaded when it cannot fit, `model` for a damaged
+  ///   file, `cancelled` when `progress` or the task said so.
   public static func load(
     descriptor: Int32, options: LlamaOptions = LlamaOptions(), time: any TimeSource = SystemTime(),
     progress: @escaping @Sendable (Float) -> Bool = { _ in true }

@@ -183,8 +183,9 @@ struct FileFacts: Sendable, Equatable {
     else {
       throw EngineError(.model, "the model file is shorter than its header says; load it again")
     }
-    let limit = UInt64(1) << 50
-    guard facts.tensor_bytes < limit, facts.kv_token_bytes < limit, facts.context_tokens < 1 << 40
+    // A cache of 64 slots and 2^24 tokens then stays below 2^62 bytes: no estimate overflows.
+    guard facts.tensor_bytes < 1 << 50, facts.kv_token_bytes < 1 << 32,
+      facts.context_tokens < 1 << 40
     else { throw EngineError(.model, "the model file's header holds impossible numbers") }
     tensorBytes = Int(facts.tensor_bytes)
     contextTokens = Int(facts.context_tokens)

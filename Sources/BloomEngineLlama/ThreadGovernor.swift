@@ -19,7 +19,7 @@ struct ThreadGovernor {
   static let firstPatience = 200
   static let mostPatience = 12_800
   static let slowStepsToAct = 6
-  /// Steps with this many rows or more count as alike.
+  /// Classes of steps by their rows; the last one has all that are larger.
   static let rowClasses = 9
 
   /// Creates a governor that begins with the most threads.

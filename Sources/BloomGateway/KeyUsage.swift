@@ -60,7 +60,10 @@ package struct KeyUsage: Sendable, Hashable {
       guard let hex = item["digest"]?.string, let digest = Digest(Hex.decode(hex) ?? []),
         let tokens = item["tokens"]?.integer, let micros = item["micros"]?.integer
       else { continue }
-      add(digest, tokens: Int(tokens), spent: Micros(micros))
+      add(digest, tokens: Int(Self.bounded(tokens)), spent: Micros(Self.bounded(micros)))
     }
   }
+
+  /// A file may hold anything: no sum of what is read here overflows.
+  private static func bounded(_ value: Int64) -> Int64 { min(max(0, value), 1 << 50) }
 }

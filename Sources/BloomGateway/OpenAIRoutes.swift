@@ -115,8 +115,8 @@ struct OpenAIRoutes: Sendable {
             message: "The machine did not return every vector; try again.")
         }
         let body = EmbeddingsAnswer.body(
-          model: request.model, vectors: complete, promptTokens: usage.promptTokens,
-          encoding: encoding)
+          model: request.model, vectors: try Self.shortened(complete, for: request),
+          promptTokens: usage.promptTokens, encoding: encoding)
         return await AnswerResponse.withFacts(.json(body), answer)
       case .failed(let failure, let sealed):
         throw AnswerTranslation.error(failure, sealed)
@@ -124,5 +124,23 @@ struct OpenAIRoutes: Sendable {
       }
     }
     throw CancellationError()
+  }
+
+  /// `dimensions`: the first numbers of each vector, at length 1 again.
+  private static func shortened(
+    _ vectors: [[Float]], for request: InferenceRequest
+  ) throws -> [[Float]] {
+    guard let count = request.body["dimensions"]?.integer.map({ Int($0) }) else { return vectors }
+    return try vectors.map { vector -> [Float] in
+      if count == vector.count { return vector }
+      guard count < vector.count else {
+        throw APIError.invalid(
+          "dimensions",
+          "Invalid value for 'dimensions': the model's vectors have \(vector.count).")
+      }
+      let first = vector.prefix(count)
+      let length = first.reduce(Float(0)) { $0 + $1 * $1 }.squareRoot()
+      return length > 0 ? first.map { $0 / length } : Array(first)
+    }
   }
 }

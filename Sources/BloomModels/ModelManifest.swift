@@ -112,6 +112,8 @@ extension ModelManifest {
     public static let files = 256
     /// Bytes of the encoded manifest.
     public static let byteCount = 131_072
+    /// Bytes of one file, 16 TiB: far above any model, and sums of sizes cannot overflow.
+    public static let fileBytes: UInt64 = 1 << 44
     /// Tokens of context: beyond it a number is a mistake.
     public static let contextTokens = 1 << 26
   }
@@ -185,7 +187,8 @@ extension ModelManifest {
       files.append(
         File(
           role: try Self.choice(&reader, "role"), name: try reader.text("file name", maximum: 255),
-          sha256: try Self.digest(&reader), byteCount: try reader.unsigned("file size")))
+          sha256: try Self.digest(&reader),
+          byteCount: try reader.unsigned("file size", maximum: Limits.fileBytes)))
     }
     try key(5, &reader)
     let licence = try reader.text("licence", maximum: 256)

@@ -2,8 +2,8 @@ internal import BloomBase
 
 /// Which of the configured coordinators is tried next, and when; pure.
 ///
-/// They are tried in order. After a link that was open the first is tried first again: it is the one
-/// that the owner prefers.
+/// They are tried in order. After a link that was open the first is tried first again: it is the
+/// one that the owner prefers.
 struct CoordinatorChoice: Sendable {
   let count: Int
   /// The one to try now.

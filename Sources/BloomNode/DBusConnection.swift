@@ -22,7 +22,8 @@ final class DBusConnection: Sendable {
   /// Names a bus.
   ///
   /// - Parameters:
-  ///   - address: `unix:path=…` or `unix:abstract=…`, the first of a list; `nil` when it is neither.
+  ///   - address: `unix:path=…` or `unix:abstract=…`, the first of a list; `nil` when it is
+  ///     neither.
   ///   - time: For the pause between two tries.
   init?(address: String, time: any TimeSource = SystemTime()) {
     guard let first = address.split(separator: ";").first, first.hasPrefix("unix:") else {

@@ -27,8 +27,8 @@ struct DesktopSession: Sendable, Equatable {
 
   /// Time since the last input as far as logind knows; `nil` when another source knows better.
   ///
-  /// X servers and terminals are asked themselves. On Wayland the desktop tells logind, and as long as
-  /// it does not say "idle" somebody may be there.
+  /// X servers and terminals are asked themselves. On Wayland the desktop tells logind, and as long
+  /// as it does not say "idle" somebody may be there.
   func idle(now: UnixTime) -> Duration? {
     guard type == "wayland", isActive else { return nil }
     guard isIdle || isLocked else { return .zero }

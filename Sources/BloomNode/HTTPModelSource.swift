@@ -6,7 +6,8 @@ package import BloomNet
 /// Fetches model files from HTTPS mirrors by range requests, and goes on where a connection broke.
 ///
 /// A mirror is a URL under which each file lies as `sha256-HEX`, a pattern with `{sha256}` or
-/// `{name}`, or the URL of the one file itself. Nothing that a mirror says is believed: sizes are checked here, bytes by their digest.
+/// `{name}`, or the URL of the one file itself. Nothing that a mirror says is believed: sizes are
+/// checked here, bytes by their digest.
 package final class HTTPModelSource: ModelSource {
   /// Redirects that are followed for one request; each range starts at the mirror's own URL again.
   static let redirects = 5
@@ -99,7 +100,9 @@ package final class HTTPModelSource: ModelSource {
         case 206: response.headers["Content-Range"].flatMap { Self.range($0)?.total }
         default: throw .lie(name, "the mirror answers with status \(response.status.code)")
         }
-      guard let total, total > 0 else { throw .lie(name, "the mirror does not tell its size") }
+      guard let total, (1...ModelManifest.Limits.fileBytes).contains(total) else {
+        throw .lie(name, "the mirror does not tell a size that a model can have")
+      }
       return total
     } catch {
       throw error.error

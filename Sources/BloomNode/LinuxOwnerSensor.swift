@@ -190,9 +190,7 @@ package struct LinuxOwnerSensor: OwnerSensor {
 
   /// This process, its workers and those it waited for.
   private func ownTicks() -> UInt64 {
-    ownProcesses().reduce(ticks("/proc/self/stat", withEnded: true)) {
-      $0 + ticks("/proc/\($1)/stat", withEnded: true)
-    }
+    ownProcesses().reduce(ticks("/proc/self/stat")) { $0 + ticks("/proc/\($1)/stat") }
   }
 
   /// The children of this process: its workers.
@@ -226,12 +224,12 @@ package struct LinuxOwnerSensor: OwnerSensor {
     return ((processors ?? 0) + (graphics ?? 0)) / 1_000
   }
 
-  private func ticks(_ path: String, withEnded: Bool) -> UInt64 {
+  private func ticks(_ path: String) -> UInt64 {
     // The name in parentheses may hold anything, so fields are counted from its end. proc(5).
     guard let text = text(path), let end = text.lastIndex(of: ")") else { return 0 }
     let fields = text[text.index(after: end)...].split(separator: " ")
     guard fields.count > 14 else { return 0 }
-    return fields[11...(withEnded ? 14 : 12)].reduce(0) { $0 + (UInt64($1) ?? 0) }
+    return fields[11...14].reduce(0) { $0 + (UInt64($1) ?? 0) }
   }
 
   // MARK: Programs

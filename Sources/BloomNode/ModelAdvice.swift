@@ -41,7 +41,8 @@ package struct ModelAdvice: Sendable, Equatable {
     return isOver ? .max : sum
   }
 
-  /// How many requests at once have room in a share of the memory; `nil` for ``usualSlots`` or more.
+  /// How many requests at once have room in a share of the memory; `nil` for ``usualSlots`` or
+  /// more.
   package static func slots(of model: ModelManifest, within bytes: UInt64) -> Int? {
     let needed = neededBytes(model)
     let perSlot = max(1, model.memoryBytes(contextTokens: contextOfSlot(model)) - model.weightBytes)

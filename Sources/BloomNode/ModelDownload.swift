@@ -9,7 +9,8 @@ internal import Glibc
 internal import Darwin
 #endif
 
-/// Fetches a model into the store: checks the room first, resumes, verifies, tries mirror after mirror.
+/// Fetches a model into the store: checks the room first, resumes, verifies, tries mirror after
+/// mirror.
 ///
 /// A download that fails leaves what came, and the next one goes on there. A file has its name only
 /// when every byte is right.
@@ -58,8 +59,8 @@ package struct ModelDownload: Sendable {
 
   /// Fetches what is missing of a model.
   ///
-  /// - Throws: `ModelsError`: `system` when there is no room or the disk fails, `badSource` when every
-  ///   mirror did, `digestMismatch` when none had the right bytes.
+  /// - Throws: `ModelsError`: `system` when there is no room or the disk fails, `badSource` when
+  ///   every mirror did, `digestMismatch` when none had the right bytes.
   package func run(_ manifest: ModelManifest) async throws(ModelsError) {
     try checkRoom(for: manifest.files, of: manifest.name)
     let client = HTTPClient(options.client)

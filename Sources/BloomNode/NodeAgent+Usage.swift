@@ -91,6 +91,9 @@ extension NodeAgent {
     return usage
   }
 
+  /// The book could not be kept: it is given out again.
+  func usageNotKept() { isUsageChanged = true }
+
   // MARK: Self-test
 
   /// A model that serves and was not tested yet, with the record that names its key.

@@ -90,8 +90,8 @@ package actor NodeAgent {
   var stopBy: Instant?
   var standing: Standing?
   var earned = Micros(0)
-  /// What the owner does not serve; told to workers at their start and at changes.
-  var refusals: OwnerPolicy
+  /// What the owner does not serve; told to workers at their start.
+  nonisolated let refusals: OwnerPolicy
   var usage = UsageBook()
   var isUsageChanged = false
   /// Since when requests ran without an entry in ``usage``.

@@ -31,6 +31,7 @@ struct NodeChores: Sendable {
           try await usage.store(book)
         } catch {
           log.error("usage not kept", ["reason": .error(error)])
+          await agent.usageNotKept()
         }
       }
       if !programs.isEmpty, looks % Self.updateEvery == 0, watch.isReplaced() {

@@ -5,7 +5,8 @@ extension UsageBook.Day {
   /// The day with its costs and what is left.
   func json(_ costs: OwnerSettings.Costs) -> JSONValue {
     let (electricity, wear) = cost(costs)
-    let net = earned.rawValue - electricity.rawValue - wear.rawValue
+    // What was earned is the coordinator's word: a number too large wraps, as in its sum.
+    let net = earned.rawValue &- electricity.rawValue &- wear.rawValue
     return .members([
       "date": .integer(date), "worked_seconds": .integer(workedMilliseconds / 1_000),
       "uploaded_bytes": .integer(uploadedBytes), "jobs": .integer(jobs),

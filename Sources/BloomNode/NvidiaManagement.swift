@@ -8,7 +8,8 @@ internal import Glibc
 /// docs.nvidia.com/deploy/nvml-api
 @safe
 final class NvidiaManagement: @unchecked Sendable {
-  // @unchecked: the pointers are set once, and the library's functions may be called from any thread.
+  // @unchecked: the pointers are set once, and the library's functions may be called from any
+  // thread.
 
   /// One graphics processor.
   struct Device: Sendable, Equatable {

@@ -1,9 +1,10 @@
 internal import BloomBase
 
-/// One key of the settings file: what it means, what it accepts, and which of two values is stricter.
+/// One key of the settings file: what it means, what it accepts, and which of two values is
+/// stricter.
 ///
-/// Reading, the documented file, the manual's table and the merge with a fleet's policy all come from
-/// ``all``.
+/// Reading, the documented file, the manual's table and the merge with a fleet's policy all come
+/// from ``all``.
 package struct OwnerSetting: Sendable {
   /// Which of two numbers gives the network less.
   package enum Stricter: Sendable {

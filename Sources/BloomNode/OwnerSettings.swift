@@ -4,7 +4,8 @@ internal import BloomBase
 package struct OwnerSettings: Sendable, Equatable {
   /// What the network may use up; 0 means no limit of its own.
   package struct Limits: Sendable, Equatable {
-    /// Memory for weights and caches of all workers, in MiB; 0 for ``memoryBytes(total:)``'s choice.
+    /// Memory for weights and caches of all workers, in MiB; 0 for ``memoryBytes(total:)``'s
+    /// choice.
     package var memoryMebibytes = 0
     /// Threads that each worker computes with; 0 for the engine's choice.
     package var threads = 0
@@ -22,8 +23,8 @@ package struct OwnerSettings: Sendable, Equatable {
 
     /// Bytes that weights and caches may take on a machine with so much memory.
     ///
-    /// Unless the owner says otherwise a quarter of the memory, and at least 8 GiB, stay the owner's;
-    /// a small machine gives half.
+    /// Unless the owner says otherwise a quarter of the memory, and at least 8 GiB, stay the
+    /// owner's; a small machine gives half.
     package func memoryBytes(total: UInt64) -> UInt64 {
       if memoryMebibytes > 0 { return min(UInt64(memoryMebibytes) << 20, total) }
       let kept = max(total / 4, 8 << 30)

@@ -13,7 +13,6 @@ actor OwnerWatch {
   private var policy: PresencePolicy
   private let time: any TimeSource
   private var snapshot: OwnerSnapshot
-  private var order = ServiceOrder.serve
   private var readAt: Instant?
 
   nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -68,7 +67,7 @@ actor OwnerWatch {
       sensor.read(into: &snapshot)
     }
     snapshot.inputIdle = sensor.inputIdle()
-    order = policy.decide(snapshot, now: now)
+    let order = policy.decide(snapshot, now: now)
     switch rule.decide(isWorking: work.isWorking, isOnBattery: snapshot.isOnBattery) {
     case .hold: sleep.hold()
     case .release: sleep.release()

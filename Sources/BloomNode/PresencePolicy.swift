@@ -58,7 +58,9 @@ package struct PresencePolicy: Sendable {
 
   /// The causes that hold now, in order.
   package var causes: [Cause] {
-    Cause.allCases.filter { latches[$0.rawValue].isOn && (!settings.isDedicated || $0 == .cap) }
+    // The limits hold on a dedicated machine too.
+    let kept: [Cause] = settings.isDedicated ? [.cap, .power] : Cause.allCases
+    return kept.filter { latches[$0.rawValue].isOn }
   }
 
   /// Whether the owner's own requests may use the machine though others may not.

@@ -24,8 +24,8 @@ struct ProgramWatch: Sendable {
     last = first
   }
 
-  /// Whether all files are there and differ from the start, the same at two looks: a package manager
-  /// that is still writing is waited for.
+  /// Whether all files are there and differ from the start, the same at two looks: a package
+  /// manager that is still writing is waited for.
   mutating func isReplaced() -> Bool { isReplaced(paths.map(Self.mark)) }
 
   mutating func isReplaced(_ now: [Mark?]) -> Bool {

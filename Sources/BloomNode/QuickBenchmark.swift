@@ -8,7 +8,8 @@ internal import Glibc
 internal import Darwin
 #endif
 
-/// What a machine can compute, measured in a few seconds: a first guess, never a ground for payment.
+/// What a machine can compute, measured in a few seconds: a first guess, never a ground for
+/// payment.
 package struct MachineFacts: Sendable, Equatable {
   /// One graphics processor.
   package struct Graphics: Sendable, Equatable {
@@ -31,7 +32,8 @@ package struct MachineFacts: Sendable, Equatable {
   /// Graphics processors.
   package var graphics: [Graphics]
 
-  /// Tokens a second that one stream of a model may reach, about ±25 %; `nil` when nothing is known.
+  /// Tokens a second that one stream of a model may reach, about ±25 %; `nil` when nothing is
+  /// known.
   ///
   /// Each token reads every weight once: 1.07 × bytes / bandwidth, and 6 ms for the layers of a
   /// 7-billion model, less for smaller ones. Models that use a part of their weights are faster.

@@ -11,7 +11,7 @@ package struct WorkerOffer: Sendable, Equatable {
   /// Wraps what the worker said.
   package init(_ ready: WorkerReady) { self.ready = ready }
 
-  /// When its newest keys were made.
+  /// When its oldest key was made: the record that names it ends by that.
   var madeAt: UnixTime? { ready.keys.map(\.madeAt).min() }
 }
 

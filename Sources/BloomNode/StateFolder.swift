@@ -89,22 +89,11 @@ struct StateFolder: Sendable {
 
   /// The names of all files, ascending; drafts of interrupted writes are removed on the way.
   func names() -> [String] {
-    guard let folder = unsafe opendir(path) else { return [] }
-    defer { unsafe closedir(folder) }
-    var names: [String] = []
-    while let entry = unsafe readdir(folder) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) { text in
-          unsafe String(cString: text)
-        }
-      }
-      if name.hasSuffix(Self.draftSuffix) {
-        remove(name)
-      } else if !name.hasPrefix(".") {
-        names.append(name)
-      }
+    SystemFolder.names(path).filter { name in
+      guard name.hasSuffix(Self.draftSuffix) else { return true }
+      remove(name)
+      return false
     }
-    return names.sorted()
   }
 
   private static let draftSuffix = ".draft"
@@ -127,7 +116,11 @@ struct StateFolder: Sendable {
         throw failure
       }
     }
-    guard fsync(file) == 0 else { throw Self.failure("flush", name) }
+    guard fsync(file) == 0 else {
+      let failure = Self.failure("flush", name)
+      unsafe unlink(draft)
+      throw failure
+    }
     return draft
   }
 

@@ -70,9 +70,9 @@ struct WorkerSupervisor: Sendable {
     }
     let outbox = TwoLaneQueue(byteLimit: Self.outboxBytes)
     await agent.workerStarted(model.id, outbox)
-    let order = await order(descriptors)
+    let first = WorkerCommand.load(order(descriptors))
     await withTaskGroup(of: Void.self) { group in
-      group.addTask { await write(outbox, first: .load(order), to: channel) }
+      group.addTask { await write(outbox, first: first, to: channel) }
       group.addTask { await read(channel) }
       await group.next()
       group.cancelAll()
@@ -82,14 +82,14 @@ struct WorkerSupervisor: Sendable {
     return await agent.workerEnded(model.id)
   }
 
-  private func order(_ descriptors: [Int32]) async -> WorkerOrder {
+  private func order(_ descriptors: [Int32]) -> WorkerOrder {
     WorkerOrder(
       manifest: model.manifest.encoded, descriptors: descriptors, node: agent.nodeID,
       release: release, contextTokens: settings.contextTokens, slots: settings.slots,
       threads: settings.threads, memoryBytes: settings.memoryBytes,
       requiredFacts: settings.requiredFacts, startsGuard: settings.startsGuard,
       allowsDeviceControl: settings.allowsDeviceControl, verifiesFiles: settings.verifiesFiles,
-      policy: await agent.refusals)
+      policy: agent.refusals)
   }
 
   private func write(

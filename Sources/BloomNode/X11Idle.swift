@@ -19,9 +19,6 @@ final class X11Idle: Sendable {
     var opcode: UInt8
   }
 
-  /// Whether a server answered lately.
-  var isConnected: Bool { state.withLock { $0.link != nil } }
-
   private let path: String
   private let cookie: X11Wire.Cookie?
   private let state = Locked(State())

@@ -17,6 +17,8 @@ actor AnswerRun {
   private var clock: ReceiptClock
   private var counts: PartCounts
   private var isSending = false
+  /// The last receipt is being signed: a fixed time that comes now comes too late.
+  private var isOver = false
   private var waiting: CheckedContinuation<Void, Never>?
 
   init(
@@ -83,6 +85,7 @@ actor AnswerRun {
   func finish(_ reason: FinishReason, endsAnswer: Bool) async throws(WorkerError) -> [UInt8] {
     await enter()
     defer { leave() }
+    isOver = true
     if endsAnswer, try await sendOwedTicks() {
       let (receipt, sealed) = try exchange.finish(stamped(reason))
       emit(sealed)
@@ -95,7 +98,7 @@ actor AnswerRun {
   /// The next fixed time has come: sends a chunk of the profile `steady`, or a receipt that is due.
   func tick() async throws(WorkerError) {
     // Whoever sends looks at the clock itself: a tick never waits.
-    guard !isSending else { return }
+    guard !isSending, !isOver else { return }
     isSending = true
     defer { leave() }
     if isSteady {
@@ -119,8 +122,9 @@ actor AnswerRun {
   }
 
   private func send(_ frames: [Frame], tokens: Int) async throws(WorkerError) {
-    while exchange.isQueueFull, !Task.isCancelled {
-      // The ticker empties the queue; the engine pauses meanwhile, since nobody reads it.
+    while exchange.isQueueFull, !gate.isClosed, !Task.isCancelled {
+      // The ticker empties the queue, unless the answer was stopped; the engine pauses meanwhile,
+      // since nobody reads it.
       try? await Task.sleep(for: .milliseconds(100))
     }
     await enter()

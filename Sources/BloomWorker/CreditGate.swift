@@ -10,6 +10,9 @@ package final class CreditGate: Sendable {
 
   private let state: Locked<State>
 
+  /// Whether the answer was stopped: nothing more is sent.
+  package var isClosed: Bool { state.withLock { $0.isClosed } }
+
   /// Starts with some credit, in bytes.
   package init(credit: Int) { state = Locked(State(credit: credit)) }
 

@@ -8,7 +8,8 @@ struct BundledModels {
     "the bundled model is not here: install the package darkbloom-model-small, or run `make deps` "
     + "in a source tree, or name a model: darkbloom up --model FILE.gguf"
 
-  /// The chat model's builds, the faster first (a package carries the smaller), and one that embeds.
+  /// The chat model's builds, the faster first (a package carries the smaller), and one that
+  /// embeds.
   private static let wanted = [
     ["smollm2-135m-instruct-q8_0.gguf", "smollm2-135m-instruct-q4_1.gguf"],
     ["minilm-l6-v2-f16.gguf"],

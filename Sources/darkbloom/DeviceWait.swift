@@ -27,6 +27,9 @@ struct DeviceWait {
         darkbloom-coordinator admin approve \(code) --account ACCOUNT
       """)
     interval = max(1, min(60, interval))
+    // The coordinator says when the code is void; one that is gone is not waited for beyond that.
+    let time = SystemTime()
+    let end = time.now() + .seconds(max(60, min(86_400, lifetime)))
     // Who approves at once need not wait for a whole interval.
     var pause: Int64 = 1
     while true {
@@ -35,21 +38,27 @@ struct DeviceWait {
       do {
         return try await client.post("/v1/device/token", ["device_code": .string(device)])
       } catch let refusal as AccountClient.Refusal {
-        switch refusal.reason {
-        case "authorization_pending", "unreachable": continue
-        case "slow_down":
+        let goesOn = ["authorization_pending", "slow_down", "unreachable"].contains(refusal.reason)
+        guard goesOn, time.now() < end else { throw Self.last(refusal) }
+        if refusal.reason == "slow_down" {
           interval += 5
           pause = interval
-        case "access_denied":
-          throw AccountClient.Refusal(
-            reason: refusal.reason, publicDescription: "the request was refused by a person")
-        case "expired_token":
-          throw AccountClient.Refusal(
-            reason: refusal.reason,
-            publicDescription: "nobody approved the code in time; run the command again")
-        default: throw refusal
         }
       }
+    }
+  }
+
+  /// The refusal that ends the wait, in the words of this command.
+  private static func last(_ refusal: AccountClient.Refusal) -> AccountClient.Refusal {
+    switch refusal.reason {
+    case "access_denied":
+      AccountClient.Refusal(
+        reason: refusal.reason, publicDescription: "the request was refused by a person")
+    case "expired_token", "authorization_pending", "slow_down":
+      AccountClient.Refusal(
+        reason: refusal.reason,
+        publicDescription: "nobody approved the code in time; run the command again")
+    default: refusal
     }
   }
 }

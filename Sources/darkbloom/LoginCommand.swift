@@ -74,7 +74,7 @@ struct LoginCommand {
   }
 
   private func approve(_ code: String) async throws -> ExitCode {
-    let network = try JoinedNetwork(path: path)
+    let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
     let client = AccountClient(network)
     let isApproved = !context.command.has("deny")
@@ -88,7 +88,7 @@ struct LoginCommand {
     let what =
       subject["node"]?.string.map { "the machine \($0.prefix(8)) (\(name))" }
       ?? "a key for \(name)"
-    print(isApproved ? "\(what) is in your account now" : "\(what) was refused")
+    Terminal.tell(isApproved ? "\(what) is in your account now" : "\(what) was refused")
     return .done
   }
 }

@@ -77,7 +77,7 @@ struct MoneyCommands {
   init(_ context: CommandContext) { self.context = context }
 
   func run() async throws -> ExitCode {
-    let network = try JoinedNetwork(path: JoinedNetwork.path(context.dataFolder))
+    let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
     let client = AccountClient(network)
     switch command.path.last {
@@ -91,7 +91,8 @@ struct MoneyCommands {
   }
 
   private func show(_ value: JSONValue, _ text: (JSONValue) -> String) {
-    print(command.has("json") ? String(decoding: value.encoded, as: UTF8.self) : text(value))
+    Terminal.tell(
+      command.has("json") ? String(decoding: value.encoded, as: UTF8.self) : text(value))
   }
 
   /// The days that were asked for; the coordinator says what is wrong with them.
@@ -118,7 +119,7 @@ struct MoneyCommands {
     let earned = account?["earned_micros"]?.integer ?? 0
     var lines = [
       "account    \(account?["account"]?.string ?? "?")  \(account?["name"]?.string ?? "")",
-      "to spend   \(Micros(credit + earned))",
+      "to spend   \(Micros(credit &+ earned))",
       "  credit   \(micros("credit_micros"))",
       "  earned   \(micros("earned_micros"))  can be paid out: darkbloom payout request",
       "reserved   \(micros("reserved_micros"))  for answers that run",
@@ -163,7 +164,7 @@ struct MoneyCommands {
       print(
         String(decoding: bytes, as: UTF8.self), terminator: command.has("csv") ? "" : "\n")
     } else {
-      print(Self.statement(try JSONValue(decoding: bytes)))
+      Terminal.tell(Self.statement(try JSONValue(decoding: bytes)))
     }
   }
 

@@ -38,7 +38,7 @@ struct NodePriceCommand {
 
   func run() async throws -> ExitCode {
     let change = try body()
-    let network = try JoinedNetwork(path: JoinedNetwork.path(context.dataFolder))
+    let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
     let client = AccountClient(network)
     let path = "/v1/nodes/\(try await machine(client))/price"
@@ -103,7 +103,8 @@ struct NodePriceCommand {
   }
 
   private func show(_ value: JSONValue, _ text: (JSONValue) -> String) {
-    print(command.has("json") ? String(decoding: value.encoded, as: UTF8.self) : text(value))
+    Terminal.tell(
+      command.has("json") ? String(decoding: value.encoded, as: UTF8.self) : text(value))
   }
 
   private static func text(_ answer: JSONValue) -> String {

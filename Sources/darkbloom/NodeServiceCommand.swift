@@ -130,7 +130,9 @@ struct NodeServiceCommand {
   /// Whether the installed service is the node of this data folder.
   func isInstalled(for data: String) throws -> Bool {
     let text = try PrivateFile.read(unitPath).map { String(decoding: $0, as: UTF8.self) }
-    return text?.contains(setup.absolute(data)) == true
+    let path = setup.absolute(data)
+    // A whole word of either form of the file: another folder may begin with the same path.
+    return ["\"\(path)\"", "<string>\(path)</string>"].contains { text?.contains($0) == true }
   }
 
   /// Ends the service and whatever node runs here, and waits for its drain.

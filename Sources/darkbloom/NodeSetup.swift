@@ -6,7 +6,8 @@ internal import BloomNode
 internal import BloomPlatform
 internal import BloomWire
 
-/// What the node's commands share: options, files, and the configuration that a node would run with.
+/// What the node's commands share: options, files, and the configuration that a node would run
+/// with.
 struct NodeSetup {
   static let socket = OptionSpec(
     "socket", value: "PATH", "the node's local socket, DATA/node.sock unless given")

@@ -162,11 +162,11 @@ struct PoolCommand {
     if context.command.has("json") { return show(answer) }
     let pools = answer["pools"]?.items ?? []
     if pools.isEmpty { print("you are in no pool; make one: darkbloom pool create NAME") }
-    for pool in pools { print(Self.text(pool)) }
+    for pool in pools { Terminal.tell(Self.text(pool)) }
   }
 
   private func show(_ value: JSONValue) {
-    print(
+    Terminal.tell(
       context.command.has("json")
         ? String(decoding: value.encoded, as: UTF8.self) : Self.text(value))
   }

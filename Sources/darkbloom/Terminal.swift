@@ -23,10 +23,28 @@ enum Terminal {
     _ = unsafe write(2, bytes, bytes.count)
   }
 
-  /// Shows a piece of output at once.
+  /// Shows a piece of an answer at once.
+  ///
+  /// A stranger's machine wrote it: at a terminal nothing of it may steer the terminal, ECMA-48.
   static func show(_ text: String) {
-    print(text, terminator: "")
+    print(hasOutput ? plain(text) : text, terminator: "")
     ProcessEnvironment.flush()
+  }
+
+  /// Prints a line with words of other people in it, for example the name of a machine.
+  static func tell(_ text: String) { print(hasOutput ? plain(text) : text) }
+
+  /// The text without control characters but line end and tab.
+  private static func plain(_ text: String) -> String {
+    var kept = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      switch scalar.value {
+      case 0x09, 0x0a: kept.append(scalar)
+      case 0...0x1f, 0x7f...0x9f: break
+      default: kept.append(scalar)
+      }
+    }
+    return String(kept)
   }
 }
 

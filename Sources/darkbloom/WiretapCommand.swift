@@ -74,6 +74,7 @@ enum WireTapText {
     case "accepted":
       return "\(time) ← \(answer) machine \(event["machine"]?.string?.prefix(8) ?? "?") takes it"
     case "alive": return "\(time) ← \(answer) alive"
+    case "suspected": return "\(time) ← \(answer) its machine is silent"
     case "settled": return "\(time) ← \(answer) booked"
     case "queued": return "\(time) ← \(answer) waits in the queue"
     case "attempt-failed": return "\(time) ← \(answer) a machine failed"

@@ -21,11 +21,6 @@ enum Victim {
           .init(keptDescriptors: [], startsGuard: kind == "guarded"))
       } catch let failure { error = failure }
     }
-    var limit = rlimit()
-    if kind == "plain" {
-      limit.rlim_cur = rlim_t.max
-      limit.rlim_max = rlim_t.max
-    }
     let ordinary = UnsafeMutablePointer<UInt8>.allocate(capacity: 4096)
     for index in secret.indices { unsafe ordinary[index] = secret[index] }
     do throws(PlatformError) {

@@ -8,8 +8,8 @@ import BloomSeal
 import BloomWire
 import Testing
 
-/// Several directories in one view: the pool's machines before the public ones, own ones before both,
-/// and nothing outside what the user named.
+/// Several directories in one view: the pool's machines before the public ones, own ones before
+/// both, and nothing outside what the user named.
 @Suite struct DirectoriesTests {
   let model = FakeCoordinator.model
   /// Of the pool, then of everybody, then this device's own.

@@ -105,6 +105,23 @@ import Testing
     }
   }
 
+  @Test func `embeddings are shortened to the dimensions asked for`() async throws {
+    let steps: [AnswerOutput] = [
+      .embedding(index: 0, vector: [3, 4, 12]),
+      .finished(Usage(promptTokens: 1, completionTokens: 0)),
+    ]
+    try await withGateway(ScriptedService(.steps(steps))) { client in
+      let short = try await client.post(
+        "/v1/embeddings", #"{"model":"embed","input":"a","dimensions":2}"#)
+      let numbers = short.json?["data"]?.items?.first?["embedding"]?.items?.map(\.double)
+      #expect(numbers == [0.6, 0.8])
+      let long = try await client.post(
+        "/v1/embeddings", #"{"model":"embed","input":"a","dimensions":4}"#)
+      #expect(long.status == 400)
+      #expect(long.json?["error"]?["param"] == .string("dimensions"))
+    }
+  }
+
   @Test func `tool calls, reasoning and log-probabilities pass`() async throws {
     let candidate = TokenLogprob.Candidate(token: 7, bytes: [0x68, 0x69], logprob: -0.5)
     let steps: [AnswerOutput] = [

@@ -97,7 +97,8 @@ import Testing
   }
 }
 
-/// A bus of its own with a scripted logind, NetworkManager and GNOME, spoken to over the real protocol.
+/// A bus of its own with a scripted logind, NetworkManager and GNOME, spoken to over the real
+/// protocol.
 @Suite(.serialized) struct DesktopBusTests {
   /// The bus and its services; gone with the last reference.
   final class Bus: Sendable {

@@ -81,16 +81,14 @@ final class InProcessLauncher: WorkerLauncher {
   }
 
   let state = Locked(State())
-  private let script: Locked<ScriptedEngine.Script>
+  private let script: ScriptedEngine.Script
 
-  init(_ script: ScriptedEngine.Script = ScriptedEngine.Script()) { self.script = Locked(script) }
+  init(_ script: ScriptedEngine.Script = ScriptedEngine.Script()) { self.script = script }
 
   /// When the last worker was gone, weights and all.
   var endedAt: Instant? { state.withLock { $0.endedAt } }
 
   var launches: Int { state.withLock { $0.launches } }
-
-  func setScript(_ new: ScriptedEngine.Script) { script.withLock { $0 = new } }
 
   /// As `kill -9`: the worker's end of the channel is gone at once.
   func killAll() {
@@ -108,7 +106,7 @@ final class InProcessLauncher: WorkerLauncher {
       throw NodeError(.worker, "no socket pair")
     }
     let (mine, theirs) = (ends[0], ends[1])
-    let engine = ScriptedEngine(script: script.withLock { $0 })
+    let engine = ScriptedEngine(script: script)
     let task = Task {
       await Self.work(theirs, engine)
       close(theirs)

@@ -51,20 +51,24 @@ final class PlainExchange: OpenedExchange {
   let content: Result<CanonicalRequest, SealedError>
   let routing: Routing
   let kid: KeyID
-  private let state = Locked((queue: [UInt8](), tokens: 0))
+  let isQueueFull: Bool
+  private let state = Locked((queue: [UInt8](), tokens: 0, ticks: 0))
 
   init(
-    _ request: CanonicalRequest, kid: KeyID, tokenClass: TokenClass, padding: PaddingProfile
+    _ request: CanonicalRequest, kid: KeyID, tokenClass: TokenClass, padding: PaddingProfile,
+    isQueueFull: Bool = false
   ) {
     content = .success(request)
     self.kid = kid
+    self.isQueueFull = isQueueFull
     routing = Routing(
       model: ModelID(.zero), kind: request.kind, paddedByteCount: 2048, tokenClass: tokenClass,
       deadlineMilliseconds: 60_000, padding: padding, answer: request.answer.id,
       part: request.part)
   }
 
-  var isQueueFull: Bool { false }
+  /// Fixed times that were asked for.
+  var ticks: Int { state.withLock { $0.ticks } }
   var needsTicks: Bool { routing.padding == .steady && state.withLock { !$0.queue.isEmpty } }
 
   func send(_ frames: [Frame]) throws(WorkerError) -> [UInt8] {
@@ -77,7 +81,10 @@ final class PlainExchange: OpenedExchange {
     return routing.padding == .steady ? [] : take()
   }
 
-  func tick() throws(WorkerError) -> [UInt8] { take() }
+  func tick() throws(WorkerError) -> [UInt8] {
+    state.withLock { $0.ticks += 1 }
+    return take()
+  }
 
   func receipt(_ counts: PartCounts) throws(WorkerError) -> (receipt: [UInt8], sealed: [UInt8]) {
     let finish = counts.finish.map { "\($0)" } ?? "running"

@@ -3,8 +3,8 @@ import BloomNet
 import BloomPlatform
 import Testing
 
-/// Calls of functions through a whole network with real weights: the bundled model with the template
-/// of one that knows tools.
+/// Calls of functions through a whole network with real weights: the bundled model with the
+/// template of one that knows tools.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct ToolCallTests {
   @Test func `the official packages get calls that fit their schema`() async throws {
     let folder = try LocalNetwork.makeFolder()
