@@ -33,7 +33,10 @@ package actor Hub {
   var directory: Directory
   let leafLog: LeafLog?
   var publishAllowance = PublishAllowance()
+  /// Whether a task waits for its turn to publish.
   var isPublishing = false
+  /// The snapshot that is on its way to the disk.
+  var publishing: Task<Void, Never>?
   var failedParts = FailedParts()
   var servedParts = ServedParts()
   var books = OpenBooks()
