@@ -172,7 +172,6 @@ extension Hub {
 
   private func drop(_ session: NodeSession) {
     sessions[session.id] = nil
-    catalog.withdraw(session.id)
     session.outbox.finish()
     lost(session)
   }

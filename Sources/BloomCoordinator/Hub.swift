@@ -149,6 +149,7 @@ package actor Hub {
 
   /// The node behind a session is not reachable any more.
   func lost(_ session: NodeSession) {
+    catalog.withdraw(session.id)
     guard let node = session.node, sessionOfNode[node] == session.id else { return }
     sessionOfNode[node] = nil
     hide(node)
