@@ -16,7 +16,7 @@ public struct BenchRow: Sendable {
   public let peer: String?
   /// Ours ÷ the peer's; `nil` without a peer, or when the peer did not run.
   public let ratio: Double?
-  /// The figure in words, for example `<= 1.2 x nginx`.
+  /// What is promised, in words, for example `<= 1.2 x nginx`.
   public let target: String?
   /// Whether the target is met; `nil` without a target.
   ///

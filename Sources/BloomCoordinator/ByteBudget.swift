@@ -3,8 +3,9 @@ internal import BloomBase
 /// A bound on bytes held at once, over all and for each holder: an account or an address.
 ///
 /// Bytes are counted as they come, not as they are announced: an announcement costs nothing. One
-/// holder may have a quarter of all at most, so that nobody keeps others out. What is taken comes
-/// back when its share is released. Safe from any thread.
+/// holder may have a quarter of all, or 64 MiB where that is more, so that nobody keeps others out
+/// and one large request still fits. What is taken comes back when its share is released. Safe from
+/// any thread.
 final class ByteBudget<Holder: Hashable & Sendable>: Sendable {
   private struct State: Sendable {
     var used = 0

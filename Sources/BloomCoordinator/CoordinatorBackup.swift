@@ -126,11 +126,11 @@ package struct CoordinatorBackup: Sendable {
 
   private static func isDatabase(_ name: String) -> Bool { name.hasSuffix(".sqlite") }
 
-  /// Files that belong to a running process and mean nothing later.
+  /// Files that belong to a running process and mean nothing later, and earlier backups.
   private static func isPassing(_ name: String) -> Bool {
     name.hasSuffix("-wal") || name.hasSuffix("-shm") || name.hasSuffix("-journal")
       || name.hasSuffix(".lock") || name.hasSuffix(".sock") || name.contains(".partial")
-      || name == sums
+      || name.hasSuffix(".tar") || name == sums
   }
 
   private static func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }

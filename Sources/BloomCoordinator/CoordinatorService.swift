@@ -193,6 +193,8 @@ package struct CoordinatorService: Sendable {
     stopSwitch.set { Task { await drain(serving) } }
     let lost = watchStore()
     let administering = Task { try await administer(serving) }
+    // Also when the service never began: its socket must not outlive it.
+    defer { administering.cancel() }
     try await withTaskCancellationHandler {
       try await serving.value
     } onCancel: {

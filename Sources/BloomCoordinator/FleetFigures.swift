@@ -2,7 +2,7 @@ internal import BloomBase
 
 /// What requests of the last hour measured, by model: times to the first token, tokens a second.
 ///
-/// Pure and bounded: 512 samples a model and 1,000 models, the oldest forgotten first.
+/// Pure and bounded: 512 samples a model, the oldest forgotten first, of the first 1,000 models.
 struct FleetFigures: Sendable {
   /// The range that samples of enough machines span.
   struct Range: Equatable, Sendable {

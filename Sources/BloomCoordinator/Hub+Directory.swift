@@ -50,7 +50,20 @@ extension Hub {
   }
 
   /// Publishes what changed; a failure leaves the old directory in place.
+  ///
+  /// One at a time: two drafts of one log would both be kept on disk and one of them shown, and the
+  /// log of the next start would not go on from what clients saw.
   package func publishDirectory() async {
+    while let running = publishing { await running.value }
+    let task = Task {
+      await publishDraft()
+      publishing = nil
+    }
+    publishing = task
+    await task.value
+  }
+
+  private func publishDraft() async {
     do {
       guard let draft = try directory.draft(now: time.unixTime()) else { return }
       try await leafLog?.append(draft.leaf)

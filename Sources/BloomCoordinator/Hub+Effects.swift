@@ -109,7 +109,7 @@ extension Hub {
   }
 
   private func clampedMilliseconds(_ duration: Duration) -> Int {
-    max(0, min(604_800_000, Int(duration.components.seconds) * 1000))
+    Int(max(0, min(604_800_000, duration.wholeNanoseconds / 1_000_000)))
   }
 
   // MARK: What a link said
@@ -172,7 +172,6 @@ extension Hub {
 
   private func drop(_ session: NodeSession) {
     sessions[session.id] = nil
-    catalog.withdraw(session.id)
     session.outbox.finish()
     lost(session)
   }

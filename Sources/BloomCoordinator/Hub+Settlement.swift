@@ -107,7 +107,7 @@ extension Hub {
         cost = paid
         books.closed(facts.answer)
         metrics.receipt(.settled)
-        metrics.settledMicros.add(Int(paid.rawValue))
+        if case .settled = outcome { metrics.settledMicros.add(Int(paid.rawValue)) }
         settleHold(facts.answer, paid)
         noteAnswered(facts, relay)
       case .noted(let paid):
@@ -221,7 +221,10 @@ extension Hub {
       }
     }
     switch ticket?.outcome {
-    case .settled(_, let paid, _), .alreadySettled(_, let paid): settleHold(answer, paid)
+    case .settled(_, let paid, _):
+      metrics.settledMicros.add(Int(paid.rawValue))
+      settleHold(answer, paid)
+    case .alreadySettled(_, let paid): settleHold(answer, paid)
     default: settleHold(answer, .zero)
     }
   }

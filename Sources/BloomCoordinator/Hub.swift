@@ -33,7 +33,10 @@ package actor Hub {
   var directory: Directory
   let leafLog: LeafLog?
   var publishAllowance = PublishAllowance()
+  /// Whether a task waits for its turn to publish.
   var isPublishing = false
+  /// The snapshot that is on its way to the disk.
+  var publishing: Task<Void, Never>?
   var failedParts = FailedParts()
   var servedParts = ServedParts()
   var books = OpenBooks()
@@ -146,6 +149,7 @@ package actor Hub {
 
   /// The node behind a session is not reachable any more.
   func lost(_ session: NodeSession) {
+    catalog.withdraw(session.id)
     guard let node = session.node, sessionOfNode[node] == session.id else { return }
     sessionOfNode[node] = nil
     hide(node)

@@ -107,8 +107,10 @@ package struct PostgresAddress: Sendable, Equatable, CustomStringConvertible, Cu
       address.removeSubrange(colon..<at)
     }
     if parts.count > 1 {
-      let kept = parts[1].split(separator: "&").filter {
-        !$0.lowercased().hasPrefix("password=")
+      let kept = parts[1].split(separator: "&").filter { parameter in
+        let name = parameter.prefix { $0 != "=" }.lowercased()
+        // There is one for the key of a certificate too, and any letter may be written as %XX.
+        return !name.hasSuffix("password") && !name.contains(where: { $0 == "%" })
       }
       if !kept.isEmpty { address += "?" + kept.joined(separator: "&") }
     }
@@ -124,11 +126,22 @@ package struct PostgresAddress: Sendable, Equatable, CustomStringConvertible, Cu
     let plain = withoutPassword.text
     let start = plain.range(after: "://")
     let authority = plain[start...].prefix { $0 != "/" && $0 != "?" }
-    let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
-    let isLocal =
-      host.isEmpty || host.hasPrefix("%2F") || host.hasPrefix("%2f") || host.hasPrefix("[::1]")
-      || host.hasPrefix("127.") || host.split(separator: ":").first == "localhost"
-    return !(isLocal || plain.contains("sslmode=verify-full"))
+    let address = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+    let parameters = plain[start...].drop { $0 != "?" }.dropFirst().split(separator: "&")
+    guard !parameters.contains(where: { $0 == "sslmode=verify-full" }) else { return false }
+    // Hosts stand among the parameters as well, and there may be a list of them.
+    var hosts = address.split(separator: ",")
+    for parameter in parameters
+    where parameter.hasPrefix("host=") || parameter.hasPrefix("hostaddr=") {
+      hosts += parameter.drop { $0 != "=" }.dropFirst().split(separator: ",")
+    }
+    return !hosts.allSatisfy(Self.isLocal)
+  }
+
+  private static func isLocal(_ host: Substring) -> Bool {
+    host.hasPrefix("/") || host.hasPrefix("%2F") || host.hasPrefix("%2f")
+      || host.hasPrefix("[::1]") || host == "::1" || host.hasPrefix("127.")
+      || host.split(separator: ":").first == "localhost"
   }
 }
 

@@ -136,7 +136,7 @@ package final class ManifestCatalog: Sendable {
   package func offer(_ bytes: [UInt8], from machine: SessionID) -> Bool {
     guard let manifest = try? ModelManifest(decoding: bytes),
       // Names stand in terminals and file names of operators and users.
-      manifest.name.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7f })
+      manifest.name.unicodeScalars.allSatisfy({ Self.isVisible($0) })
     else { return false }
     let model = ModelID(SHA256.digest(bytes))
     return state.withLock { state in
@@ -150,6 +150,12 @@ package final class ManifestCatalog: Sendable {
       state.offersOf[machine, default: []].insert(model)
       return true
     }
+  }
+
+  /// No space, control character or one that turns the text around.
+  private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.value > 0x20 && !(0x7f...0x9f).contains(scalar.value)
+      && scalar.properties.generalCategory != .format
   }
 
   /// A machine is gone, and with the last one that had them its offers.

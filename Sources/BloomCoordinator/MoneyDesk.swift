@@ -151,7 +151,8 @@ struct MoneyDesk: Sendable {
   static func destination(_ text: String) throws(AccountError) -> String {
     guard (1...LedgerLimits.text).contains(text.utf8.count),
       text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7f...0x9f).contains($0.value) }),
-      let first = text.first, !"=+-@ ".contains(first)
+      // With a scalar that joins it, a sign would be another character.
+      let first = text.unicodeScalars.first, !"=+-@ ".unicodeScalars.contains(first)
     else {
       throw AccountError(
         .invalid,

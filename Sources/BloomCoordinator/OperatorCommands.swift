@@ -10,8 +10,8 @@ enum OperatorCommands: Sendable {
       CommandSpec(
         "doctor", "look the coordinator over and say what to put right",
         discussion: """
-          Checks keys, modes, settings, database, disk, clock, certificate, port and directory. \
-          Exits with 1 when something must be put right.
+          Checks keys, modes, settings, database, disk, clock, certificate, port, directory and \
+          models. Exits with 1 when something must be put right.
           """,
         options: [data, database, .json],
         examples: [

@@ -122,13 +122,23 @@ struct PoolRoutes: Sendable {
         if try body.flag("delete") ?? false {
           try await pools.delete(name, by: caller.account)
         } else {
-          let member = try body.text("member").flatMap { AccountID($0) } ?? caller.account
-          _ = try await pools.remove(member, from: name, by: caller.account)
+          _ = try await pools.remove(
+            try Self.leaver(body) ?? caller.account, from: name, by: caller.account)
         }
         await account.hub.membershipChanged()
         return .members(["pool": .string(name)])
       }
     }
+  }
+
+  /// The member that a body names; `nil` when it names none.
+  private static func leaver(_ body: JSONBody) throws(AccountError) -> AccountID? {
+    guard let text = try body.text("member") else { return nil }
+    // A mistyped name must not stand for the caller, who would leave.
+    guard let member = AccountID(text) else {
+      throw AccountError(.notFound, "that account is not in the pool")
+    }
+    return member
   }
 
   // MARK: The directory

@@ -15,8 +15,18 @@ package final class Pools: Sendable {
   private let accounts: Accounts
   private let time: any TimeSource
   private let eventNumber: Locked<UInt64>
-  /// The pools of each account; forgotten when one of them changes.
-  private let index = Locked<[AccountID: [PoolRecord]]?>(nil)
+  private struct Index: Sendable {
+    /// The pools of each account; forgotten when one of them changes.
+    var pools: [AccountID: [PoolRecord]]?
+    /// Counts the changes.
+    var generation = 0
+
+    mutating func forget() {
+      pools = nil
+      generation += 1
+    }
+  }
+  private let index = Locked(Index())
 
   /// Reads the pools of a store.
   package init(store: LedgerStore, time: any TimeSource) {
@@ -37,19 +47,24 @@ package final class Pools: Sendable {
 
   /// The pools of an account, in order of their names.
   package func pools(of account: AccountID) -> [PoolRecord] {
-    if let index = index.withLock({ $0 }) { return index[account] ?? [] }
+    let known = index.withLock { $0 }
+    if let pools = known.pools { return pools[account] ?? [] }
     var made: [AccountID: [PoolRecord]] = [:]
     for pool in all() {
       for member in pool.members { made[member, default: []].append(pool) }
     }
-    index.withLock { $0 = made }
+    index.withLock { index in
+      // What changed meanwhile may be missing in it.
+      guard index.generation == known.generation else { return }
+      index.pools = made
+    }
     return made[account] ?? []
   }
 
   /// Writes a change of some pool; whatever comes of it, the index is made anew.
   private func write(_ changes: [RecordChange]) async throws {
-    index.withLock { $0 = nil }
-    defer { index.withLock { $0 = nil } }
+    index.withLock { $0.forget() }
+    defer { index.withLock { $0.forget() } }
     try await accounts.write(changes)
   }
 

@@ -36,11 +36,11 @@ extension PublicEndpoint {
     PublicEndpoint(
       method: .post, path: "/v1/device/lookup", summary: "What a device's short code stands for.",
       access: .account, request: ("application/json", "Any"), response: ("application/json", "Any"),
-      failures: [401, 403, 404]),
+      failures: [400, 401, 403]),
     PublicEndpoint(
       method: .post, path: "/v1/device/approve", summary: "Approves or denies a device.",
       access: .account, request: ("application/json", "Any"), response: ("application/json", "Any"),
-      failures: [401, 403, 404]),
+      failures: [400, 401, 403, 404, 409]),
     PublicEndpoint(
       method: .get, path: "/v1/nodes", summary: "Machines of the account.", access: .account,
       response: ("application/json", "Any"), failures: [401]),

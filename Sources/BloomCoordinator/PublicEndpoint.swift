@@ -80,7 +80,7 @@ struct PublicEndpoint: Sendable {
       failures: [400, 401, 402, 409, 413, 421, 422, 503, 504]),
     PublicEndpoint(
       method: .get, path: "/v1/node", summary: "The WebSocket of a node's agent.", status: 101,
-      failures: [403, 426]),
+      failures: [401, 403, 426]),
     PublicEndpoint(
       method: .get, path: "/v1/directory",
       summary: "The newest snapshot with its checkpoint and proofs.",

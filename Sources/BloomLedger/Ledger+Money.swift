@@ -160,7 +160,10 @@ extension Ledger {
   }
 
   private func checkText(_ text: String) throws(LedgerError) {
-    guard (1...LedgerLimits.text).contains(text.utf8.count) else { throw .badText }
+    // A zero byte ends a text in PostgreSQL: the whole group would be refused for it.
+    guard (1...LedgerLimits.text).contains(text.utf8.count), !text.utf8.contains(0) else {
+      throw .badText
+    }
   }
 
   private func checkAmount(_ amount: Micros) throws(LedgerError) {

@@ -28,7 +28,7 @@ package enum LedgerError: String, PublicError, Equatable, CaseIterable {
   case amountOutOfRange
   /// The account's name is the platform's.
   case reservedAccount
-  /// A text is empty or too long.
+  /// A text is empty, too long or holds a zero byte.
   case badText
   /// The key was used for another command.
   case keyReused
@@ -61,7 +61,7 @@ package enum LedgerError: String, PublicError, Equatable, CaseIterable {
     case .receiptTooOld: "the receipt is older than any key in force; it cannot be settled"
     case .amountOutOfRange: "the amount is zero, negative or too large"
     case .reservedAccount: "account names that begin with platform: belong to the platform"
-    case .badText: "a key, destination or reference is empty or longer than 128 bytes"
+    case .badText: "a key, destination or reference needs 1 to 128 bytes, none of them zero"
     case .keyReused: "this idempotency key belongs to another command; use a new one"
     case .notDisputable: "this line cannot be disputed; check the entry and its date"
     case .unknownDispute: "no open dispute has this number"

@@ -23,6 +23,6 @@ package enum LedgerLimits {
   package static let proof = 8192
   /// Seconds a settlement's receipts are kept: well beyond ``disputeSeconds``.
   package static let proofSeconds: Int64 = 400 * 86400
-  /// Characters of an idempotency key, a payout's destination or reference.
+  /// Bytes of an idempotency key, a payout's destination or reference.
   package static let text = 128
 }

@@ -1,8 +1,9 @@
 /// Finds small numbers by 64-bit hashes: one memory access for a lookup in a table of any size.
 ///
-/// The hashes must be seeded, so that nobody can aim at one place of the table. Open addressing with linear probing and backward-shift deletion (Knuth, vol. 3, 6.4). An entry
-/// holds 32 bits of its hash beside the number, so that only what is very likely meant is looked at;
-/// the caller compares the real names.
+/// The hashes must be seeded, so that nobody can aim at one place of the table. Open addressing
+/// with linear probing and backward-shift deletion (Knuth, vol. 3, 6.4). An entry holds 32 bits of
+/// its hash beside the number, so that only what is very likely meant is looked at; the caller
+/// compares the real names.
 struct DenseIndex: Sendable {
   /// Hash in the upper half, number plus one in the lower; 0 for an empty place.
   private var entries: [UInt64] = Array(repeating: 0, count: 16)

@@ -12,8 +12,6 @@ struct KeyedHeap: Equatable, Sendable {
 
   private var items: [Item] = []
 
-  var count: Int { items.count }
-  var isEmpty: Bool { items.isEmpty }
   var minimum: Item? { items.first }
 
   /// Adds an identifier that is not in the heap.

@@ -16,9 +16,8 @@ extension Scheduler {
     let attempt = attempts.insert(
       AttemptState(
         id: requests[number].id, request: number, node: node, candidate: candidate,
-        offer: offer, isHedge: isHedge, sentAt: now, acceptedAt: now,
-        firstTokenAt: now, predictedFirstToken: predicted,
-        inputTokens: requests[number].inputTokens, output: requests[number].output,
+        offer: offer, sentAt: now, acceptedAt: now, firstTokenAt: now,
+        predictedFirstToken: predicted, output: requests[number].output,
         model: requests[number].model, reservedTokens: reserved))
     growTimers()
     if requests[number].attempts.0 < 0 {

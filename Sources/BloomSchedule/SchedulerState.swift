@@ -84,12 +84,10 @@ struct AttemptState: Sendable {
   var next: Int32 = -1
   var previous: Int32 = -1
   var stage = Stage.sent
-  var isHedge: Bool
   var sentAt: Instant
   var acceptedAt: Instant
   var firstTokenAt: Instant
   var predictedFirstToken: Double
-  var inputTokens: Double
   var output: OutputClass
   var model: Int
   var reservedTokens: Double

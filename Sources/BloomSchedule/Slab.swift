@@ -26,8 +26,6 @@ struct Slab<Value: Sendable>: Sendable {
   /// The old value stays until the number is used again.
   mutating func remove(_ number: Int) { free.append(number) }
 
-  mutating func reserveCapacity(_ count: Int) { values.reserveCapacity(count) }
-
   // Inlined, so that reading one field does not copy the whole value.
   subscript(number: Int) -> Value {
     @inline(__always) get { values[number] }

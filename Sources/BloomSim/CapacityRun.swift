@@ -111,7 +111,7 @@ package struct CapacityRun {
     var updated = 0.0
     var isConnected = true
 
-    /// Seconds a token of one stream takes; prefill and decode share the machine.
+    /// Tokens a second of one stream; prefill and decode share the machine.
     var rate: Double {
       let width = Double(streams.count + reading)
       return single / (1 + slowing * max(width - 1, 0))

@@ -121,7 +121,7 @@ package struct SimReport: Equatable, Sendable {
   package var faults: [String] = []
   /// Events handled.
   package var events = 0
-  /// Answers that came whole, failed, and were left by their users.
+  /// Answers that came whole.
   package var complete = 0
   /// Answers that ended with an error.
   package var failed = 0
@@ -131,7 +131,7 @@ package struct SimReport: Equatable, Sendable {
   package var continued = 0
   /// How often each kind of fault happened.
   package var happened: [FaultKind: Int] = [:]
-  /// Groups written to the store, and times it was opened again.
+  /// Groups written to the store.
   package var commits = 0
   /// Times what was written was read back after a kill.
   package var recoveries = 0

@@ -72,8 +72,7 @@ package final class Simulation {
   var linksArmed: [Int: Instant] = [:]
   var isCommitting = false
   var isSayingAlive = false
-  /// The response body of the arrival that the scheduler is deciding on.
-  var admitting: Int?
+  /// Whether the scheduler refused the arrival that it was just told of.
   var isRefused = false
   var checker = SimChecker()
   package private(set) var report: SimReport
@@ -165,7 +164,6 @@ package final class Simulation {
       guards.append(GuardSet())
       book(.grant(key: "start-\(client)", account(client), Micros(50_000_000)))
     }
-    book(.fundReplay(key: "pool", Micros(0)))
     commit()
     for _ in 0..<plan.answers {
       let client = Int.random(in: 0..<plan.clients, using: &users)

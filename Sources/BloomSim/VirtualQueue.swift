@@ -15,8 +15,6 @@ struct VirtualQueue<Event> {
   private var free: [Int32] = []
   private var order: UInt32 = 0
 
-  var isEmpty: Bool { items.isEmpty }
-
   mutating func add(_ event: Event, at time: Instant) {
     order += 1
     let slot: Int32

@@ -1,7 +1,7 @@
 package import BloomBase
 package import BloomLedger
 
-/// A backend that keeps everything in memory: for tests, simulation and a first look.
+/// A backend that keeps everything in memory: for tests, which can have it fail.
 package final class MemoryBackend: StoreBackend {
   private struct State: Sendable {
     var snapshot = StoreSnapshot()

@@ -135,7 +135,11 @@ struct RecordTable: Sendable {
   subscript(key: Record.Key) -> Record? { rows[key] }
 
   mutating func set(_ key: Record.Key, _ record: Record?) {
-    if let old = rows[key] { groups[key.kind]?[old.group]?.remove(key.id) }
+    if let old = rows[key] {
+      groups[key.kind]?[old.group]?.remove(key.id)
+      // A group's name may never come again: each device code is one.
+      if groups[key.kind]?[old.group]?.isEmpty == true { groups[key.kind]?[old.group] = nil }
+    }
     rows[key] = record
     guard let record else { return }
     groups[key.kind, default: [:]][record.group, default: []].insert(key.id)

@@ -90,9 +90,17 @@ final class SQLiteConnection {
 
   /// Copies the whole database to another file while this one is in use.
   ///
-  /// sqlite.org/c3ref/backup_finish.html: pages go over in steps, so that writers are not kept out.
+  /// Pages go over in steps (sqlite.org/c3ref/backup_finish.html), all as of the moment of the
+  /// first: without a transaction around them each commit of another connection would begin the
+  /// copy anew, and under steady writing it would never end. With a write-ahead log, readers keep
+  /// no writer out.
   func backUp(to path: String) throws {
     let target = try SQLiteConnection(path: path)
+    try execute("BEGIN")
+    // Nothing was written within it.
+    defer { try? execute("ROLLBACK") }
+    // The moment is that of the first read.
+    _ = try integer("SELECT count(*) FROM sqlite_master")
     guard let backup = unsafe sqlite3_backup_init(target.handle, "main", handle, "main") else {
       throw StoreError(.unavailable, "sqlite3_backup_init")
     }

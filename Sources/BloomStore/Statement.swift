@@ -60,13 +60,6 @@ package struct Statement: Hashable, Sendable {
     }
   }
 
-  /// What each model earned (positive) or cost (negative).
-  package var changeByModel: [ModelID: Micros] {
-    lines.reduce(into: [:]) { sums, line in
-      if let model = line.model { sums[model, default: .zero] += line.change }
-    }
-  }
-
   private mutating func add(_ entry: Entry) {
     let change = entry.postings.reduce(Micros.zero) {
       $1.account == account ? $0 + $1.amount : $0
@@ -186,8 +179,7 @@ extension LedgerStore {
   package func openDispute(
     sequence: Int64, part: Int, payer: AccountID
   ) async throws -> LedgerOutcome {
-    let entry = try await backend.entries(after: sequence - 1, limit: 1).first
-    guard let entry, entry.sequence == sequence, let record = entry.settlement,
+    guard let entry = try await entry(sequence), let record = entry.settlement,
       record.payer == payer, let line = record.lines.first(where: { $0.part == part })
     else { throw LedgerError.notDisputable }
     return try await apply(

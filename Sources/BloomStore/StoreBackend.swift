@@ -78,6 +78,6 @@ package protocol StoreBackend: Sendable {
   /// Deletes rows of kinds that are not cached and expired before a time, and the receipts of
   /// entries ``LedgerLimits/proofSeconds`` older than it.
   func deleteExpired(before time: UnixTime) async throws
-  /// Ends the backend; later calls fail.
+  /// Lets go of files and connections; nothing may be called after it.
   func close() async
 }

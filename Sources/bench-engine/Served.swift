@@ -97,7 +97,7 @@ struct Served {
     throw UsageError("llama-server was not ready within a minute")
   }
 
-  /// Tokens a second of so many streams together, each of \(tokens) tokens.
+  /// Tokens a second of so many streams together, each of ``tokens`` tokens.
   private static func load(_ server: Server, streams: Int, round: Int) async throws -> Double {
     // Connections of its own: a server may close those that wait for another round.
     let client = HTTPClient()
@@ -151,8 +151,8 @@ struct Served {
 
   /// The worker's resident memory: in all, and what of it is private and not the cache.
   ///
-  /// The cache is by far the largest private mapping. Weights, program and libraries are mapped files, shared with
-  /// every other worker.
+  /// The cache is by far the largest private mapping. Weights, program and libraries are mapped
+  /// files, shared with every other worker.
   private static func idleMemory(of network: Server) -> [BenchRow] {
     let script = """
       for node in $(pgrep -P \(network.process.processID)); do

@@ -52,8 +52,8 @@ let seed = 10 + UInt64(entries)
 var freshRates: [Double] = []
 var grownRates: [Double] = []
 for round in UInt64(0)..<5 {
-  // Five hours later: what closed in the rounds before is forgotten, so that both ledgers hold equally
-  // much in memory and differ in their history alone.
+  // Five hours later: what closed in the rounds before is forgotten, so that both ledgers hold
+  // equally much in memory and differ in their history alone.
   clock.goBack(seconds: -ahead - 5 * 3600 * Int64(round))
   let (_, fresh) = try await openFile("fresh.sqlite")
   freshRates.append(try await settlementsPerSecond(fresh, perClient: 200, seed: seed + round))

@@ -8,7 +8,7 @@ internal import Glibc
 internal import Darwin
 #endif
 
-/// The measurements of issue figures; server CPU time per operation, beside nginx.
+/// The figures of docs/reports/net.md: server CPU time per operation, beside nginx.
 struct NetBench {
   private let group = EventLoopGroup(count: 1)
   private let folder = "/tmp/bench-net-\(getpid())"

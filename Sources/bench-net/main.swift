@@ -1,8 +1,8 @@
 import BloomBench
 import BloomNet
 
-// The program is its own server: `bench-net serve <plain port file>` is started by the measuring
-// process, so that server and client CPU time are told apart.
+// The program is its own server: the measuring process starts `bench-net serve CERTIFICATE`, the
+// path of certificate and key without their endings, so that the CPU time of both is told apart.
 let arguments = CommandLine.arguments
 if arguments.count >= 2, arguments[1] == "serve" {
   try await BenchServer.serve(certificate: arguments.dropFirst(2).first)

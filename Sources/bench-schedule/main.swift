@@ -83,7 +83,8 @@ struct ScheduleBench {
     return samples
   }
 
-  /// The time from a freed slot to the next assignment, with 50,000 requests waiting in four lanes each.
+  /// The time from a freed slot to the next assignment, with 50,000 requests waiting in four lanes
+  /// each.
   mutating func handOvers() -> [UInt64] {
     var limits = ScheduleLimits()
     limits.waitingPerNode = 1 << 20
@@ -125,6 +126,7 @@ struct ScheduleBench {
     var run = CapacityRun(plan)
     return run.run()
   }
+
   mutating func run() {
     var rows: [BenchRow] = []
     for nodes in [1_000, 10_000, 100_000] {

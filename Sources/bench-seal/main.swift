@@ -40,7 +40,7 @@ func compare(
   return best
 }
 
-/// A row with the two bounds: microseconds, and 1.3 times the primitives' own cost.
+/// A row with two bounds: microseconds, and 1.3 times the primitives' own cost.
 func row(_ name: String, _ own: Double, _ raw: Double, _ peer: String, _ limit: Double)
   -> BenchRow
 {

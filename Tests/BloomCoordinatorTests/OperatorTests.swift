@@ -264,4 +264,43 @@ import Darwin
     let json = try JSONValue(decoding: CoordinatorDoctor.json(Array(found.values)))
     #expect(json["ok"]?.bool == false)
   }
+
+  @Test func `a leaf that the disk refused does not stand before the next`() async throws {
+    let folder = try TemporaryFolder()
+    let log = LeafLog(try PrivateFolder(making: folder.path))
+    let file = "\(folder.path)/\(LeafLog.networkFile)"
+    let leaves = (UInt8(0)..<3).map { SHA256.digest([$0]) }
+    try await log.append(leaves[0])
+    let kept = try #require(try PrivateFile.read(file))
+    PrivateFile.remove(file)
+    try PrivateFile.makeFolder(file)
+    await #expect(throws: PrivateFolderError.self) { try await log.append(leaves[1]) }
+    _ = unsafe rmdir(file)
+    // It is there after all, and a part of another.
+    try PrivateFile.write(kept + leaves[1].bytes + [1, 2, 3], to: file)
+    try await log.append(leaves[2])
+    #expect(try await log.load() == [leaves[0], leaves[2]])
+  }
+
+  @Test func `no password of an address is kept, whatever it opens`() throws {
+    let address = try PostgresAddress(
+      "postgresql://bloom:se@cret@db/bloom?sslpassword=two&sslmode=require&p%61ssword=three")
+    #expect(address.hasPassword)
+    #expect(address.withoutPassword.text == "postgresql://bloom@db/bloom?sslmode=require")
+  }
+
+  @Test(arguments: [
+    ("/bloom", false),
+    ("bloom@/bloom?host=/run/postgresql", false),
+    ("bloom@localhost:5433/bloom", false),
+    ("bloom@db.example/bloom?sslmode=verify-full", false),
+    ("bloom@db.example/bloom", true),
+    ("bloom@127.0.0.1,db.example/bloom", true),
+    ("bloom@/bloom?host=db.example", true),
+  ])
+  func `books on another machine are exposed unless its certificate is asked for`(
+    address: String, isExposed: Bool
+  ) throws {
+    #expect(try PostgresAddress("postgresql://" + address).isExposed == isExposed)
+  }
 }

@@ -146,6 +146,10 @@ import Testing
         let answer = try await test.call("/v1/pools/lab/\(path)", key: bob.key, members)
         #expect(answer.status == 403, "\(path)")
       }
+      let mistyped = try await test.call(
+        "/v1/pools/lab/leave", key: bob.key, ["member": .string("ALICE")])
+      #expect(mistyped.status == 404)
+      #expect(try await test.call("/v1/pools/lab", key: bob.key).status == 200, "bob stays")
       let asking = try await Accounts(store: test.store).addKey(
         for: alice.account, name: "asks", now: SystemTime().unixTime())
       let answer = try await test.call("/v1/pools/lab/invite", key: asking.text, [:])

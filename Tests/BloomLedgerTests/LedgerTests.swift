@@ -149,6 +149,13 @@ import Testing
     #expect(lines.map(\.completionTokens) == [10])
   }
 
+  @Test(arguments: ["", "a\u{0}", String(repeating: "a", count: 129)])
+  mutating func `a key that not every database can keep is refused`(key: String) throws {
+    #expect(throws: LedgerError.badText) {
+      try ledger.apply(.deposit(key: key, user, Micros(1)), at: now)
+    }
+  }
+
   @Test mutating func `held money and credit are not paid out`() throws {
     var policy = LedgerPolicy()
     policy.version = 2

@@ -124,7 +124,8 @@ struct ConformanceSuite {
     try await receiptsAreKept(sequence)
   }
 
-  /// Two settlements of 500 (244 in a byte) and 5 tokens were made, the latter from a receipt noted before.
+  /// Two settlements were made, of 500 tokens (244 in a byte) and of 5; the latter from a receipt
+  /// noted before.
   private func receiptsAreKept(_ sequence: Int64) async throws {
     let backend = try await backend()
     let proofs = try await backend.proofs(1...1000)
