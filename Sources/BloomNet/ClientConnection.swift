@@ -151,7 +151,11 @@ final class ClientConnection: @unchecked Sendable {
           keepsAlive = false
         }
         if isBodyEnded { release() }
-        if let chunk { return chunk }
+        if let chunk {
+          // How long the reader takes for it is not the server's fault.
+          if !isBodyEnded { stream.clearDeadline(.read("")) }
+          return chunk
+        }
         if isBodyEnded { return nil }
         if !isOpen { throw NetError.peerLeft }
       }

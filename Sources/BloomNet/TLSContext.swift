@@ -150,6 +150,8 @@ final class TLSContext: @unchecked Sendable {
     guard count > 0, count < bytes.count else {
       throw NetError(.badCertificate, "the \(what) file \(path) is empty or larger than 1 MiB")
     }
-    return Array(bytes[..<count])
+    // In place: a key must leave no second copy, and the caller wipes this one.
+    bytes.removeLast(bytes.count - count)
+    return bytes
   }
 }
