@@ -1,7 +1,7 @@
 internal import BloomBase
 internal import COpenSSL
 
-/// SHA-1, FIPS 180-4: only for WebSocket's handshake and old attestation formats, never for trust.
+/// SHA-1, FIPS 180-4: only for old attestation formats, never for trust.
 package struct SHA1: HashFunction {
   /// 20.
   package static let byteCount = 20

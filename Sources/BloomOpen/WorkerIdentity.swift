@@ -1,6 +1,7 @@
 package import BloomBase
 package import BloomCrypto
 package import BloomHPKE
+internal import BloomRecords
 
 /// One epoch of a worker's secrets: the key that opens requests and the key that signs receipts.
 ///
@@ -68,12 +69,10 @@ package struct WorkerIdentity: Sendable, Hashable {
 
   /// Seconds after the offer during which requests are still opened.
   package static let graceSeconds: Int64 = 600
-  /// How far clocks may differ, in seconds.
-  package static let clockSkewSeconds: Int64 = 120
 
   /// Whether requests are opened at a time.
   package func isAccepted(at now: UnixTime) -> Bool {
-    notBefore.seconds - Self.clockSkewSeconds <= now.seconds
+    notBefore.seconds - KeyStatement.clockSkewSeconds <= now.seconds
       && now.seconds < notAfter.seconds + Self.graceSeconds
   }
 }
