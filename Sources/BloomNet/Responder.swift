@@ -2,7 +2,7 @@
 public protocol HTTPResponder: Sendable {
   /// Answers one request; runs in the connection's task on its loop.
   ///
-  /// The task is cancelled when the client leaves. What it throws becomes a response by the server's
+  /// The task is cancelled when the client leaves. What it throws becomes a response by
   /// ``HTTPServer/Configuration/errorResponse``.
   func respond(to request: Request) async throws -> Response
 }
