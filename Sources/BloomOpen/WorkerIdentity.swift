@@ -67,12 +67,9 @@ package struct WorkerIdentity: Sendable, Hashable {
     self.notAfter = notAfter
   }
 
-  /// Seconds after the offer during which requests are still opened.
-  package static let graceSeconds: Int64 = 600
-
-  /// Whether requests are opened at a time.
+  /// Whether requests are opened at a time; as ``BloomRecords/KeyStatement/isAccepted(at:)``.
   package func isAccepted(at now: UnixTime) -> Bool {
     notBefore.seconds - KeyStatement.clockSkewSeconds <= now.seconds
-      && now.seconds < notAfter.seconds + Self.graceSeconds
+      && now.seconds < notAfter.seconds + KeyStatement.graceSeconds
   }
 }

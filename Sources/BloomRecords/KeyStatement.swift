@@ -71,6 +71,8 @@ package struct KeyStatement: Sendable, Hashable {
   package static let maximumLifetimeSeconds: Int64 = 3_600
   /// How far clocks may differ, in seconds.
   package static let clockSkewSeconds: Int64 = 120
+  /// Seconds after the offer during which nodes still open requests.
+  package static let graceSeconds: Int64 = 600
 
   /// HIK.
   package var identityKey: VerifyingKey
@@ -133,6 +135,12 @@ package struct KeyStatement: Sendable, Hashable {
   package func isOffered(at now: UnixTime) -> Bool {
     notBefore.seconds - Self.clockSkewSeconds <= now.seconds
       && now.seconds < notAfter.seconds + Self.clockSkewSeconds
+  }
+
+  /// Whether a node may have begun a request at a time: a sealed one waits for its turn.
+  package func isAccepted(at time: UnixTime) -> Bool {
+    notBefore.seconds - Self.clockSkewSeconds <= time.seconds
+      && time.seconds < notAfter.seconds + Self.graceSeconds
   }
 
   /// Signs the statement with HIK; throws what the key's holder throws.
