@@ -86,6 +86,7 @@ public final class HTTPServer: Sendable {
 
   /// Reads the certificate and key again; new connections use them.
   ///
+  /// The server does so itself twice a day.
   /// - Throws: ``NetError/Code/badCertificate``; the old ones stay in use then.
   public func reloadCertificates() throws(NetError) {
     guard let tls = configuration.tls else { return }

@@ -221,13 +221,6 @@ void ctls_context_free(ctls_context *context) {
   free(context);
 }
 
-void ctls_context_rotate_tickets(ctls_context *context) {
-  unsigned char keys[80];
-  if (RAND_bytes(keys, sizeof keys) == 1)
-    SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, sizeof keys);
-  OPENSSL_cleanse(keys, sizeof keys);
-}
-
 // Sessions.
 
 ctls_session *ctls_session_new(
