@@ -36,7 +36,8 @@ func system(_ name: String, _ pkgConfig: String, apt: String, brew: String) -> T
 
 // The layers of docs/architecture.md, lowest first. Imports go down only; TidyTests proves it.
 let targets: [Target] = [
-  // Layer 0: C. Each module is imported by exactly one Swift target (CPlatform excepted).
+  // Layer 0: C. Each module is imported by exactly one Swift target, CPlatform and COpenSSL
+  // excepted.
   shim("CPlatform"),
   system("CLibuv", "libuv", apt: "libuv1-dev", brew: "libuv"),
   system("COpenSSL", "libcrypto", apt: "libssl-dev", brew: "openssl@3"),

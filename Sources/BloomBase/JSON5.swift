@@ -80,7 +80,7 @@ struct JSON5Parser {
       if scalar.properties.isWhitespace || scalar == "\u{feff}" {
         advance()
       } else if scalar == "/", index + 1 < scalars.count, scalars[index + 1] == "/" {
-        while let next = peek, next != "\n" { _ = next; advance() }
+        while let next = peek, next != "\n" { advance() }
       } else if scalar == "/", index + 1 < scalars.count, scalars[index + 1] == "*" {
         let start = line
         index += 2

@@ -139,15 +139,7 @@ public struct Log: Sendable {
   }
 }
 
-/// Drops everything.
-public struct NoLog: LogSink {
-  /// Creates the sink; it holds nothing.
-  public init() {}
-  /// Does nothing.
-  public func write(_ entry: LogEntry) {}
-}
-
-/// Keeps the last entries, for tests and for a console.
+/// Keeps the last entries, for tests.
 public final class RecentLog: LogSink {
   private let entries = Locked<[LogEntry]>([])
   private let capacity: Int

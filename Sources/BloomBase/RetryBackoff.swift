@@ -1,4 +1,4 @@
-/// How long to wait before trying again: exponential with full jitter.
+/// How long to wait before trying again: exponential with equal jitter, half fixed and half drawn.
 ///
 /// Pure: the generator is passed in, so a test gets the same delays again.
 public struct RetryBackoff: Sendable, Equatable {
@@ -23,7 +23,7 @@ public struct RetryBackoff: Sendable, Equatable {
   /// Counts a failure and draws the delay until the next try.
   ///
   /// The delay is in `ceiling / 2 … ceiling`, where the ceiling doubles with each failure up to
-  /// ``longest``. Half of it is random, so that many clients do not come back at once.
+  /// ``longest``. Its random half keeps many clients from coming back at once.
   public mutating func failed(using generator: inout some RandomNumberGenerator) -> Duration {
     var ceiling = first
     for _ in 0..<failures where ceiling < longest { ceiling = min(longest, ceiling * 2) }

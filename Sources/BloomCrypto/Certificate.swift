@@ -20,16 +20,8 @@ package struct Certificate: Hashable, Sendable {
     package let rawValue: UInt16
     /// Wraps bits.
     package init(rawValue: UInt16) { self.rawValue = rawValue }
-    /// Bit 0.
-    package static let digitalSignature = KeyUsage(rawValue: 1 << 0)
-    /// Bit 2.
-    package static let keyEncipherment = KeyUsage(rawValue: 1 << 2)
-    /// Bit 4.
-    package static let keyAgreement = KeyUsage(rawValue: 1 << 4)
     /// Bit 5.
     package static let keyCertificateSign = KeyUsage(rawValue: 1 << 5)
-    /// Bit 6.
-    package static let listSign = KeyUsage(rawValue: 1 << 6)
   }
 
   /// The longest certificate we read.

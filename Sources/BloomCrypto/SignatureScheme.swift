@@ -2,8 +2,6 @@ internal import COpenSSL
 
 /// The hash inside a signature scheme.
 package enum HashName: Hashable, Sendable {
-  /// Only where an old attestation format fixes it.
-  case sha1
   case sha256
   case sha384
   case sha512
@@ -11,7 +9,6 @@ package enum HashName: Hashable, Sendable {
   /// The hash of a message.
   package func hash(_ message: [UInt8]) -> [UInt8] {
     switch self {
-    case .sha1: SHA1.hash(message)
     case .sha256: SHA256.hash(message)
     case .sha384: SHA384.hash(message)
     case .sha512: SHA512.hash(message)
@@ -21,7 +18,6 @@ package enum HashName: Hashable, Sendable {
   /// Bytes of the hash.
   package var byteCount: Int {
     switch self {
-    case .sha1: SHA1.byteCount
     case .sha256: SHA256.byteCount
     case .sha384: SHA384.byteCount
     case .sha512: SHA512.byteCount
@@ -33,7 +29,6 @@ package enum HashName: Hashable, Sendable {
   /// EVP_sha256(3).
   var description: OpaquePointer? {
     switch self {
-    case .sha1: unsafe EVP_sha1()
     case .sha256: unsafe EVP_sha256()
     case .sha384: unsafe EVP_sha384()
     case .sha512: unsafe EVP_sha512()

@@ -103,20 +103,26 @@ package struct SigningKey: MessageSigner, CustomStringConvertible {
 
   /// The key in PKCS #8 DER, unencrypted, as `openssl genpkey` writes it.
   package func pkcs8() throws(CryptoError) -> SecretBytes {
-    var bytes: [UInt8]
     var scalar = secret.exposed()
     defer { wipe(&scalar) }
+    // All its room at once: growth would leave copies behind that nobody wipes.
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(256)
+    defer { wipe(&bytes) }
     switch verifyingKey.kind {
     case .p256:
-      bytes = KeyEncoding.p256PrivatePrefix + scalar
+      bytes += KeyEncoding.p256PrivatePrefix
+      bytes += scalar
       bytes += KeyEncoding.p256PrivateMiddle + verifyingKey.bytes
     case .p384:
-      bytes = KeyEncoding.p384PrivatePrefix + scalar
+      bytes += KeyEncoding.p384PrivatePrefix
+      bytes += scalar
       bytes += KeyEncoding.p384PrivateMiddle + verifyingKey.bytes
-    case .ed25519: bytes = KeyEncoding.ed25519PrivatePrefix + scalar
+    case .ed25519:
+      bytes += KeyEncoding.ed25519PrivatePrefix
+      bytes += scalar
     case .rsa: throw CryptoError(.unsupported, "an RSA private key")
     }
-    defer { wipe(&bytes) }
     return try SecretBytes(bytes)
   }
 

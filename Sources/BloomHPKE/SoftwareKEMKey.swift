@@ -91,9 +91,8 @@ package struct SoftwareKEMKey: KEMPrivateKey, CustomStringConvertible {
         throw CryptoError(.invalidKey, "a peer's key")
       }
     }
-    guard !constantTimeEquals(shared.exposed(), [UInt8](repeating: 0, count: 32)) else {
-      throw CryptoError(.invalidKey, "a peer's key")
-    }
+    let zero = try SecretBytes([UInt8](repeating: 0, count: 32))
+    guard !shared.isEqual(to: zero) else { throw CryptoError(.invalidKey, "a peer's key") }
     return shared
   }
 }

@@ -81,6 +81,8 @@ package struct CoordinatorLinkMachine: Sendable {
   private var heardAt: Instant
   private var pingedAt: Instant
   private var isSuspect = false
+  /// Whether the last pulse told of a worker that hangs.
+  private var hasLateWorker = false
   private var effects: [CoordinatorLinkEffect] = []
 
   /// Starts on a new connection.
@@ -336,14 +338,20 @@ package struct CoordinatorLinkMachine: Sendable {
   private mutating func take(_ beats: [Beat]) {
     // A worker that hangs while its agent is well is as silent as a dead machine.
     let oldest = beats.map(\.ageMilliseconds).max() ?? 0
-    let isLate = Duration.milliseconds(oldest) >= limits.suspectAfter
-    guard isLate, !streams.isEmpty, !isSuspect else { return }
+    hasLateWorker = Duration.milliseconds(oldest) >= limits.suspectAfter
+    guard hasLateWorker else { return recover() }
+    guard !streams.isEmpty, !isSuspect else { return }
     isSuspect = true
     effects.append(.suspected)
   }
 
   private mutating func noteHeard(_ now: Instant) {
     heardAt = max(heardAt, now)
+    // While work waits for a worker that hangs, its agent's voice proves nothing.
+    if !hasLateWorker || streams.isEmpty { recover() }
+  }
+
+  private mutating func recover() {
     guard isSuspect else { return }
     isSuspect = false
     effects.append(.recovered)

@@ -385,6 +385,10 @@ package struct NodeLinkMachine: Sendable {
     for index in unconfirmed.indices {
       if let sentAt = unconfirmed[index].sentAt, now - sentAt < limits.resendAfter { continue }
       unconfirmed[index].sentAt = now
+      // Behind bytes that wait for credit it was not sent yet: sent here too, it would be taken for
+      // another link's and counted twice.
+      let digest = unconfirmed[index].digest
+      if outgoing.values.contains(where: { $0.last?.digest == digest }) { continue }
       send(.done(StreamID(0), receipt: unconfirmed[index].receipt))
     }
   }

@@ -32,8 +32,6 @@ package class ByteStream: @unchecked Sendable {
   private var isWriting = false
   private var isWritePending = false
   private var budget = NetLimits.yieldBytes
-  /// Bytes given to ``write(_:)`` that the kernel has not taken yet.
-  package private(set) final var queuedBytes = 0
 
   private lazy var deadlines = StreamDeadlines(self)
   /// For the peer to take what was written; `nil` for no limit.
@@ -231,8 +229,6 @@ package class ByteStream: @unchecked Sendable {
   /// so the stream is closed then.
   /// - Throws: ``NetError`` or `CancellationError`.
   package final func write(_ bytes: [UInt8]) async throws {
-    queuedBytes += bytes.count
-    defer { queuedBytes -= bytes.count }
     if isWriting {
       await unsafe withUnsafeContinuation { unsafe turnstile.append($0) }
     }

@@ -99,7 +99,8 @@ final class ClientConnection: @unchecked Sendable {
           sink.invalidate()
           // An answer that is on its way tells more than the failed write.
           if let error = error as? NetError, error.code == .peerLeft { throw error }
-          self.stream.fail(error as? NetError ?? .closed)
+          let ended = "the request's body ended early: \(error.safeDescription)"
+          self.stream.fail(error as? NetError ?? NetError(.closed, ended))
           throw error
         }
       }
@@ -151,7 +152,11 @@ final class ClientConnection: @unchecked Sendable {
           keepsAlive = false
         }
         if isBodyEnded { release() }
-        if let chunk { return chunk }
+        if let chunk {
+          // How long the reader takes for it is not the server's fault.
+          if !isBodyEnded { stream.clearDeadline(.read("")) }
+          return chunk
+        }
         if isBodyEnded { return nil }
         if !isOpen { throw NetError.peerLeft }
       }

@@ -100,7 +100,7 @@ extension HTTPClient {
     public var connectTimeout = Duration.seconds(15)
     /// From the sent request to the head of the response, unless `send` says otherwise.
     public var responseTimeout = Duration.seconds(120)
-    /// Between two reads of a response body.
+    /// For the next bytes of a response body, while somebody waits for them.
     public var bodyTimeout = Duration.seconds(120)
     /// For the server to take what was written.
     public var writeTimeout = Duration.seconds(30)

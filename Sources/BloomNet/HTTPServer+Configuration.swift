@@ -50,7 +50,7 @@ extension HTTPServer {
     public var head = Duration.seconds(10)
     /// Between requests.
     public var idle = Duration.seconds(75)
-    /// Between two reads of a request body.
+    /// For the next bytes of a request body, while somebody waits for them.
     public var body = Duration.seconds(30)
     /// For the peer to take what was written.
     public var write = Duration.seconds(30)

@@ -86,6 +86,7 @@ public final class HTTPServer: Sendable {
 
   /// Reads the certificate and key again; new connections use them.
   ///
+  /// The server does so itself twice a day.
   /// - Throws: ``NetError/Code/badCertificate``; the old ones stay in use then.
   public func reloadCertificates() throws(NetError) {
     guard let tls = configuration.tls else { return }
@@ -93,10 +94,9 @@ public final class HTTPServer: Sendable {
     state.withLock { $0.tls = context }
   }
 
-  /// A status and nothing else, but for errors that carry their own response.
+  /// The public text of an error of HTTP, of a body too large or too slow; 500 for anything else.
   public static func defaultErrorResponse(_ error: any Error) -> Response {
     switch error {
-    case let error as any ResponseError: return error.response
     case let error as HTTPError:
       return .text(error.publicDescription + "\n", status: error.status)
     case let error as NetError where error.code == .tooLarge:

@@ -18,7 +18,7 @@ public struct NetError: PublicError, Equatable, CustomStringConvertible {
     case connectFailed
     /// The address cannot be listened on: in use, not ours, or not permitted.
     case listenFailed
-    /// The TLS handshake failed or the peer's certificate was refused.
+    /// TLS failed, mostly in its handshake, or the peer's certificate was refused.
     case tlsFailed
     /// A certificate, key or root file is missing or invalid.
     case badCertificate

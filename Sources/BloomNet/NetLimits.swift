@@ -22,6 +22,6 @@ enum NetLimits {
   static let maxAttempts = 8
   /// Bytes in flight in one direction of a memory pair.
   static let memoryWindowBytes = 65_536
-  /// How long ticket keys are used.
-  static let ticketKeyTime = Duration.seconds(12 * 3600)
+  /// How long a server's certificate and ticket keys are used before the files are read again.
+  static let tlsContextTime = Duration.seconds(12 * 3600)
 }

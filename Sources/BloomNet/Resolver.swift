@@ -67,6 +67,7 @@ public struct SystemResolver: Resolver {
     private var waiter: UnsafeContinuation<Void, Never>?
     private(set) var result: Result<[IPAddress], NetError> = .failure(.closed)
     private var isDone = false
+    private var isCancelled = false
 
     init(_ loop: EventLoop) { self.loop = loop }
 
@@ -93,16 +94,28 @@ public struct SystemResolver: Resolver {
       unsafe self.request = request
     }
 
+    /// Lets the waiting task go at once.
+    ///
+    /// A query that has begun cannot be stopped and may take a minute without a name server: its
+    /// answer finds nobody.
     func cancel() {
+      isCancelled = true
       if let request = unsafe request {
         unsafe uv_cancel(UnsafeMutableRawPointer(request).assumingMemoryBound(to: uv_req_t.self))
       }
+      wake()
     }
 
     func wait() async {
       await unsafe withUnsafeContinuation {
-        if isDone { unsafe $0.resume() } else { unsafe waiter = $0 }
+        if isDone || isCancelled { unsafe $0.resume() } else { unsafe waiter = $0 }
       }
+    }
+
+    private func wake() {
+      let waiting = unsafe waiter
+      unsafe waiter = nil
+      unsafe waiting?.resume()
     }
 
     private func finish(_ status: Int32, _ list: UnsafeMutablePointer<addrinfo>?) {
@@ -124,9 +137,7 @@ public struct SystemResolver: Resolver {
       } else {
         result = .success(found)
       }
-      let waiting = unsafe waiter
-      unsafe waiter = nil
-      unsafe waiting?.resume()
+      wake()
       loop.turn()
     }
   }

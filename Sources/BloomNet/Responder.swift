@@ -2,8 +2,8 @@
 public protocol HTTPResponder: Sendable {
   /// Answers one request; runs in the connection's task on its loop.
   ///
-  /// The task is cancelled when the client leaves. Errors become responses: a ``ResponseError``
-  /// its own, HTTP errors their status, anything else 500.
+  /// The task is cancelled when the client leaves. What it throws becomes a response by
+  /// ``HTTPServer/Configuration/errorResponse``.
   func respond(to request: Request) async throws -> Response
 }
 

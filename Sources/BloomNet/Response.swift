@@ -94,9 +94,3 @@ public struct Response: Sendable {
     Response(.switchingProtocols, body: .webSocket(options, handler))
   }
 }
-
-/// An error that says itself how a server answers it.
-public protocol ResponseError: Error, Sendable {
-  /// The answer; must not hold what the client may not see.
-  var response: Response { get }
-}

@@ -57,10 +57,8 @@ final class ServerConnection: @unchecked Sendable {
       if (try? await stream.write(HTTPWriter.refusal(error, date: worker.date))) != nil {
         await stream.closeGently()
       }
-    } catch let error as NetError where error.code == .timedOut && !isBusy {
-      stream.close()
     } catch {
-      stream.close()  // the peer left, or was too slow: nobody is there to be told
+      // The peer left, or was too slow: nobody is there to be told.
     }
     stream.close()
     return nil

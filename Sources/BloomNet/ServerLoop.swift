@@ -10,15 +10,14 @@ final class ServerLoop: @unchecked Sendable {
   private(set) var isDraining = false
   private var dateTick: UInt64?
   private var dateBytes: [UInt8] = []
-  private var ticketKeysUntil: UInt64 = 0
+  private var contextUntil: UInt64 = 0
 
   init(_ loop: EventLoop) { self.loop = loop }
 
   /// Serves a connection, or closes it when there are too many.
   func accept(_ stream: ByteStream, usesTLS: Bool, _ server: HTTPServer) {
     guard !isDraining, server.admit(stream.peer) else { return stream.close() }
-    let tls = usesTLS ? server.tlsContext : nil
-    if let tls { renewTicketKeys(tls) }
+    let tls = usesTLS ? tlsContext(of: server) : nil
     let connection = ServerConnection(stream, self, server)
     connections[ObjectIdentifier(connection)] = connection
     connection.task = Task(executorPreference: loop) {
@@ -39,10 +38,17 @@ final class ServerLoop: @unchecked Sendable {
     connection.server.leave(connection.stream.peer)
   }
 
-  private func renewTicketKeys(_ context: TLSContext) {
-    // The first time the context has fresh keys of its own.
-    if ticketKeysUntil != 0, loop.tick >= ticketKeysUntil { context.rotateTickets() }
-    if loop.tick >= ticketKeysUntil { ticketKeysUntil = loop.tick(after: NetLimits.ticketKeyTime) }
+  /// The context for a new connection.
+  ///
+  /// From time to time it is made anew: with the certificate that the files hold then, and with
+  /// fresh keys for tickets, of which each context draws its own.
+  private func tlsContext(of server: HTTPServer) -> TLSContext? {
+    if contextUntil != 0, loop.tick >= contextUntil {
+      // Files that do not fit each other leave the old context in use until the next time.
+      try? server.reloadCertificates()
+    }
+    if loop.tick >= contextUntil { contextUntil = loop.tick(after: NetLimits.tlsContextTime) }
+    return server.tlsContext
   }
 
   func stopListening() {

@@ -13,8 +13,7 @@ internal import Darwin
 /// docs: SSL_CTX_new(3).
 @safe
 final class TLSContext: @unchecked Sendable {
-  // @unchecked: OpenSSL counts references and locks inside; nothing is changed after `init` but
-  // the ticket keys, under OpenSSL's lock.
+  // @unchecked: OpenSSL counts references and locks inside; nothing is changed after `init`.
   let pointer: OpaquePointer
   let pins: Set<Digest>
   let checksName: Bool
@@ -43,7 +42,6 @@ final class TLSContext: @unchecked Sendable {
     }
     unsafe pointer = try Self.make(
       isServer: true, configuration.minimumVersion, identity, roots, verify, isRequired)
-    unsafe ctls_context_rotate_tickets(pointer)
   }
 
   /// A client's context.
@@ -65,9 +63,6 @@ final class TLSContext: @unchecked Sendable {
     unsafe pointer = try Self.make(
       isServer: false, configuration.minimumVersion, configuration.identity, roots, verify, false)
   }
-
-  /// Draws new ticket keys; older tickets then cost a full handshake.
-  func rotateTickets() { unsafe ctls_context_rotate_tickets(pointer) }
 
   private static func make(
     isServer: Bool, _ version: TLSVersion, _ identity: TLSIdentity?, _ roots: PEMSource?,
@@ -150,6 +145,8 @@ final class TLSContext: @unchecked Sendable {
     guard count > 0, count < bytes.count else {
       throw NetError(.badCertificate, "the \(what) file \(path) is empty or larger than 1 MiB")
     }
-    return Array(bytes[..<count])
+    // In place: a key must leave no second copy, and the caller wipes this one.
+    bytes.removeLast(bytes.count - count)
+    return bytes
   }
 }

@@ -67,7 +67,7 @@ final class TLSSession {
     }
   }
 
-  /// Why the handshake failed, in words that name no peer.
+  /// Why the handshake or a later step failed, in words that name no peer.
   func failure() -> NetError {
     let code = unsafe ctls_verify_error(pointer)
     if code != 0, let text = unsafe ctls_verify_text(code) {
@@ -75,7 +75,7 @@ final class TLSSession {
       return NetError(.tlsFailed, "the peer's certificate was refused: \(why)")
     }
     let reason = unsafe ctls_last_reason(pointer).map { unsafe String(cString: $0) } ?? "unknown"
-    return NetError(.tlsFailed, "the TLS handshake failed: \(reason)")
+    return NetError(.tlsFailed, "TLS failed: \(reason)")
   }
 
   /// Refuses a server whose key is not pinned.

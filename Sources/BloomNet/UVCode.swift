@@ -5,8 +5,6 @@ internal import CLibuv
 enum UVCode: Sendable {
   static let again = Int32(UV_EAGAIN.rawValue)
   static let end = Int32(UV_EOF.rawValue)
-  static let cancelled = Int32(UV_ECANCELED.rawValue)
-  static let addressInUse = Int32(UV_EADDRINUSE.rawValue)
 
   static func name(_ code: Int32) -> String {
     unsafe String(cString: uv_err_name(code))

@@ -1,6 +1,5 @@
 internal import BloomBase
 public import BloomHTTP
-internal import Synchronization
 
 /// One end of a WebSocket connection, RFC 6455.
 ///
@@ -34,7 +33,6 @@ public final class WebSocket: AsyncSequence, Sendable {
   /// The loop of the connection, for timers and child tasks.
   public let loop: EventLoop
   private let core: Core
-  private let buffered = Atomic<Int>(0)
 
   init(
     _ stream: ByteStream, role: WebSocketRole, _ options: WebSocketOptions, tls: TLSInfo?,
@@ -53,9 +51,6 @@ public final class WebSocket: AsyncSequence, Sendable {
     loop.execute { core.abandon() }
   }
 
-  /// Bytes that were given to ``send(_:)`` and that the kernel has not taken yet.
-  public var bufferedBytes: Int { buffered.load(ordering: .relaxed) }
-
   /// Sends a message; returns when the kernel has taken it.
   ///
   /// Suspends while the peer does not read. Messages of concurrent callers keep their order of
@@ -63,13 +58,6 @@ public final class WebSocket: AsyncSequence, Sendable {
   /// - Throws: ``NetError`` with `peerLeft`, `closed` or `timedOut`; `CancellationError`.
   @concurrent
   public func send(_ message: WebSocketMessage) async throws {
-    let size =
-      switch message {
-      case .text(let text): text.utf8.count
-      case .binary(let bytes): bytes.count
-      }
-    buffered.wrappingAdd(size, ordering: .relaxed)
-    defer { buffered.wrappingSubtract(size, ordering: .relaxed) }
     guard loop.isHome else {
       return try await loop.run { try await self.core.send(message) }
     }
@@ -83,9 +71,6 @@ public final class WebSocket: AsyncSequence, Sendable {
   /// Sends binary messages in as few writes as their size allows.
   @concurrent
   package func send(_ messages: [[UInt8]]) async throws {
-    let size = messages.reduce(0) { $0 + $1.count }
-    buffered.wrappingAdd(size, ordering: .relaxed)
-    defer { buffered.wrappingSubtract(size, ordering: .relaxed) }
     guard loop.isHome else {
       return try await loop.run { try await self.core.send(messages) }
     }

@@ -116,26 +116,26 @@ package struct NodeService: Sendable {
     let owner = OwnerSwitch(agent: agent, folder: folder)
     await owner.begin()
     // Cancelling drains first: the children must go on meanwhile, so they are not the caller's.
-    let stopped = BoundedChannel<Never>(capacity: 1)
+    let stopped = StopSignal()
     let serving = Task {
       try await serve(agent, owner, usage, plan, coordinators, launcher, stopped)
     }
     try await withTaskCancellationHandler {
       try await serving.value
     } onCancel: {
-      stopped.finish()
+      stopped.set()
     }
   }
 
   private func serve(
     _ agent: NodeAgent, _ owner: OwnerSwitch, _ usage: UsageShelf, _ plan: MemoryPlan,
-    _ coordinators: [HTTPURL], _ launcher: any WorkerLauncher, _ stopped: BoundedChannel<Never>
+    _ coordinators: [HTTPURL], _ launcher: any WorkerLauncher, _ stopped: StopSignal
   ) async throws {
     let client = HTTPClient(configuration.client, group: loops)
     defer { client.close() }
     try await withThrowingTaskGroup(of: Bool.self) { group in
       group.addTask {
-        _ = await stopped.next()
+        await stopped.wait()
         return true
       }
       // One loop carries requests and answers, from the link to the workers and back: their sockets
@@ -186,7 +186,7 @@ package struct NodeService: Sendable {
         let server = HTTPServer(
           HTTPServer.Configuration(.unix(path: path)), group: loops,
           responder: NodeConsole(
-            agent: agent, owner: owner, rules: rules, stop: { stopped.finish() }
+            agent: agent, owner: owner, rules: rules, stop: { stopped.set() }
           ).router())
         group.addTask {
           try await server.run()

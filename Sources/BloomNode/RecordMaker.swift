@@ -90,10 +90,10 @@ package struct RecordMaker: Sendable {
   }
 
   /// The statement's bits for the names that a worker reported.
-  static func facts(_ names: [String]) -> SandboxFacts {
+  static func facts(_ names: [String]) -> SandboxBits {
     let names = Set(names)
-    var facts: SandboxFacts = []
-    let rules: [(SandboxFacts, [String])] = [
+    var facts: SandboxBits = []
+    let rules: [(SandboxBits, [String])] = [
       (.noNetwork, ["no-network"]), (.noFiles, ["no-files"]), (.noProcesses, ["no-processes"]),
       (.noDebugger, ["not-traceable", "no-core-dumps"]), (.secretMemory, ["secret-keys"]),
     ]

@@ -2,6 +2,7 @@ internal import BloomBase
 internal import BloomCrypto
 internal import BloomModels
 internal import BloomNet
+internal import BloomPlatform
 internal import BloomWire
 
 /// What every worker of a node is told at its start.
@@ -15,7 +16,7 @@ package struct WorkerSettings: Sendable {
   /// Bytes of memory for weights and caches; 0 for no limit.
   package var memoryBytes = 0
   /// Protections without which the worker must not make keys.
-  package var requiredFacts: [String] = []
+  package var requiredFacts = SandboxFacts(SandboxFacts.requiredOfWorker).names
   /// Whether a guard process takes the tracer's place.
   package var startsGuard = true
   /// Whether graphics drivers must stay reachable.

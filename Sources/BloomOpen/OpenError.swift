@@ -6,7 +6,8 @@ package import BloomWire
 /// Every failure of format and every failure of decryption is one and the same `malformed`, so
 /// that refusals cannot be used as an oracle.
 package struct OpenError: PublicError, Equatable {
-  /// One of `malformed`, `tooLarge`, `staleKey`, `replay`, `busy`.
+  /// One of `malformed`, `tooLarge`, `staleKey`, `replay`, `busy`, and `internalFault` for a fault
+  /// of this machine.
   package let reason: Reason
 
   /// Wraps a reason.

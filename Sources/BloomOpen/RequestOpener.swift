@@ -169,7 +169,7 @@ package struct OpenedRequest: ~Copyable, Sendable {
   ///   - start: When the part begins, for the receipts.
   ///   - steadyByteCount: Plaintext bytes of one chunk of profile `steady`: 512, with logprobs 4096.
   /// - Returns: The answer's sealer.
-  /// - Throws: `malformed` when libcrypto fails.
+  /// - Throws: `internalFault` when libcrypto fails.
   package consuming func answer(
     start: UnixTime, steadyByteCount: Int = 512
   ) throws(OpenError) -> ResponseSealer {

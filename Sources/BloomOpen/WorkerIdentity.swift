@@ -1,6 +1,7 @@
 package import BloomBase
 package import BloomCrypto
 package import BloomHPKE
+internal import BloomRecords
 
 /// One epoch of a worker's secrets: the key that opens requests and the key that signs receipts.
 ///
@@ -66,14 +67,9 @@ package struct WorkerIdentity: Sendable, Hashable {
     self.notAfter = notAfter
   }
 
-  /// Seconds after the offer during which requests are still opened.
-  package static let graceSeconds: Int64 = 600
-  /// How far clocks may differ, in seconds.
-  package static let clockSkewSeconds: Int64 = 120
-
-  /// Whether requests are opened at a time.
+  /// Whether requests are opened at a time; as ``BloomRecords/KeyStatement/isAccepted(at:)``.
   package func isAccepted(at now: UnixTime) -> Bool {
-    notBefore.seconds - Self.clockSkewSeconds <= now.seconds
-      && now.seconds < notAfter.seconds + Self.graceSeconds
+    notBefore.seconds - KeyStatement.clockSkewSeconds <= now.seconds
+      && now.seconds < notAfter.seconds + KeyStatement.graceSeconds
   }
 }

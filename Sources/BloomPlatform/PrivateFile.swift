@@ -15,13 +15,16 @@ package enum PrivateFile: Sendable {
   /// Replaces a file at once: written beside it with mode 0600, synced, renamed.
   package static func write(_ bytes: [UInt8], to path: String) throws(Failure) {
     let partial = "\(path).partial-\(getpid())"
-    let file = unsafe open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    // What a crash or somebody else left there may have other rights or lead elsewhere.
+    unsafe unlink(partial)
+    let file = unsafe open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw failure(path) }
     var offset = 0
     while offset < bytes.count {
       let count = unsafe bytes.withUnsafeBytes { raw in
         unsafe systemWrite(file, raw.baseAddress?.advanced(by: offset), raw.count - offset)
       }
+      if count < 0, errno == EINTR { continue }
       guard count > 0 else {
         let failure = failure(path)
         close(file)
@@ -58,6 +61,7 @@ package enum PrivateFile: Sendable {
     while true {
       let count = systemRead(file, &chunk, chunk.count)
       if count == 0 { return bytes }
+      if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw failure(path) }
       bytes.append(contentsOf: chunk[..<count])
       guard bytes.count <= limitBytes else {

@@ -85,7 +85,7 @@ extension KeyStatement {
     var bootEpoch: UInt64?
     var profiles: [PaddingProfile]?
     var capacityBucket: UInt8?
-    var sandbox: SandboxFacts?
+    var sandbox: SandboxBits?
     var engine: Digest?
 
     mutating func read(_ payload: [UInt8]) throws(WireError) {
@@ -114,7 +114,7 @@ extension KeyStatement {
             try reader.choice("padding profile") as PaddingProfile
           }
         case 13: capacityBucket = UInt8(try reader.unsigned("capacity bucket", maximum: 15))
-        case 14: sandbox = SandboxFacts(rawValue: try reader.unsigned("sandbox facts"))
+        case 14: sandbox = SandboxBits(rawValue: try reader.unsigned("sandbox facts"))
         case 15: engine = try reader.digest("engine")
         default: throw .unknownField(key)
         }

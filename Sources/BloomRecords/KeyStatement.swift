@@ -16,8 +16,8 @@ package enum Platform: UInt8, Sendable, Hashable, CaseIterable {
   case tdx = 4
 }
 
-/// What protects the worker's plaintext on this machine now, as the agent set it up.
-package struct SandboxFacts: OptionSet, Sendable, Hashable {
+/// What protects the plaintext in every worker of a machine: what they reported by name, as bits.
+package struct SandboxBits: OptionSet, Sendable, Hashable {
   /// One bit a fact; unknown bits are kept.
   package let rawValue: UInt64
 
@@ -25,17 +25,17 @@ package struct SandboxFacts: OptionSet, Sendable, Hashable {
   package init(rawValue: UInt64) { self.rawValue = rawValue }
 
   /// The worker has no network.
-  package static let noNetwork = SandboxFacts(rawValue: 1)
+  package static let noNetwork = SandboxBits(rawValue: 1)
   /// The worker can open no file.
-  package static let noFiles = SandboxFacts(rawValue: 2)
+  package static let noFiles = SandboxBits(rawValue: 2)
   /// The worker can start no process.
-  package static let noProcesses = SandboxFacts(rawValue: 4)
+  package static let noProcesses = SandboxBits(rawValue: 4)
   /// No debugger can attach and no core is written.
-  package static let noDebugger = SandboxFacts(rawValue: 8)
+  package static let noDebugger = SandboxBits(rawValue: 8)
   /// Keys lie in memory that other processes and the kernel's readers cannot map.
-  package static let secretMemory = SandboxFacts(rawValue: 16)
+  package static let secretMemory = SandboxBits(rawValue: 16)
   /// Plaintext is locked into memory and never swapped.
-  package static let noSwap = SandboxFacts(rawValue: 32)
+  package static let noSwap = SandboxBits(rawValue: 32)
 }
 
 /// The keys of one worker, so of one model.
@@ -71,6 +71,8 @@ package struct KeyStatement: Sendable, Hashable {
   package static let maximumLifetimeSeconds: Int64 = 3_600
   /// How far clocks may differ, in seconds.
   package static let clockSkewSeconds: Int64 = 120
+  /// Seconds after the offer during which nodes still open requests.
+  package static let graceSeconds: Int64 = 600
 
   /// HIK.
   package var identityKey: VerifyingKey
@@ -93,7 +95,7 @@ package struct KeyStatement: Sendable, Hashable {
   /// Base-2 logarithm of the node's slots, for weighted drawing; 0…15.
   package var capacityBucket: UInt8
   /// What protects the worker.
-  package var sandbox: SandboxFacts
+  package var sandbox: SandboxBits
   /// Digest of engine build and flags, processor features and decoding profile.
   package var engine: Digest
 
@@ -101,7 +103,7 @@ package struct KeyStatement: Sendable, Hashable {
   package init(
     identityKey: VerifyingKey, workers: [WorkerKeys], notBefore: UnixTime, notAfter: UnixTime,
     release: Digest, evidence: Digest, platform: Platform, bootEpoch: UInt64,
-    paddingProfiles: [PaddingProfile], capacityBucket: UInt8, sandbox: SandboxFacts,
+    paddingProfiles: [PaddingProfile], capacityBucket: UInt8, sandbox: SandboxBits,
     engine: Digest
   ) {
     self.identityKey = identityKey
@@ -133,6 +135,12 @@ package struct KeyStatement: Sendable, Hashable {
   package func isOffered(at now: UnixTime) -> Bool {
     notBefore.seconds - Self.clockSkewSeconds <= now.seconds
       && now.seconds < notAfter.seconds + Self.clockSkewSeconds
+  }
+
+  /// Whether a node may have begun a request at a time: a sealed one waits for its turn.
+  package func isAccepted(at time: UnixTime) -> Bool {
+    notBefore.seconds - Self.clockSkewSeconds <= time.seconds
+      && time.seconds < notAfter.seconds + Self.graceSeconds
   }
 
   /// Signs the statement with HIK; throws what the key's holder throws.

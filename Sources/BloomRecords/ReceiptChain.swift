@@ -8,19 +8,13 @@ internal import BloomWire
 /// receipts for this request, signed by this worker, that never go back and cover chunks that were
 /// really forwarded; the last one accepted settles.
 package struct ReceiptChain: Sendable {
-  /// How many chunk digests are remembered at least for receipts that lag behind.
-  private static let window = 4_096
-
   private let head: EnvelopeHead
   private let node: NodeID
   private let keys: WorkerKeys
   private let statement: KeyStatement
   private var reader = ChunkReader()
   private var preamble: [UInt8] = []
-  private var transcript: Transcript?
-  /// Transcripts after the chunks from `firstKept` on.
-  private var history: [Digest] = []
-  private var firstKept = 0
+  private var history: TranscriptHistory?
   /// The last receipt that was accepted.
   package private(set) var last: Receipt?
 
@@ -50,34 +44,21 @@ package struct ReceiptChain: Sendable {
   /// - Throws: `identity` when the answer is another machine's, `wire` when it is malformed.
   package mutating func forwarded(_ bytes: [UInt8]) throws(RecordError) {
     var rest = bytes[...]
-    if transcript == nil {
+    if history == nil {
       let missing = AnswerPreamble.byteCount - preamble.count
       preamble.append(contentsOf: rest.prefix(missing))
       rest = rest.dropFirst(missing)
       guard let whole = AnswerPreamble(preamble) else { return }
       guard whole.node == node, whole.key == keys.keyID else { throw .identity }
-      let start = Transcript(responseNonce: whole.responseNonce)
-      transcript = start
-      history = [start.digest]
+      history = TranscriptHistory(responseNonce: whole.responseNonce)
     }
     reader.append(rest)
     do throws(WireError) {
       while let chunk = try reader.next() {
         guard !chunk.isFinal else { continue }
-        transcript?.append(reader.bytes.span.extracting(chunk.range))
-        guard let transcript else { continue }
-        history.append(transcript.digest)
-        guard history.count == 2 * Self.window else { continue }
-        history.removeFirst(Self.window)
-        firstKept += Self.window
+        history?.append(reader.bytes.span.extracting(chunk.range))
       }
     } catch { throw .wire(error) }
-  }
-
-  /// The transcript after so many chunks; `nil` when it is not remembered any more, or not yet.
-  private func kept(after chunks: Int) -> Digest? {
-    let index = chunks - firstKept
-    return history.indices.contains(index) ? history[index] : nil
   }
 
   /// A receipt came on the control channel.
@@ -91,8 +72,8 @@ package struct ReceiptChain: Sendable {
     try ReceiptRules.check(claims, head: head, node: node, keys: keys, statement: statement)
     // Of an answer that was stopped before its first byte nothing was forwarded, not even the nonce
     // that its transcript begins with: there is nothing to compare, and no output to be paid.
-    let isEmpty = transcript == nil && claims.chunks == 0 && claims.completionTokens == 0
-    guard isEmpty || kept(after: claims.chunks) == claims.transcript else {
+    let isEmpty = history == nil && claims.chunks == 0 && claims.completionTokens == 0
+    guard isEmpty || history?.digest(after: claims.chunks) == claims.transcript else {
       throw .receiptMismatch("transcript")
     }
     if let last { try ReceiptRules.check(claims, follows: last.claims) }

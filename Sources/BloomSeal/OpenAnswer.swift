@@ -6,9 +6,6 @@ internal import BloomWire
 
 /// The opener's state once it knows which machine answers.
 struct OpenAnswer: ~Copyable, Sendable {
-  /// How many chunk digests are remembered for receipts that lag behind.
-  private static let window = 4_096
-
   private let target: SealTarget
   private let head: EnvelopeHead
   private let isContinued: Bool
@@ -17,9 +14,7 @@ struct OpenAnswer: ~Copyable, Sendable {
   private var reader = ChunkReader()
   private var frames = FrameDecoder()
   private var plaintext: [UInt8] = []
-  private var transcript: Transcript
-  private var history: [Digest]
-  private var historyStart = 0
+  private var history: TranscriptHistory
   private var commitment: HMAC<SHA256>
   private var deliveredTokens = 0
   private var last: Receipt?
@@ -40,8 +35,7 @@ struct OpenAnswer: ~Copyable, Sendable {
     target = keys.target
     requestCommitment = HMAC<SHA256>.digest(key: keys.commitKey, message: request)
     commitment = HMAC<SHA256>(key: keys.commitKey)
-    transcript = Transcript(responseNonce: preamble.responseNonce)
-    history = [transcript.digest]
+    history = TranscriptHistory(responseNonce: preamble.responseNonce)
   }
 
   /// Opens what is complete; returns whether the final chunk was among it.
@@ -66,7 +60,7 @@ struct OpenAnswer: ~Copyable, Sendable {
         try finish(deliver)
         return true
       }
-      append(chunk.range)
+      history.append(reader.bytes.span.extracting(chunk.range))
     }
     return false
   }
@@ -77,15 +71,6 @@ struct OpenAnswer: ~Copyable, Sendable {
 
   private mutating func nextFrame() throws(SealError) -> Range<Int>? {
     do throws(WireError) { return try frames.next() } catch { throw .wire(error) }
-  }
-
-  private mutating func append(_ chunk: Range<Int>) {
-    transcript.append(reader.bytes.span.extracting(chunk))
-    history.append(transcript.digest)
-    if history.count > 2 * Self.window {
-      historyStart += Self.window
-      history.removeFirst(Self.window)
-    }
   }
 
   private mutating func handle(
@@ -111,7 +96,7 @@ struct OpenAnswer: ~Copyable, Sendable {
     guard last.claims.completionTokens == deliveredTokens else {
       throw .record(.receiptMismatch("completion tokens"))
     }
-    guard last.claims.transcript == transcript.digest else {
+    guard last.claims.transcript == history.current else {
       throw .record(.receiptMismatch("transcript"))
     }
     deliver(.finished(last))
@@ -136,8 +121,7 @@ struct OpenAnswer: ~Copyable, Sendable {
       throw .record(.receiptMismatch("request commitment"))
     }
     #if !MUTANT_TRANSCRIPT
-    let index = claims.chunks - historyStart
-    guard history.indices.contains(index), history[index] == claims.transcript else {
+    guard history.digest(after: claims.chunks) == claims.transcript else {
       throw .record(.receiptMismatch("transcript"))
     }
     #endif

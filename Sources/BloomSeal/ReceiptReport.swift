@@ -100,8 +100,8 @@ package struct ReceiptReport: Sendable, Equatable {
       isSame ? .proven : .refuted,
       "model \(claims.model.digest.hex), release \(claims.release.hex) and engine are the stated ones"
     )
-    let isTimely = statement.isOffered(at: claims.start)
-    add(isTimely ? .proven : .refuted, "the part began while the keys were offered")
+    let isTimely = statement.isAccepted(at: claims.start)
+    add(isTimely ? .proven : .refuted, "the part began while the keys were accepted")
     let hasProof = statement.platform != .none
     add(
       .open,

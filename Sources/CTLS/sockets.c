@@ -21,6 +21,11 @@ void ctls_set_current(const void *loop) { current = loop; }
 void ctls_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 
 static int make_socket(int family) {
+#if defined(__linux__)
+  // In one call: a child that another thread starts meanwhile must not inherit it.
+  int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  return fd < 0 ? -errno : fd;
+#else
   int fd = socket(family, SOCK_STREAM, 0);
   if (fd < 0) return -errno;
   if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
@@ -29,6 +34,7 @@ static int make_socket(int family) {
     return code;
   }
   return fd;
+#endif
 }
 
 static int bind_and_listen(int fd, const struct sockaddr *address, socklen_t size, int backlog) {

@@ -122,10 +122,12 @@ static int use_roots(SSL_CTX *ssl, const char *roots, size_t count, int is_serve
   return found > 0;
 }
 
+// The caller decides by the key, after the handshake. The verdict is taken back too: it would be
+// given as the reason of any later failure.
 static int accept_any(int is_good, X509_STORE_CTX *store) {
   (void)is_good;
-  (void)store;
-  return 1;  // the caller decides by the key, after the handshake
+  X509_STORE_CTX_set_error(store, X509_V_OK);
+  return 1;
 }
 
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *count,
@@ -217,13 +219,6 @@ void ctls_context_free(ctls_context *context) {
   if (!context) return;
   SSL_CTX_free(context->ssl);
   free(context);
-}
-
-void ctls_context_rotate_tickets(ctls_context *context) {
-  unsigned char keys[80];
-  if (RAND_bytes(keys, sizeof keys) == 1)
-    SSL_CTX_set_tlsext_ticket_keys(context->ssl, keys, sizeof keys);
-  OPENSSL_cleanse(keys, sizeof keys);
 }
 
 // Sessions.

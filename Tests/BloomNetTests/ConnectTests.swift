@@ -52,23 +52,6 @@ import Testing
     }
   }
 
-  @Test func `neighbours of one IPv6 subscriber share their connections, others do not`() throws {
-    var configuration = HTTPServer.Configuration(loopbackListen())
-    configuration.maxConnectionsPerAddress = 2
-    let server = HTTPServer(configuration, responder: HTTPServerTests.router())
-    func peer(_ text: String) throws -> SocketAddress { .ip(try Self.address(text), port: 1) }
-    #expect(server.admit(try peer("2001:db8:1:2::1")))
-    #expect(server.admit(try peer("2001:db8:1:2:ffff::2")))
-    #expect(!server.admit(try peer("2001:db8:1:2::3")))
-    #expect(server.admit(try peer("2001:db8:1:3::1")))
-    for _ in 0..<2 { #expect(server.admit(try peer("192.0.2.1"))) }
-    #expect(!server.admit(try peer("192.0.2.1")))
-    #expect(server.admit(try peer("192.0.2.2")))
-    for _ in 0..<5 { #expect(server.admit(try peer("127.0.0.1"))) }
-    server.leave(try peer("2001:db8:1:2::1"))
-    #expect(server.admit(try peer("2001:db8:1:2::3")))
-  }
-
   @Test func `nobody listening is one clear error`() async throws {
     let port = try await withServer(.init(loopbackListen()), HTTPServerTests.router()) { _, all in
       all[0].port ?? 0

@@ -171,7 +171,6 @@ import Testing
         #expect(counts == [4, 4])
         try await group.waitForAll()
       }
-      #expect(socket.bufferedBytes == 0)
       await socket.close()
     }
   }

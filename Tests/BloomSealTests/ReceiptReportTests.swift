@@ -49,4 +49,22 @@ import Testing
       receipt: receipt, record: nil, commitKey: nil, request: nil, frames: nil)
     #expect(alone.holds && alone.lines.allSatisfy { $0.verdict == .open })
   }
+
+  @Test func `a part may begin in the ten minutes after its keys' offer, and not later`() throws {
+    let machine = try Fixture()
+    let sealed = try machine.seal()
+    for (seconds, holds) in [(Int64(599), true), (Int64(600), false)] {
+      let start = machine.statement.notAfter + seconds
+      var opener = machine.opener()
+      var sealer = try opener.open(sealed.envelope, at: Fixture.now).answer(start: start)
+      var counts = Fixture.counts(.stop)
+      counts.end = start
+      var output: [UInt8] = []
+      let receipt = try sealer.finish(counts, into: &output)
+      let report = ReceiptReport(
+        receipt: receipt.encoded, record: machine.record.encoded, commitKey: nil, request: nil,
+        frames: nil)
+      #expect(report.holds == holds)
+    }
+  }
 }

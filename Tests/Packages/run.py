@@ -53,7 +53,10 @@ def check_companions(stage, home):
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     try:
+        end = time.monotonic() + 60
         while not (network.exists() and network.stat().st_size) and coordinator.poll() is None:
+            if time.monotonic() > end:
+                break
             time.sleep(0.05)
         done = run(
             stage / "usr/bin/darkbloom", "node", "doctor", "--json", "--network", network,

@@ -50,14 +50,13 @@ enum {
 // by the roots. For servers the last two also say whether a client may come without one.
 enum { CTLS_VERIFY_NONE = 0, CTLS_VERIFY_REPORT = 1, CTLS_VERIFY_ROOTS = 2 };
 
-// A context; NULL on failure with `*step` set. PEM texts may be NULL with count 0.
+// A context; NULL on failure with `*step` set. PEM texts may be NULL with count 0. Each has ticket
+// keys of its own: tickets of another one fall back to a full handshake.
 ctls_context *ctls_context_new(
     int is_server, int minimum_is_13, const char *chain, size_t chain_count, const char *key,
     size_t key_count, const char *roots, size_t roots_count, int verify, int required,
     int *step);
 void ctls_context_free(ctls_context *context);
-// Draws new session ticket keys; tickets made before fall back to a full handshake.
-void ctls_context_rotate_tickets(ctls_context *context);
 
 // `name`: the server's DNS name or address literal for a client, NULL for a server. `names`: the
 // name is checked against the certificate.
