@@ -33,9 +33,10 @@ package struct AnswerTimeouts: Hashable, Sendable {
   ///
   /// 350 ms.
   package var suspect: Duration
-  /// Silence after which a part is given up.
+  /// Silence after which a part counts as dead: it is given up as soon as another one is taken.
   ///
-  /// 2 s.
+  /// 2 s. A coordinator that hears its machine would take none beside it, and none after it: who
+  /// gives up a part that is well ends the answer.
   package var dead: Duration
   /// Time without any new token after which a part that still beats is doubted.
   package var noToken: Duration
@@ -244,13 +245,13 @@ package struct AnswerStateMachine: ~Copyable {
   ) -> [Effect] {
     guard case .running = state else { return [] }
     parts.removeAll { $0.number == number }
+    self.isReturning = isReturning && hasBegun
     guard parts.isEmpty else {
       // The doubted part goes on; another search beside it comes soon, not at once.
       for index in parts.indices { parts[index].isDoubted = false }
       besideAt = now + Self.searchPause
       return []
     }
-    self.isReturning = isReturning && hasBegun
     // Machines that failed once may be back; what was avoided is tried again until time is up.
     avoided.removeAll()
     emptySince = emptySince ?? now
@@ -265,28 +266,41 @@ package struct AnswerStateMachine: ~Copyable {
     if parts.isEmpty {
       return now - lastTry >= Self.searchPause ? startPart(now: now) : []
     }
-    var effects: [Effect] = []
-    for part in parts where now - part.lastSign >= timeouts.dead {
-      effects.append(.cancelPart(part.number))
-      if let node = part.node {
-        avoided.insert(node)
-      } else if emptySince == nil {
-        // Nobody even took it: a coordinator that hangs must not hold the answer for ever.
-        emptySince = part.startedAt
-        isReturning = hasBegun
-      }
-    }
-    parts.removeAll { now - $0.lastSign >= timeouts.dead }
+    let effects = dropDead(now)
     if parts.isEmpty { return effects + startPart(now: now) }
     guard parts.count == 1, !parts[0].isDoubted else { return effects }
     guard now >= besideAt else { return effects }
-    if parts[0].isSuspected || now - parts[0].lastSign >= timeouts.suspect
-      || now - parts[0].lastToken >= timeouts.noToken
-    {
-      parts[0].isDoubted = true
-      if acceptedParts < partsMax { effects += startPart(now: now) }
+    guard
+      parts[0].isSuspected || now - parts[0].lastSign >= timeouts.suspect
+        || now - parts[0].lastToken >= timeouts.noToken
+    else { return effects }
+    parts[0].isDoubted = true
+    return acceptedParts < partsMax ? effects + startPart(now: now) : effects
+  }
+
+  /// Drops parts that nobody took in time, and silent ones that have been replaced.
+  ///
+  /// The last part that a machine took is kept: its machine may be heard again.
+  private mutating func dropDead(_ now: Instant) -> [Effect] {
+    let dead = parts.filter { now - $0.lastSign >= timeouts.dead }
+    let isHeard = parts.contains { $0.node != nil && now - $0.lastSign < timeouts.dead }
+    if emptySince == nil, !dead.isEmpty, !isHeard {
+      // Neither a silent machine nor a coordinator that hangs may hold the answer for ever.
+      if let untaken = dead.first(where: { $0.node == nil }) {
+        emptySince = untaken.startedAt
+        isReturning = hasBegun
+      } else {
+        emptySince = now
+      }
     }
-    return effects
+    let kept = parts.last { $0.node != nil }?.number
+    let dropped = dead.filter { $0.number != kept }
+    guard !dropped.isEmpty else { return [] }
+    avoided.formUnion(dropped.compactMap(\.node))
+    parts.removeAll { part in dropped.contains { $0.number == part.number } }
+    // What was beside it is gone: another search may begin.
+    for index in parts.indices { parts[index].isDoubted = false }
+    return dropped.map { .cancelPart($0.number) }
   }
 
   /// The user has left; every part is cancelled.
@@ -301,9 +315,12 @@ package struct AnswerStateMachine: ~Copyable {
     guard case .running = state else { return nil }
     let recovery = emptySince.map { [$0 + patience] } ?? []
     if parts.isEmpty { return ([lastTry + Self.searchPause] + recovery).min() }
-    let signs = parts.map {
-      if $0.isDoubted || parts.count > 1 { return $0.lastSign + timeouts.dead }
-      return max(besideAt, $0.isSuspected ? $0.lastSign : $0.lastSign + timeouts.suspect)
+    let signs = parts.compactMap { part -> Instant? in
+      if part.isDoubted || parts.count > 1 {
+        // One that is dead already waits for another to be taken, or for the end of patience.
+        return part.node == nil || emptySince == nil ? part.lastSign + timeouts.dead : nil
+      }
+      return max(besideAt, part.isSuspected ? part.lastSign : part.lastSign + timeouts.suspect)
     }
     let tokens = parts.filter { !$0.isDoubted }.map {
       max(besideAt, $0.lastToken + timeouts.noToken)

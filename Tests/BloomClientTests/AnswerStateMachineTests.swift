@@ -165,6 +165,49 @@ import Testing
       answer.tick(now: at(460)) == [.startPart(2, resume: [ChoiceProgress()], avoiding: [a])])
   }
 
+  @Test func `a silent machine is kept until another is taken, for its coordinator may hear it`() {
+    for isHeardAgain in [true, false] {
+      var answer = machine()
+      var effects = answer.begin(now: start)
+      _ = answer.partAccepted(0, by: a, now: at(0))
+      _ = answer.frameArrived(0, choice: 0, tokens: [1], endsChoice: false, now: at(10))
+      var time = 10
+      while time < 60_000, effects.last != .fail(.noCandidates) {
+        time += 50
+        effects = answer.tick(now: at(time))
+        if case .startPart(let part, _, let avoided)? = effects.last {
+          #expect(avoided.contains(a))
+          #expect(answer.noCandidates(part, isReturning: true, now: at(time)).isEmpty)
+        }
+        if effects.contains(.cancelPart(0)) { break }
+        if isHeardAgain, time > 15_000 { break }
+      }
+      if isHeardAgain {
+        #expect(!effects.contains(.cancelPart(0)))
+        #expect(
+          answer.frameArrived(0, choice: 0, tokens: [2], endsChoice: true, now: at(time))
+            == [.deliver, .finish])
+      } else {
+        #expect(effects == [.cancelPart(0), .fail(.noCandidates)])
+        #expect((22_000...22_200).contains(time))
+      }
+    }
+  }
+
+  @Test func `a dead machine is told to stop once another has the answer`() {
+    var answer = machine()
+    _ = answer.begin(now: start)
+    _ = answer.partAccepted(0, by: a, now: at(0))
+    #expect(answer.tick(now: at(350)).count == 1)
+    let other = NodeID(Digest([UInt8](repeating: 1, count: 32)) ?? .zero)
+    _ = answer.partAccepted(1, by: other, now: at(1900))
+    #expect(answer.tick(now: at(1999)).isEmpty)
+    #expect(answer.tick(now: at(2000)) == [.cancelPart(0)])
+    #expect(
+      answer.frameArrived(1, choice: 0, tokens: [1], endsChoice: true, now: at(2100))
+        == [.deliver, .finish])
+  }
+
   @Test func `what a second part is refused does not end the first`() {
     var answer = machine()
     _ = answer.begin(now: start)
