@@ -56,7 +56,7 @@ extension Hub {
       guard renewed.membership != record.membership || !boards.isEmpty else { continue }
       session.record = renewed
       show(renewed)
-      handle(.recordChanged(renewed.profile))
+      handle(.recordChanged(informed(renewed.profile)))
     }
     for name in Array(boards.keys) where pools.pool(name) == nil { boards[name] = nil }
   }
