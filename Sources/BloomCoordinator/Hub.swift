@@ -201,13 +201,18 @@ package actor Hub {
     handle(.requestCancelled(id))
   }
 
-  /// The gateway's connection took sealed bytes: the node may send as many more.
-  package func consumed(_ id: RequestID, byteCount: Int) {
-    guard byteCount > 0, let relay = relays[id],
-      let stream = relay.attempts.last(where: { $0.sealedByteCount > 0 }),
-      let session = sessions[stream.session]
+  /// The gateway's connection took a batch: each node may send as many bytes more as were its own.
+  package func consumed(_ id: RequestID, _ batch: RelaySink.Batch) {
+    for share in batch.earlier { giveBack(share, id) }
+    giveBack(batch.newest, id)
+  }
+
+  private func giveBack(_ share: RelaySink.Batch.Share, _ id: RequestID) {
+    guard share.byteCount > 0,
+      let attempt = relays[id]?.attempts.last(where: { $0.number == share.attempt }),
+      let session = sessions[attempt.session]
     else { return }
-    perform(session.machine.consumed(stream.stream, byteCount: byteCount), of: session)
+    perform(session.machine.consumed(attempt.stream, byteCount: share.byteCount), of: session)
   }
 
   /// Takes no new work and tells the nodes to come back; relays run on until the server's drain ends.
