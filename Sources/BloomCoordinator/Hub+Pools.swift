@@ -58,7 +58,9 @@ extension Hub {
       show(renewed)
       handle(.recordChanged(informed(renewed.profile)))
     }
-    for name in Array(boards.keys) where pools.pool(name) == nil { boards[name] = nil }
+    for name in Array(boards.keys) where pools.pool(name) == nil {
+      if let running = boards.removeValue(forKey: name)?.publishing { leavingBoards[name] = running }
+    }
   }
 
   /// The connected machines, for the operator.
@@ -97,11 +99,17 @@ extension Hub {
     board.publishing = task
     await task.value
     board.publishing = nil
+    if leavingBoards[name] == task { leavingBoards[name] = nil }
     return board
   }
 
   private func board(of name: String) async throws -> PoolBoard {
     if let known = boards[name] { return known }
+    // A pool made anew goes on with the log of the old one, so with its last leaf, too.
+    while let leaving = leavingBoards[name] {
+      await leaving.value
+      if leavingBoards[name] == leaving { leavingBoards[name] = nil }
+    }
     let leaves = try await leafLog?.load(LeafLog.file(ofPool: name)) ?? []
     // Another member may have asked meanwhile.
     if let known = boards[name] { return known }

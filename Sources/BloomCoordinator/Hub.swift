@@ -47,6 +47,8 @@ package actor Hub {
   var isFlushing = false
   let pools: Pools
   var boards: [String: PoolBoard] = [:]
+  /// Snapshots of deleted pools that are on their way to the disk, by the pool's name.
+  var leavingBoards: [String: Task<Void, Never>] = [:]
   var keyRates = KeyRates()
   var keyHolds: [AnswerID: KeyHold] = [:]
   private var nextSession: UInt64 = 1
