@@ -47,6 +47,8 @@ package actor Hub {
   var isFlushing = false
   let pools: Pools
   var boards: [String: PoolBoard] = [:]
+  /// Answers that run for pools, until they are closed.
+  var poolAnswers: [AnswerID: PoolAnswer] = [:]
   /// Snapshots of deleted pools that are on their way to the disk, by the pool's name.
   var leavingBoards: [String: Task<Void, Never>] = [:]
   var keyRates = KeyRates()
@@ -193,6 +195,10 @@ package actor Hub {
       throw explained(refusal, request)
     }
     countPace(of: request)
+    if let pool = request.work.constraints.pool {
+      poolAnswers[id.answer, default: PoolAnswer(account: request.work.account)]
+        .pools[Int(id.part)] = pool
+    }
     return relay.sink
   }
 
