@@ -6,6 +6,7 @@
 public final class MetricsRegistry: Sendable {
   private enum Metric: Sendable {
     case counter(Counter)
+    case reading(@Sendable () -> UInt64)
     case gauge(Gauge)
     case histogram(Histogram)
   }
@@ -30,6 +31,18 @@ public final class MetricsRegistry: Sendable {
     let metric = find(name, help, "counter", labels) { .counter(Counter()) }
     guard case .counter(let counter) = metric else { return Counter() }
     return counter
+  }
+
+  /// A count that is kept elsewhere and read whenever the metrics are.
+  ///
+  /// - Parameter reading: Gives the sum so far, from any thread. The first one of a name and labels
+  ///   stays.
+  public func counter(
+    _ name: StaticString, _ help: StaticString,
+    _ labels: KeyValuePairs<StaticString, LogValue> = [:],
+    reading: @escaping @Sendable () -> UInt64
+  ) {
+    _ = find(name, help, "counter", labels) { .reading(reading) }
   }
 
   /// The gauge of a name and labels.
@@ -62,6 +75,7 @@ public final class MetricsRegistry: Sendable {
         let braces = labels.isEmpty ? "" : "{\(labels)}"
         switch metric {
         case .counter(let counter): text += "\(name)\(braces) \(counter.value)\n"
+        case .reading(let read): text += "\(name)\(braces) \(read())\n"
         case .gauge(let gauge): text += "\(name)\(braces) \(gauge.value)\n"
         case .histogram(let histogram): text += Self.text(name, labels, histogram)
         }

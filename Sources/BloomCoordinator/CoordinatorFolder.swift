@@ -81,9 +81,7 @@ package struct CoordinatorFolder: Sendable {
   package func initialise(
     origin: String, settings more: [(name: String, value: String)] = []
   ) throws -> SigningKey {
-    guard try folder.read(Self.keyName, limitBytes: 4096) == nil else {
-      throw Problem.alreadyInitialised
-    }
+    try checkNew()
     let key = try SigningKey.generate(.ed25519)
     let settings =
       "// Settings of this coordinator; flags and DARKBLOOM_… variables win.\n{\n"
@@ -96,6 +94,13 @@ package struct CoordinatorFolder: Sendable {
     // Last: a folder with a key is a whole one.
     try folder.replace(Self.keyName, with: bytes)
     return key
+  }
+
+  /// Throws when the folder is a coordinator's already.
+  func checkNew() throws {
+    guard try folder.read(Self.keyName, limitBytes: 4096) == nil else {
+      throw Problem.alreadyInitialised
+    }
   }
 
   private static func quoted(_ text: String) -> String {

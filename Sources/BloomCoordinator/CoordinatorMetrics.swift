@@ -27,7 +27,8 @@ package final class CoordinatorMetrics: Sendable {
   let settledMicros: Counter
   let promptTokens: Counter
   let completionTokens: Counter
-  let connectionsRefused: Counter
+  /// Where the server's own count is read; nothing is counted before it is there.
+  let connectionsRefused: Locked<@Sendable () -> Int>
   let housekeepingFailures: Counter
   let snapshots: Counter
   let firstToken: Histogram
@@ -77,8 +78,14 @@ package final class CoordinatorMetrics: Sendable {
       "darkbloom_tokens_total", "Tokens of last receipts.", ["kind": "prompt"])
     completionTokens = of.counter(
       "darkbloom_tokens_total", "Tokens of last receipts.", ["kind": "completion"])
-    connectionsRefused = of.counter(
-      "darkbloom_connections_refused_total", "Connections beyond a limit, closed at once.")
+    let server = Locked<@Sendable () -> Int>({ 0 })
+    connectionsRefused = server
+    of.counter(
+      "darkbloom_connections_refused_total", "Connections beyond a limit, closed at once."
+    ) {
+      let read = server.withLock { $0 }
+      return UInt64(clamping: read())
+    }
     housekeepingFailures = of.counter(
       "darkbloom_housekeeping_failures_total", "Rounds of housekeeping that failed.")
     snapshots = of.counter(

@@ -130,7 +130,7 @@ extension Hub {
     case .record(let record): renew(session, record)
     case .capacity(let capacity): take(capacity, session)
     case .models(let models): session.models = models
-    case .manifest(let manifest): catalog.offer(manifest, from: session.id)
+    case .manifest(let manifest): offer(manifest, session)
     case .draining:
       if let node = session.node { handle(.nodeDraining(node)) }
     case .accepted(let stream):
@@ -255,7 +255,7 @@ extension Hub {
     sessionOfNode[node] = session.id
     guard let record = session.record else { return }
     show(record)
-    handle(.nodeJoined(record.profile, []))
+    handle(.nodeJoined(informed(record.profile), []))
   }
 
   private func renew(_ session: NodeSession, _ bytes: [UInt8]) {
@@ -267,12 +267,32 @@ extension Hub {
       }
       session.record = record
       show(record)
-      handle(.recordChanged(record.profile))
+      handle(.recordChanged(informed(record.profile)))
     } catch {
       metrics.recordsRefused.add()
       log.warning("node record refused", ["reason": .error(error)])
       perform(session.machine.goodbye(.notProven, retryAfterMilliseconds: 60_000), of: session)
     }
+  }
+
+  /// A record's profile with what manifests say of its models.
+  ///
+  /// A manifest that the operator lists later counts from the machine's next record on.
+  func informed(_ profile: NodeProfile) -> NodeProfile {
+    var profile = profile
+    for index in profile.keys.indices {
+      profile.keys[index].activeBytes = catalog.weightBytes(of: profile.keys[index].model)
+    }
+    return profile
+  }
+
+  /// A model that a machine has: its record came before, so the scheduler hears its size now.
+  private func offer(_ manifest: [UInt8], _ session: NodeSession) {
+    let before = session.record.map { informed($0.profile) }
+    catalog.offer(manifest, from: session.id)
+    guard session.node != nil, let before else { return }
+    let after = informed(before)
+    if after != before { handle(.recordChanged(after)) }
   }
 
   private func take(_ capacity: Capacity, _ session: NodeSession) {

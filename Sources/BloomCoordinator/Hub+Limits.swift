@@ -89,16 +89,6 @@ extension Hub {
     return RelayRefusal(reason: .poolEmpty, retryAfter: .seconds(5))
   }
 
-  /// A settled answer of a pool goes into its audit.
-  func noteAnswered(_ facts: ReceiptFacts, _ relay: Relay?) {
-    guard let work = relay?.request.work, let pool = work.constraints.pool else { return }
-    do {
-      try pools.answered(pool, work.account, facts)
-    } catch {
-      log.error("a pool's audit has a gap", ["reason": .error(error)])
-    }
-  }
-
   private func currentSpend(of key: Digest) -> KeySpendRecord {
     KeySpend.current(store.get(KeySpendRecord.self, key.hex), key, time.unixTime())
   }

@@ -1,4 +1,5 @@
 package import BloomBase
+internal import BloomLedger
 internal import BloomLink
 internal import BloomStore
 internal import BloomSchedule
@@ -15,6 +16,14 @@ final class PoolBoard {
   var publishing: Task<Void, Never>?
 
   init(directory: Directory) { self.directory = directory }
+}
+
+/// An answer with parts that run for a pool, for its audit.
+struct PoolAnswer: Sendable {
+  /// Who asked.
+  let account: AccountID
+  /// The pools that its parts named, by the part's number.
+  var pools: [Int: String] = [:]
 }
 
 extension Hub {
@@ -56,9 +65,55 @@ extension Hub {
       guard renewed.membership != record.membership || !boards.isEmpty else { continue }
       session.record = renewed
       show(renewed)
-      handle(.recordChanged(renewed.profile))
+      handle(.recordChanged(informed(renewed.profile)))
     }
-    for name in Array(boards.keys) where pools.pool(name) == nil { boards[name] = nil }
+    for name in Array(boards.keys) where pools.pool(name) == nil {
+      let board = boards.removeValue(forKey: name)
+      if let running = board?.publishing { leavingBoards[name] = running }
+    }
+  }
+
+  // MARK: The audit
+
+  /// An answer was closed by its last receipt: its parts go into the audits of their pools, once.
+  ///
+  /// - Parameter isWhole: Whether the receipt is all there is: then the books need not be read.
+  func noteAnswered(_ facts: ReceiptFacts, isWhole: Bool, in sequence: Int64) {
+    guard let answer = poolAnswers.removeValue(forKey: facts.answer) else { return }
+    guard isWhole else {
+      Task { await noteAnswered(answer, in: sequence) }
+      return
+    }
+    guard let pool = answer.pools[facts.part] else { return }
+    note(
+      pool, answer.account, facts.owner, facts.node, facts.model, facts.basePromptTokens,
+      facts.completionTokens)
+  }
+
+  /// The parts that the entry of a closed answer has a line of.
+  func noteAnswered(_ answer: PoolAnswer, in sequence: Int64) async {
+    guard let settlement = try? await store.entry(sequence)?.settlement else {
+      return log.error("a pool's audit has a gap: an entry cannot be read")
+    }
+    for line in settlement.lines {
+      guard let pool = answer.pools[line.part] else { continue }
+      note(
+        pool, answer.account, line.owner, line.node, settlement.model, line.promptTokens,
+        line.completionTokens)
+    }
+  }
+
+  private func note(
+    _ pool: String, _ account: AccountID, _ owner: AccountID, _ node: NodeID, _ model: ModelID,
+    _ promptTokens: Int, _ completionTokens: Int
+  ) {
+    do {
+      try pools.answered(
+        pool, account, owner: owner, node: node, model: model, promptTokens: promptTokens,
+        completionTokens: completionTokens)
+    } catch {
+      log.error("a pool's audit has a gap", ["reason": .error(error)])
+    }
   }
 
   /// The connected machines, for the operator.
@@ -97,11 +152,17 @@ extension Hub {
     board.publishing = task
     await task.value
     board.publishing = nil
+    if leavingBoards[name] == task { leavingBoards[name] = nil }
     return board
   }
 
   private func board(of name: String) async throws -> PoolBoard {
     if let known = boards[name] { return known }
+    // A pool made anew goes on with the log of the old one, so with its last leaf, too.
+    while let leaving = leavingBoards[name] {
+      await leaving.value
+      if leavingBoards[name] == leaving { leavingBoards[name] = nil }
+    }
     let leaves = try await leafLog?.load(LeafLog.file(ofPool: name)) ?? []
     // Another member may have asked meanwhile.
     if let known = boards[name] { return known }

@@ -103,13 +103,17 @@ extension Hub {
         tellOwner(of: facts, paid, sequence)
       }
       switch outcome {
-      case .settled(_, let paid, _), .alreadySettled(_, let paid):
+      case .settled(let sequence, let paid, _), .alreadySettled(let sequence, let paid):
         cost = paid
         books.closed(facts.answer)
         metrics.receipt(.settled)
-        if case .settled = outcome { metrics.settledMicros.add(Int(paid.rawValue)) }
+        var isWhole = false
+        if case .settled = outcome {
+          metrics.settledMicros.add(Int(paid.rawValue))
+          isWhole = books.isSingle(facts.answer)
+        }
         settleHold(facts.answer, paid)
-        noteAnswered(facts, relay)
+        noteAnswered(facts, isWhole: isWhole, in: sequence)
       case .noted(let paid):
         cost = paid
         metrics.receipt(.noted)
@@ -214,18 +218,30 @@ extension Hub {
 
   func closeBooks(_ answer: AnswerID) {
     let ticket = try? store.submit(.close(answer))  // its deadline closes it otherwise
-    if let ticket, case .settled(let sequence, let paid, _) = ticket.outcome, paid > .zero {
-      Task {
-        guard (try? await store.durable(ticket)) != nil else { return }  // the statement has it
-        await tellOwners(of: sequence)
-      }
-    }
+    let pooled = poolAnswers.removeValue(forKey: answer)
+    var isToTell = pooled != nil
     switch ticket?.outcome {
     case .settled(_, let paid, _):
       metrics.settledMicros.add(Int(paid.rawValue))
       settleHold(answer, paid)
+      isToTell = isToTell || paid > .zero
     case .alreadySettled(_, let paid): settleHold(answer, paid)
     default: settleHold(answer, .zero)
+    }
+    if isToTell, let ticket { Task { await tellClosed(ticket, pooled) } }
+  }
+
+  /// Tells whose work an answer was that was closed without a last receipt.
+  private func tellClosed(_ ticket: LedgerStore.Ticket, _ pooled: PoolAnswer?) async {
+    // What is not durable was not closed; the statement has what cannot be told.
+    guard let outcome = try? await store.durable(ticket) else { return }
+    switch outcome {
+    case .settled(let sequence, let paid, _):
+      if paid > .zero { await tellOwners(of: sequence) }
+      if let pooled { await noteAnswered(pooled, in: sequence) }
+    case .alreadySettled(let sequence, _):
+      if let pooled { await noteAnswered(pooled, in: sequence) }
+    case .reserved, .partAdmitted, .noted, .unchanged, .posted, .version: break
     }
   }
 

@@ -47,6 +47,10 @@ package actor Hub {
   var isFlushing = false
   let pools: Pools
   var boards: [String: PoolBoard] = [:]
+  /// Answers that run for pools, until they are closed.
+  var poolAnswers: [AnswerID: PoolAnswer] = [:]
+  /// Snapshots of deleted pools that are on their way to the disk, by the pool's name.
+  var leavingBoards: [String: Task<Void, Never>] = [:]
   var keyRates = KeyRates()
   var keyHolds: [AnswerID: KeyHold] = [:]
   private var nextSession: UInt64 = 1
@@ -191,6 +195,10 @@ package actor Hub {
       throw explained(refusal, request)
     }
     countPace(of: request)
+    if let pool = request.work.constraints.pool {
+      poolAnswers[id.answer, default: PoolAnswer(account: request.work.account)]
+        .pools[Int(id.part)] = pool
+    }
     return relay.sink
   }
 
@@ -201,13 +209,18 @@ package actor Hub {
     handle(.requestCancelled(id))
   }
 
-  /// The gateway's connection took sealed bytes: the node may send as many more.
-  package func consumed(_ id: RequestID, byteCount: Int) {
-    guard byteCount > 0, let relay = relays[id],
-      let stream = relay.attempts.last(where: { $0.sealedByteCount > 0 }),
-      let session = sessions[stream.session]
+  /// The gateway's connection took a batch: each node may send as many bytes more as were its own.
+  package func consumed(_ id: RequestID, _ batch: RelaySink.Batch) {
+    for share in batch.earlier { giveBack(share, id) }
+    giveBack(batch.newest, id)
+  }
+
+  private func giveBack(_ share: RelaySink.Batch.Share, _ id: RequestID) {
+    guard share.byteCount > 0,
+      let attempt = relays[id]?.attempts.last(where: { $0.number == share.attempt }),
+      let session = sessions[attempt.session]
     else { return }
-    perform(session.machine.consumed(stream.stream, byteCount: byteCount), of: session)
+    perform(session.machine.consumed(attempt.stream, byteCount: share.byteCount), of: session)
   }
 
   /// Takes no new work and tells the nodes to come back; relays run on until the server's drain ends.

@@ -70,21 +70,31 @@ struct Initialisation {
     if case .postgresql(let address) = place {
       settings.append((name: LedgerPlace.setting, value: address.withoutPassword.text))
     }
-    // Before there are keys: a folder with a key is a whole one.
     try folder.checkUnused(place)
-    let key = try folder.initialise(origin: origin, settings: settings)
+    try folder.checkNew()
+    // The books before the key: a folder with a key is a whole one, one without can be tried again.
     let store = try await folder.openStore(place)
+    let first: FirstCodes
     do {
       try await store.apply(.changePrice(.fallback(price)))
-      try await fill(Accounts(store: store), key.verifyingKey.bytes)
+      first = try await fill(Accounts(store: store))
     } catch {
       await store.close()
       throw error
     }
     await store.close()
+    let key = try folder.initialise(origin: origin, settings: settings)
+    try report(first, key.verifyingKey.bytes)
   }
 
-  private func fill(_ accounts: Accounts, _ logKey: [UInt8]) async throws {
+  /// What is shown once, to whoever ran `init`.
+  private struct FirstCodes {
+    let apiKey: String
+    let node: String
+    let user: String
+  }
+
+  private func fill(_ accounts: Accounts) async throws -> FirstCodes {
     let now = SystemTime().unixTime()
     let admin = CoordinatorProgram.admin
     try await accounts.ensure(admin, name: "admin", credit: firstCredit, now: now)
@@ -95,6 +105,10 @@ struct Initialisation {
     let node = try await accounts.invite(.node, by: admin, expires: week)
     let user = try await accounts.invite(
       .user, by: admin, credit: firstCredit, expires: week)
+    return FirstCodes(apiKey: apiKey, node: node.code, user: user.code)
+  }
+
+  private func report(_ first: FirstCodes, _ logKey: [UInt8]) throws {
     let link = { (code: String, isForMachine: Bool) in
       NetworkLink(
         url: url, origin: origin, logKey: logKey, invite: code, isForMachine: isForMachine
@@ -102,16 +116,16 @@ struct Initialisation {
     }
     print("log      \(origin)")
     print("log key  \(Hex.encode(logKey))")
-    print("account  \(admin)")
-    print("API key  \(apiKey)")
+    print("account  \(CoordinatorProgram.admin)")
+    print("API key  \(first.apiKey)")
     if case .postgresql(let address) = place {
       print("database \(address)" + (address.hasPassword ? ", its password is not kept" : ""))
     }
     print("The API key is shown only now. Keep a copy of log.key: clients trust no other.")
     print("")
     print("Links, good once and for a week; on the device, in quotes:")
-    print("  a user:    darkbloom join '\(link(user.code, false))'")
-    print("  a machine: darkbloom join '\(link(node.code, true))' && darkbloom node enroll")
+    print("  a user:    darkbloom join '\(link(first.user, false))'")
+    print("  a machine: darkbloom join '\(link(first.node, true))' && darkbloom node enroll")
     print("Then let users see what the machine serves:")
     print("  darkbloom-coordinator admin models list --data \(folder.folder.path)")
     print("  darkbloom-coordinator admin models allow MODEL --data \(folder.folder.path)")

@@ -45,12 +45,14 @@ package final class ManifestCatalog: Sendable {
   private struct Offer: Sendable {
     let bytes: [UInt8]
     let name: String
+    let weightBytes: Int
     var machines: Set<SessionID>
   }
 
   private struct State: Sendable {
     var manifests: [ModelID: [UInt8]] = [:]
     var names: [ModelID: String] = [:]
+    var weightBytes: [ModelID: Int] = [:]
     var offers: [ModelID: Offer] = [:]
     var offersOf: [SessionID: Set<ModelID>] = [:]
     var offeredBytes = 0
@@ -60,7 +62,9 @@ package final class ManifestCatalog: Sendable {
       let model = ModelID(SHA256.digest(bytes))
       guard manifests.updateValue(bytes, forKey: model) == nil else { return }
       // What cannot be read has no name; clients find out by themselves.
-      names[model] = (try? ModelManifest(decoding: bytes))?.name
+      guard let manifest = try? ModelManifest(decoding: bytes) else { return }
+      names[model] = manifest.name
+      weightBytes[model] = Int(clamping: manifest.weightBytes)
     }
   }
 
@@ -127,6 +131,17 @@ package final class ManifestCatalog: Sendable {
     state.withLock { $0.names[model] ?? (serving == .any ? $0.offers[model]?.name : nil) }
   }
 
+  /// Bytes of a model's weights, from its manifest; 0 when no manifest that clients get says it.
+  ///
+  /// Never reads the folder. A machine's score grows with them, so where strangers may join only
+  /// what the operator listed counts: a manifest says of itself how large its model is.
+  package func weightBytes(of model: ModelID) -> Int {
+    state.withLock { state in
+      let offered = serving == .any ? state.offers[model]?.weightBytes : nil
+      return state.weightBytes[model] ?? offered ?? 0
+    }
+  }
+
   // MARK: What machines offer
 
   /// A connected machine has this model.
@@ -144,7 +159,9 @@ package final class ManifestCatalog: Sendable {
       if state.offers[model] == nil {
         guard state.offeredBytes + bytes.count <= Self.offeredBytes else { return false }
         state.offeredBytes += bytes.count
-        state.offers[model] = Offer(bytes: bytes, name: manifest.name, machines: [])
+        state.offers[model] = Offer(
+          bytes: bytes, name: manifest.name, weightBytes: Int(clamping: manifest.weightBytes),
+          machines: [])
       }
       state.offers[model]?.machines.insert(machine)
       state.offersOf[machine, default: []].insert(model)
@@ -230,6 +247,7 @@ package final class ManifestCatalog: Sendable {
     state.withLock { state in
       state.manifests[model] = nil
       state.names[model] = nil
+      state.weightBytes[model] = nil
     }
   }
 

@@ -105,7 +105,8 @@ struct MoneyAdminRoutes: Sendable {
     }
     router.post("/payouts/propose") { request in
       try await AccountAnswer.make {
-        .members(["payouts": .array(try await propose(try await JSONBody(request)))])
+        let (made, refused) = try await propose(try await JSONBody(request))
+        return .members(["payouts": .array(made), "refused": .array(refused)])
       }
     }
     router.post("/payouts/export") { _ in
@@ -141,7 +142,11 @@ struct MoneyAdminRoutes: Sendable {
   }
 
   /// Asks in the name of one owner, or of everybody who earned enough.
-  private func propose(_ body: JSONBody) async throws -> [JSONValue] {
+  ///
+  /// - Returns: The payouts, and the owners whom the ledger refused one: they keep nobody else's.
+  private func propose(
+    _ body: JSONBody
+  ) async throws -> (made: [JSONValue], refused: [JSONValue]) {
     let destination = try body.text("destination")
     if let name = try body.text("account") {
       let record = try accounts.account(name)
@@ -149,7 +154,7 @@ struct MoneyAdminRoutes: Sendable {
       let payout = try await desk.requestPayout(
         record.account, amount, destination: try await known(destination, record.account),
         key: try body.text("key", upTo: 64))
-      return [payout.map(MoneyJSON.payout) ?? .null]
+      return ([payout.map(MoneyJSON.payout) ?? .null], [])
     }
     guard try body.integer("micros", in: 1...LedgerLimits.amount) == nil else {
       throw AccountError(.invalid, "micros needs an account: which is to be paid that much?")
@@ -157,13 +162,23 @@ struct MoneyAdminRoutes: Sendable {
     let (balances, policy) = desk.store.read { ($0.balances, $0.policy.policy) }
     let least = max(policy.minimumPayout, Micros(1))
     var made: [JSONValue] = []
+    var refused: [JSONValue] = []
     for (account, balance) in balances.sorted(by: { $0.key < $1.key })
     where !SystemAccount.isReserved(account) && balance.earned >= least {
-      let payout = try await desk.requestPayout(
-        account, balance.earned, destination: try await known(destination, account), key: nil)
-      if let payout { made.append(MoneyJSON.payout(payout)) }
+      let place = try await known(destination, account)
+      do {
+        let payout = try await desk.requestPayout(
+          account, balance.earned, destination: place, key: nil)
+        if let payout { made.append(MoneyJSON.payout(payout)) }
+      } catch let error as LedgerError {
+        refused.append(
+          .members([
+            "account": .string(account.rawValue), "state": .string("refused"),
+            "note": .string(error.publicDescription),
+          ]))
+      }
     }
-    return made
+    return (made, refused)
   }
 
   /// Where money goes: as told, as the last time, or to whoever has the account.

@@ -10,6 +10,8 @@ package struct OpenBooks {
     /// Parts that ever began here.
     var count = 0
     var closeAt: Instant?
+    /// Its last receipt closed it in the ledger: there is nothing left to close.
+    var isClosed = false
   }
 
   /// From the end of the last part to the closing: longer than a gateway waits before the next.
@@ -34,17 +36,21 @@ package struct OpenBooks {
     books[answer, default: Book()].living += 1
     books[answer]?.count += 1
     books[answer]?.closeAt = nil
+    books[answer]?.isClosed = false
   }
 
   /// A part is over.
   package mutating func ended(_ answer: AnswerID, now: Instant) {
-    guard let living = books[answer]?.living else { return }
-    books[answer]?.living = max(0, living - 1)
-    if living <= 1 { books[answer]?.closeAt = now + Self.linger }
+    guard let book = books[answer] else { return }
+    books[answer]?.living = max(0, book.living - 1)
+    if book.living <= 1, !book.isClosed { books[answer]?.closeAt = now + Self.linger }
   }
 
-  /// The answer was closed by its last receipt.
-  package mutating func closed(_ answer: AnswerID) { books[answer]?.closeAt = nil }
+  /// The answer was closed by its last receipt, mostly before its last part ends here.
+  package mutating func closed(_ answer: AnswerID) {
+    books[answer]?.isClosed = true
+    books[answer]?.closeAt = nil
+  }
 
   /// Answers whose time is over, at most once a second.
   package mutating func takeDue(now: Instant) -> [AnswerID] {

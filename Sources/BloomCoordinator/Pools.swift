@@ -236,13 +236,16 @@ package final class Pools: Sendable {
   }
 
   /// A machine answered a member; durable with the settlement beside it.
-  func answered(_ pool: String, _ account: AccountID, _ facts: ReceiptFacts) throws {
+  func answered(
+    _ pool: String, _ account: AccountID, owner: AccountID, node: NodeID, model: ModelID,
+    promptTokens: Int, completionTokens: Int
+  ) throws {
     try store.submit([
       .put(
         PoolEventRecord(
           pool: pool, time: time.unixTime(), number: nextNumber(), action: .answered,
-          account: account, subject: facts.owner.rawValue, node: facts.node, model: facts.model,
-          promptTokens: facts.basePromptTokens, completionTokens: facts.completionTokens))
+          account: account, subject: owner.rawValue, node: node, model: model,
+          promptTokens: promptTokens, completionTokens: completionTokens))
     ])
   }
 

@@ -23,6 +23,9 @@ struct PublicRoutes: Sendable {
   let hasPublicMetrics: Bool
 
   func add(to router: inout Router) {
+    metrics.connectionsRefused.withLock { read in
+      read = { [connections] in connections().refused }
+    }
     router.get("/livez") { _ in .text("ok\n") }
     router.get("/readyz") { [hub] _ in
       if await hub.isDraining { return .text("draining\n", status: .serviceUnavailable) }
@@ -103,9 +106,7 @@ struct PublicRoutes: Sendable {
       return .text("metrics are for this machine; set metrics: \"public\"\n", status: .forbidden)
     }
     await hub.measure()
-    let (open, refused) = connections()
-    metrics.connections.set(open)
-    metrics.connectionsRefused.add(refused - metrics.connectionsRefused.count)
+    metrics.connections.set(connections().open)
     metrics.envelopeBytes.set(budget.used)
     metrics.directoryBytes.set(answers.used)
     metrics.uptimeSeconds.set(Int((time.now() - startedAt).components.seconds))
@@ -116,10 +117,6 @@ struct PublicRoutes: Sendable {
     return .bytes(
       Array(metrics.registry.prometheusText.utf8), type: "text/plain; version=0.0.4; charset=utf-8")
   }
-}
-
-extension Counter {
-  fileprivate var count: Int { Int(clamping: value) }
 }
 
 /// What the system says of this process; Linux only, by proc(5).

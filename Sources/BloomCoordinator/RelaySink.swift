@@ -8,10 +8,29 @@ internal import BloomBase
 package final class RelaySink: Sendable {
   /// What the gateway's connection writes next.
   package struct Batch: Sendable {
+    /// How many sealed bytes are of one attempt, for its credit.
+    package struct Share: Sendable, Equatable {
+      /// The attempt's number.
+      package var attempt = 0
+      /// Bytes.
+      package var byteCount = 0
+    }
+
     /// Encoded outer records; empty at the end.
     package var bytes: [UInt8] = []
-    /// How many sealed bytes are in them, for credit.
-    package var sealedByteCount = 0
+    /// The sealed bytes of the attempt that was pushed last.
+    package var newest = Share()
+    /// Those of attempts before it: a batch has any only where one took the place of another.
+    package var earlier: [Share] = []
+
+    fileprivate mutating func count(_ sealed: Int, attempt: Int) {
+      guard sealed > 0 else { return }
+      if newest.attempt != attempt {
+        if newest.byteCount > 0 { earlier.append(newest) }
+        newest = Share(attempt: attempt)
+      }
+      newest.byteCount += sealed
+    }
   }
 
   private struct State: Sendable {
@@ -36,12 +55,12 @@ package final class RelaySink: Sendable {
 
   /// Adds a record.
   func push(_ record: OuterRecord, attempt: Int) {
-    add(sealed: 0) { record.append(attempt: UInt8(clamping: attempt), to: &$0) }
+    add(sealed: 0, attempt) { record.append(attempt: UInt8(clamping: attempt), to: &$0) }
   }
 
   /// Adds sealed bytes without an intermediate copy.
   func push(sealed bytes: [UInt8], attempt: Int) {
-    add(sealed: bytes.count) {
+    add(sealed: bytes.count, attempt) {
       OuterRecord.appendSealed(bytes[...], attempt: UInt8(clamping: attempt), to: &$0)
     }
   }
@@ -78,12 +97,12 @@ package final class RelaySink: Sendable {
     }
   }
 
-  private func add(sealed count: Int, _ append: (inout [UInt8]) -> Void) {
+  private func add(sealed count: Int, _ attempt: Int, _ append: (inout [UInt8]) -> Void) {
     let consumer = state.withLock { state -> CheckedContinuation<Void, Never>? in
       guard !state.isFinished else { return nil }
       if state.batch.bytes.isEmpty { state.batch.bytes.reserveCapacity(state.usualByteCount) }
       append(&state.batch.bytes)
-      state.batch.sealedByteCount += count
+      state.batch.count(count, attempt: attempt)
       return state.awaken()
     }
     consumer?.resume()

@@ -64,7 +64,7 @@ struct SealedRoute: Sendable {
       do {
         while let batch = await sink.next() {
           try await writer.write(batch.bytes)
-          await hub.consumed(id, byteCount: batch.sealedByteCount)
+          await hub.consumed(id, batch)
         }
       } catch {
         await hub.clientLeft(id)

@@ -119,6 +119,9 @@ public struct PrivateFolder: Sendable {
   ///
   /// - Throws: ``PrivateFolderError`` when they were not kept, or only in part.
   public func append(_ name: String, _ bytes: [UInt8]) throws(PrivateFolderError) {
+    // The bytes of a new file survive no longer than its name.
+    let isNew = unsafe access(path(of: name), F_OK) != 0
+    defer { if isNew { synchronizeNames() } }
     try write(bytes, to: path(of: name), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC)
   }
 

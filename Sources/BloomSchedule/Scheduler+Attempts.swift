@@ -15,8 +15,8 @@ extension Scheduler {
     let reserved = requests[number].inputTokens + requests[number].expectedTokens
     let attempt = attempts.insert(
       AttemptState(
-        id: requests[number].id, request: number, node: node, candidate: candidate,
-        offer: offer, sentAt: now, acceptedAt: now, firstTokenAt: now,
+        id: requests[number].id, request: number, answer: answer, node: node,
+        candidate: candidate, offer: offer, sentAt: now, acceptedAt: now, firstTokenAt: now,
         predictedFirstToken: predicted, output: requests[number].output,
         model: requests[number].model, reservedTokens: reserved))
     growTimers()
@@ -95,9 +95,8 @@ extension Scheduler {
     if attempts[attempt].stage == .stopping { return release(attempt, now) }
     guard let summary else { return fail(attempt, .nodeTimeout, fault: 1, now) }
     learn(attempt, summary, now)
-    let number = attempts[attempt].node
-    nodes[number].reliability.add(weight: 1, isKept: true, now: now)
-    rescore(number)
+    count(attempt, weight: 1, isKept: true, now)
+    rescore(attempts[attempt].node)
     let request = attempts[attempt].request
     if request >= 0 {
       let pair = requests[request].attempts
@@ -125,7 +124,7 @@ extension Scheduler {
     let node = attempts[attempt].node
     let name = offers[attempts[attempt].offer].name
     if fault > 0 {
-      nodes[node].reliability.add(weight: fault, isKept: false, now: now)
+      count(attempt, weight: fault, isKept: false, now)
       rescore(node)
     }
     note(node, reason, now)
@@ -192,7 +191,7 @@ extension Scheduler {
       // The node may still work on it: its slot is free when it confirms or the grace is over.
       fail(attempt, .nodeTimeout, fault: 1, keepsSlot: true, now)
     case .stopping:
-      nodes[attempts[attempt].node].reliability.add(weight: 2, isKept: false, now: now)
+      count(attempt, weight: 2, isKept: false, now)
       note(attempts[attempt].node, .cancelIgnored, now)
       rescore(attempts[attempt].node)
       release(attempt, now)
@@ -238,6 +237,18 @@ extension Scheduler {
       }
     }
     return nil
+  }
+
+  /// Adds a result to the node's reliability, unless its own owner pays for the answer.
+  ///
+  /// Free requests of one's own would buy a good name. Their faults do not count either: of a
+  /// network that works for its owner alone nothing but faults would be known.
+  private mutating func count(_ attempt: Int, weight: Double, isKept: Bool, _ now: Instant) {
+    let node = attempts[attempt].node
+    let answer = attempts[attempt].answer
+    let isKnown = answers[answer].id == attempts[attempt].id.answer
+    if isKnown, payers[answer] == profiles[node].owner { return }
+    nodes[node].reliability.add(weight: weight, isKept: isKept, now: now)
   }
 
   private mutating func learn(_ attempt: Int, _ summary: WorkSummary, _ now: Instant) {

@@ -128,14 +128,19 @@ extension Scheduler {
   func score(_ number: Int) -> TrustScore {
     let node = nodes[number]
     var bandwidth = 0.0
+    var loaded = 0.0
     for offer in served[number] where histories[offer].rates.evidence > 0 {
+      let weights = Double(histories[offer].activeBytes)
       let rate = histories[offer].rates.decodeRate(streams: 1)
-      bandwidth = max(bandwidth, rate * Double(histories[offer].activeBytes))
+      bandwidth = max(bandwidth, rate * weights)
+      if offers[offer].keyCount > 0 { loaded += weights }
     }
+    // It answered with all of these beside each other: so much memory it has, whatever it says.
+    let shown = Int(min(max(loaded, 0), 1e18))
     return TrustScore(
       tier: profiles[number].tier, isAttested: profiles[number].isAttested,
       reliability: node.reliability.lowerBound, bandwidth: bandwidth,
-      memoryBytes: profiles[number].memoryBytes, availability: node.availability,
+      memoryBytes: max(profiles[number].memoryBytes, shown), availability: node.availability,
       roundTrip: node.roundTrip, loss: node.loss)
   }
 

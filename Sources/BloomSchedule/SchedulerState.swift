@@ -76,6 +76,8 @@ struct AttemptState: Sendable {
   var id: RequestID
   /// −1 when the request has ended and only the slot is still held.
   var request: Int
+  /// The answer's number; another answer may have it once this one is forgotten.
+  var answer: Int
   var node: Int
   var candidate: Int
   /// It is kept as long as an attempt occupies a slot of it.

@@ -61,6 +61,8 @@ struct StoreCore: Sendable {
   /// Applied in memory, not durable.
   private var items: [Item] = []
   private var waiters: [(number: UInt64, continuation: Continuation)] = []
+  /// What became of changes in recoveries, until it is asked for; the newest ``limit`` numbers and
+  /// those of the last recovery.
   private var results: [UInt64: Result<LedgerOutcome?, any Error>] = [:]
   /// Changes that were given up together, one range for each time the backend was lost.
   private var lost: [(numbers: ClosedRange<UInt64>, error: StoreError)] = []
@@ -202,6 +204,9 @@ struct StoreCore: Sendable {
   /// Everything not durable: the failed group, and what was built upon it.
   mutating func beginRecovery() -> [Item] {
     phase = .recovering
+    // Nobody awaits some tickets; those of so many changes ago are not awaited any more.
+    let oldest = next > UInt64(limit) ? next - UInt64(limit) : 0
+    results = results.filter { $0.key >= oldest }
     let lost = items
     items = []
     return lost

@@ -31,6 +31,15 @@ import Testing
         """)
   }
 
+  @Test func `a count that is kept elsewhere is read when the metrics are`() {
+    let registry = MetricsRegistry()
+    let kept = Locked(UInt64(3))
+    registry.counter("kept_total", "kept", reading: { kept.withLock { $0 } })
+    #expect(registry.prometheusText.contains("# TYPE kept_total counter\nkept_total 3\n"))
+    kept.withLock { $0 = 5 }
+    #expect(registry.prometheusText.contains("kept_total 5\n"))
+  }
+
   @Test func `labels beyond the bound share one series`() throws {
     let registry = MetricsRegistry(maxSeries: 2)
     for number in 0..<10 {

@@ -25,10 +25,11 @@ final class ManualTime: TimeSource {
 extension TestCoordinator {
   /// Seals a request with conditions.
   func seal(
-    to machines: [Machine], _ constraints: Routing.Constraints
+    to machines: [Machine], _ constraints: Routing.Constraints, answer: AnswerID? = nil,
+    part: Int = 0
   ) throws -> BloomSeal.SealedRequest {
     try RequestSealer.seal(
-      request(newAnswer()),
+      request(answer ?? newAnswer(), part: part),
       options: SealOptions(
         tokenClass: .upTo256, deadlineMilliseconds: 20_000, padding: .padded,
         constraints: constraints),

@@ -1,6 +1,7 @@
 import BloomBase
 import BloomCrypto
 import BloomHPKE
+import BloomModels
 import BloomOpen
 import BloomRecords
 import BloomSeal
@@ -8,7 +9,13 @@ import BloomWire
 
 /// A machine with one worker: its keys, its record, and how a client seals to it.
 struct Machine: Sendable {
-  static let model = ModelID(SHA256.digest([UInt8](repeating: 7, count: 3)))
+  /// No coordinator of the tests lists it unless it is told to.
+  static let manifest = ModelManifest(
+    name: "test:q8", kind: .chat,
+    files: [.init(role: .weights, name: "w.gguf", sha256: .zero, byteCount: 1 << 30)],
+    licence: "", contextTokens: 4_096, weightBytes: 1 << 30, contextBytesPerToken: 1
+  ).encoded
+  static let model = ModelID(SHA256.digest(manifest))
 
   let identityKey: SigningKey
   let record: NodeRecord

@@ -35,12 +35,15 @@ import Testing
         .init(model: id(fake), name: "gpt-5", isListed: false, isServed: false, machines: 1)
       ])
 
+    #expect(catalog.weightBytes(of: id(fake)) == 0, "a score would follow what it says")
+
     try catalog.list(id(fake))
+    #expect(catalog.weightBytes(of: id(fake)) == 10)
     #expect(catalog.manifest(id(fake)) == fake && catalog.models(named: "gpt-5") == [id(fake)])
     let again = ManifestCatalog(folder: try PrivateFolder(making: folder.path))
     #expect(again.manifest(id(fake)) == fake, "kept over a restart")
     try again.unlist(id(fake))
-    #expect(again.manifest(id(fake)) == nil)
+    #expect(again.manifest(id(fake)) == nil && again.weightBytes(of: id(fake)) == 0)
     #expect(throws: AccountError.self) { try again.unlist(id(fake)) }
     #expect(throws: AccountError.self) { try again.list(id(fake)) }
     #expect(throws: AccountError.self) { try again.list([1, 2, 3]) }
@@ -54,7 +57,7 @@ import Testing
     #expect(catalog.manifest(id(bytes)) == bytes && catalog.name(of: id(bytes)) == "own:q8")
     #expect(catalog.models(named: "own:q8") == [id(bytes)])
     catalog.withdraw(machines[0])
-    #expect(catalog.serves(id(bytes)))
+    #expect(catalog.serves(id(bytes)) && catalog.weightBytes(of: id(bytes)) == 10)
     catalog.withdraw(machines[1])
     #expect(!catalog.serves(id(bytes)) && catalog.entries().isEmpty)
   }

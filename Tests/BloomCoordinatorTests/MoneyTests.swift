@@ -285,7 +285,9 @@ import Darwin
         "/v1/payouts", key: owner.key,
         ["destination": .string("ACC \"7\""), "micros": .integer(2), "key": .string("a")])
       let first = try #require(mine.value["payout"]?.integer)
-      let all = try await Self.admin(socket, "/payouts/propose").value["payouts"]?.items ?? []
+      let proposed = try await Self.admin(socket, "/payouts/propose").value
+      #expect(proposed["refused"]?.items == [])
+      let all = proposed["payouts"]?.items ?? []
       #expect(all.count == 1)
       // Where the last one went.
       #expect(all.first?["destination"]?.string == "ACC \"7\"")

@@ -220,6 +220,25 @@ import Darwin
     await backend.close()
   }
 
+  // MARK: Beginning
+
+  @Test func `a folder whose books could not be opened is no coordinator's and can be tried again`()
+    async throws
+  {
+    let folder = try Self.folder()
+    defer { Self.remove(folder) }
+    try PrivateFile.makeFolder(folder.databasePath)
+    let words = ["init", "--data", folder.folder.path, "--origin", "test"]
+    #expect(await CoordinatorProgram.run(words, environment: [:]) != .done)
+    #expect(throws: CoordinatorFolder.Problem.notInitialised) { _ = try folder.logKey() }
+    _ = unsafe rmdir(folder.databasePath)
+    #expect(await CoordinatorProgram.run(words, environment: [:]) == .done)
+    _ = try folder.logKey()
+    let store = try await folder.openStore()
+    #expect(store.balance(of: CoordinatorProgram.admin).credit > .zero)
+    await store.close()
+  }
+
   // MARK: Doctor
 
   private static func findings(

@@ -214,6 +214,32 @@ import Testing
     }
   }
 
+  @Test func `the audit has every part of an answer that was settled`() async throws {
+    try await withCoordinator([.breaks(afterTokens: 5), .answer(tokens: 3)]) { test, nodes in
+      let alice = try await test.manager("alice")
+      for node in nodes { try await test.own(node.machine, alice.account) }
+      _ = try await test.service.pools.create("lab", owner: alice.account)
+      await test.service.hub.membershipChanged()
+      let client = test.client(key: alice.key)
+      let answer = newAnswer()
+      let first = try await test.ask(
+        try test.seal(to: [nodes[0].machine], Self.lab, answer: answer), using: client)
+      #expect(!first.isFinished)
+      let second = try await test.ask(
+        try test.seal(to: [nodes[1].machine], Self.lab, answer: answer, part: 1), using: client)
+      #expect(second.isFinished)
+      func answered() async throws -> [PoolEventRecord] {
+        try await test.service.pools.audit("lab", by: alice.account).filter {
+          $0.action == .answered
+        }
+      }
+      try await test.until("both are noted") { try await answered().count == 2 }
+      let events = try await answered()
+      #expect(Set(events.compactMap(\.node)) == Set(nodes.map { $0.machine.node }))
+      #expect(events.map(\.completionTokens).sorted() == [3, 5])
+    }
+  }
+
   @Test func `a machine that leaves its account loses its link`() async throws {
     try await withCoordinator([], nodeOwner: nil) { test, _ in
       let alice = try await test.manager("alice")

@@ -123,6 +123,7 @@ func withCoordinator(
   configure: (inout CoordinatorService.Configuration) -> Void = { _ in },
   records: [RecordChange] = [], nodeOwner: AccountID? = AccountID("owner"),
   nodesNeedKey: Bool = false, time: any TimeSource = SystemTime(),
+  manifests: [[UInt8]] = [[1, 2, 3]],
   _ body: (TestCoordinator, [FakeNode]) async throws -> Void
 ) async throws {
   let memory = MemoryNetwork()
@@ -140,7 +141,7 @@ func withCoordinator(
   configure(&configuration)
   let service = CoordinatorService(
     configuration: configuration,
-    store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [[1, 2, 3]]),
+    store: store, logKey: logKey, catalog: ManifestCatalog(fixed: manifests),
     log: Log("test", sink: recent), time: time)
   var web = HTTPClient.Configuration()
   web.memory = memory

@@ -103,6 +103,34 @@ import Testing
     #expect(world.handle(.requestArrived(own)).dispatched == [World.node(1)])
   }
 
+  @Test func `work that its own owner pays for gives a node no name, good or bad`() {
+    let world = World()
+    var profile = world.profile(1)
+    profile.owner = World.account("owner")
+    world.handle(.nodeJoined(profile, world.capacity(1)))
+    func reliability() -> Double {
+      world.scheduler.trustScore(of: World.node(1))?.reliability ?? -1
+    }
+    func serve(_ account: String, _ summary: WorkSummary?) {
+      let id = world.arrive([1], account: account)
+      world.handle(.finished(id, World.node(1), summary))
+    }
+    let before = reliability()
+    let summary = WorkSummary(promptTokens: 1, completionTokens: 1)
+    for _ in 0..<10 { serve("owner", summary) }
+    #expect(reliability() == before)
+    for _ in 0..<10 { serve("owner", nil) }
+    let ignored = world.arrive([1], account: "owner")
+    world.handle(.requestCancelled(ignored))
+    _ = world.pass(.seconds(5))
+    #expect(reliability() == before)
+    serve("user-1", summary)
+    let kept = reliability()
+    #expect(kept > before)
+    serve("user-1", nil)
+    #expect(reliability() < kept)
+  }
+
   @Test func `a node learns how often others were drawn instead of it`() {
     let world = World()
     world.join(1, slots: 8)

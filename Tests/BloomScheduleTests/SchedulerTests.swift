@@ -369,6 +369,27 @@ import Testing
     #expect(abs((standing?.decodeRates[world.model] ?? 0) - 10) < 0.1)
   }
 
+  @Test func `the weights that a node was measured with are capability, told memory or not`() {
+    let world = World()
+    var profile = world.profile(1)
+    profile.memoryBytes = 0
+    profile.keys[0].activeBytes = 16 << 30
+    world.handle(.nodeJoined(profile, world.capacity(1)))
+    func capability() -> Double {
+      world.scheduler.trustScore(of: World.node(1))?.capability ?? -1
+    }
+    #expect(abs(capability()) < 0.001)
+    let id = world.arrive([1])
+    world.handle(.firstToken(id, World.node(1)))
+    world.now = world.now + .seconds(10)
+    world.handle(.finished(id, World.node(1), .init(promptTokens: 9, completionTokens: 101)))
+    // 16 GiB are a sixth of what memory can bring, the rest is speed.
+    #expect(capability() > 0.05)
+    profile.keys[0].activeBytes = 0
+    world.handle(.recordChanged(profile))
+    #expect(abs(capability()) < 0.001)
+  }
+
   @Test func `events of unknown nodes and requests change nothing`() {
     let world = World()
     let id = RequestID(answer: AnswerID(using: &world.generator), part: 0)
