@@ -121,7 +121,7 @@ struct GatewayCommand {
     guard context.environment["DARKBLOOM_PARENT"] == nil,
       let addresses = try? await gateway.server.boundAddresses(), !addresses.isEmpty
     else { return }
-    let base = "\(settings.tls == nil ? "http" : "https")://localhost:\(settings.port)/v1"
+    let base = "\(settings.scheme)://localhost:\(settings.port)/v1"
     ProcessEnvironment.complain(
       "· programs connect to \(base), with what this prints: darkbloom env; Ctrl-C stops")
   }
