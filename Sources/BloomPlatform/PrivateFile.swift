@@ -68,6 +68,14 @@ package enum PrivateFile: Sendable {
 
   /// The names in a folder, oldest change first; none when there is no such folder.
   package static func names(in folder: String) -> [String] {
+    dated(in: folder).sorted { $0 < $1 }.map(\.name)
+  }
+
+  /// The files in a folder with the times of their last changes, in no order; none when there is
+  /// no such folder.
+  package static func dated(
+    in folder: String
+  ) -> [(seconds: Int, nanoseconds: Int, name: String)] {
     guard let stream = unsafe opendir(folder) else { return [] }
     defer { unsafe closedir(stream) }
     var found: [(seconds: Int, nanoseconds: Int, name: String)] = []
@@ -87,7 +95,7 @@ package enum PrivateFile: Sendable {
       #endif
       found.append((time.tv_sec, time.tv_nsec, name))
     }
-    return found.sorted { $0 < $1 }.map(\.name)
+    return found
   }
 
   /// Takes everybody's rights but the owner's from a file; makes an empty one if there is none.
