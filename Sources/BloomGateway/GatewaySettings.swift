@@ -126,7 +126,7 @@ package struct GatewaySettings: Sendable, Equatable {
 
   /// Whether only programs of this machine can connect.
   package var isLoopbackOnly: Bool {
-    listen.allSatisfy { $0 == "localhost" || $0 == "::1" || $0.hasPrefix("127.") }
+    listen.allSatisfy { $0 == "localhost" || IPAddress($0)?.isLoopback ?? false }
   }
 
   /// `http`, or `https` with TLS.
