@@ -10,8 +10,11 @@ package struct AnswerCollector: Sendable {
     package var reasoning = ""
     /// Finished tool calls in order.
     package var toolCalls: [ToolCall] = []
-    /// OpenAI's log-probability objects.
+    /// OpenAI's log-probability objects, of reasoning as well.
     package var logprobs: [JSONValue] = []
+    /// Those of visible text alone; those at its end are still in `held`.
+    var textLogprobs: [JSONValue] = []
+    var held = TextLogprobs()
     /// The end of the choice.
     package var finishReason: FinishReason?
     /// The place in the request's list of the stop text that ended the choice.
@@ -46,6 +49,7 @@ extension AnswerCollector.Choice {
     content += delta.content ?? ""
     reasoning += delta.reasoning ?? ""
     logprobs += delta.logprobs
+    textLogprobs += held.take(delta)
     finishReason = delta.finishReason ?? finishReason
     stop = delta.stop ?? stop
     for step in delta.toolCalls where step.index >= 0 && step.index < 1024 {

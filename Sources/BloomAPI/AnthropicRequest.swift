@@ -75,15 +75,9 @@ package enum AnthropicRequest: Sendable {
       members.append(.init("top_k", .integer(try field.integer(0...1_000_000))))
     }
     if let field = try root.top("stop_sequences") {
-      let items = try field.items(0...APILimits.stops)
-      for item in items {
-        guard try (1...APILimits.stopBytes).contains(item.string().utf8.count) else {
-          throw .invalid(
-            item.path,
-            "Invalid value for '\(item.path)': expected 1 to \(APILimits.stopBytes) bytes.")
-        }
-      }
-      if !items.isEmpty { members.append(.init("stop", .array(items.map(\.value)))) }
+      var stops: [JSONValue] = []
+      for item in try field.items(0...APILimits.stops) { stops.append(try item.stopText()) }
+      if !stops.isEmpty { members.append(.init("stop", .array(stops))) }
     }
     return members
   }

@@ -15,6 +15,15 @@ struct Field {
     return text
   }
 
+  /// A text that ends an answer, of a length that machines take.
+  func stopText() throws(APIError) -> JSONValue {
+    guard try (1...APILimits.stopBytes).contains(string().utf8.count) else {
+      throw .invalid(
+        path, "Invalid value for '\(path)': expected 1 to \(APILimits.stopBytes) bytes.")
+    }
+    return value
+  }
+
   func bool() throws(APIError) -> Bool {
     guard let flag = value.bool else { throw .wrongType(path, expected: "a boolean") }
     return flag

@@ -23,7 +23,8 @@ struct OllamaOptions {
       case "top_p", "min_p": members.append(try Self.number(option, member.name, 0...1))
       case "presence_penalty", "frequency_penalty":
         members.append(try Self.number(option, member.name, -2...2))
-      case "repeat_penalty": members.append(try Self.number(option, member.name, 0...2))
+      // Machines divide by it.
+      case "repeat_penalty": members.append(try Self.number(option, member.name, 0.1...2))
       case "top_k": members.append(.init("top_k", .integer(try option.integer(0...1_000_000))))
       case "seed": seed = try option.integer(Int64.min...Int64.max)
       case "num_predict":
@@ -51,9 +52,9 @@ struct OllamaOptions {
   }
 
   private static func stops(_ option: Field) throws(APIError) -> [JSONValue] {
-    if case .string = option.value { return [option.value] }
-    let items = try option.items(0...APILimits.stops)
-    for item in items { _ = try item.string() }
-    return items.map(\.value)
+    if case .string = option.value { return [try option.stopText()] }
+    var stops: [JSONValue] = []
+    for item in try option.items(0...APILimits.stops) { stops.append(try item.stopText()) }
+    return stops
   }
 }

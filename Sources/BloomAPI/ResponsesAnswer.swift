@@ -24,9 +24,11 @@ package struct ResponsesAnswer: Sendable {
     if !choice.reasoning.isEmpty {
       output.append(reasoningItem(output.count, text: choice.reasoning, isDone: true))
     }
-    if !choice.content.isEmpty || choice.toolCalls.isEmpty {
+    if !choice.content.isEmpty || output.isEmpty && choice.toolCalls.isEmpty {
       output.append(
-        messageItem(output.count, text: choice.content, logprobs: choice.logprobs, isDone: true))
+        messageItem(
+          output.count, text: choice.content, logprobs: choice.textLogprobs + choice.held.rest,
+          isDone: true))
     }
     for call in choice.toolCalls {
       output.append(callItem(output.count, call, isDone: true))

@@ -14,6 +14,7 @@ package struct ResponsesStream: StreamRenderer {
   private var open: Item?
   private var text = ""
   private var logprobs: [JSONValue] = []
+  private var held = TextLogprobs()
   private var call = AnswerCollector.ToolCall(id: "", name: "", arguments: "")
   private var finishReason: FinishReason = .stop
   /// Items that are complete.
@@ -35,6 +36,7 @@ package struct ResponsesStream: StreamRenderer {
   /// The steps of one item, and the end of the one before.
   package mutating func render(_ delta: AnswerDelta) -> [APIEvent] {
     guard delta.choice == 0 else { return [] }
+    let own = held.take(delta)
     if let reasoning = delta.reasoning, !reasoning.isEmpty {
       enter(.reasoning)
       text += reasoning
@@ -46,12 +48,12 @@ package struct ResponsesStream: StreamRenderer {
     if let content = delta.content, !content.isEmpty {
       enter(.message)
       text += content
-      logprobs += delta.logprobs
+      logprobs += own
       emitPart("response.output_text.delta") {
         $0.key("delta")
         $0.string(content)
         $0.key("logprobs")
-        $0.array { list in for item in delta.logprobs { list.value(item) } }
+        $0.array { list in for item in own { list.value(item) } }
       }
     }
     for step in delta.toolCalls { render(step) }
@@ -62,6 +64,7 @@ package struct ResponsesStream: StreamRenderer {
   /// Closes what is open; then `response.completed` or `response.incomplete`.
   package mutating func end(usage: AnswerUsage) -> [APIEvent] {
     if output.isEmpty, open == nil { enter(.message) }
+    if open == .message { logprobs += held.rest }
     close()
     let status = ResponsesAnswer.Status.ended(finishReason, usage)
     emitResponse("response.\(status.word)", status)

@@ -66,14 +66,10 @@ struct SamplingParameters {
   }
 
   private static func stops(_ field: Field) throws(APIError) -> [JSONValue] {
-    if case .string = field.value { return [field.value] }
-    let items = try field.items(0...4)
-    for item in items {
-      guard try !item.string().isEmpty else {
-        throw .invalid(item.path, "Invalid value for '\(item.path)': expected a non-empty string.")
-      }
-    }
-    return items.map(\.value)
+    if case .string = field.value { return [try field.stopText()] }
+    var stops: [JSONValue] = []
+    for item in try field.items(0...4) { stops.append(try item.stopText()) }
+    return stops
   }
 
   private static func logitBias(_ field: Field) throws(APIError) -> JSONValue {

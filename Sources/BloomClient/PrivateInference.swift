@@ -47,14 +47,14 @@ package final class PrivateInference: InferenceService {
   /// Prefix caches of machines are shared only within a salt, so only within this device.
   private let salt: [UInt8]
   private let warm = Locked(WarmMachines())
-  private let keep: @Sendable (SealedPartRunner.KeptReceipt) -> Void
+  private let keep: @Sendable (SealedPartRunner.KeptReceipt) async -> Void
   private let acknowledger: ReceiptAcknowledger?
 
   /// Creates the service; nothing is sent before the first call.
   package init(
     configuration: Configuration = Configuration(), network: NetworkView, time: any TimeSource,
     loops: EventLoopGroup = .shared,
-    keep: @escaping @Sendable (SealedPartRunner.KeptReceipt) -> Void = { _ in }
+    keep: @escaping @Sendable (SealedPartRunner.KeptReceipt) async -> Void = { _ in }
   ) {
     self.configuration = configuration
     self.network = network

@@ -12,7 +12,7 @@ struct SealedPartReader: Sendable {
   let keepsContent: Bool
   let events: any PartEvents
   let tap: WireTap?
-  let keep: @Sendable (SealedPartRunner.KeptReceipt) -> Void
+  let keep: @Sendable (SealedPartRunner.KeptReceipt) async -> Void
   let acknowledge: (@Sendable (ReceiptAcknowledgement) -> Void)?
 
   /// What is known of the part while it is read.
@@ -65,7 +65,8 @@ struct SealedPartReader: Sendable {
     }
     await events.receipted(part, cost: state.cost)
     let content = state.content?.receipted(byteCount: state.receiptedByteCount)
-    keep(SealedPartRunner.KeptReceipt(answer: answer, part: part, file: file, content: content))
+    await keep(
+      SealedPartRunner.KeptReceipt(answer: answer, part: part, file: file, content: content))
   }
 
   private func read(

@@ -59,7 +59,7 @@ package struct SealedPartRunner: PartRunner {
   private let request: CanonicalRequest
   private let model: ModelID
   private let options: Options
-  private let keep: @Sendable (KeptReceipt) -> Void
+  private let keep: @Sendable (KeptReceipt) async -> Void
   private let acknowledge: @Sendable (ReceiptAcknowledgement) -> Void
   private let numbering = Locked(PartNumbering())
 
@@ -71,11 +71,12 @@ package struct SealedPartRunner: PartRunner {
   ///   - model: The model.
   ///   - options: How it is asked for.
   ///   - acknowledge: Takes what the coordinator is told of a part's last receipt; must not wait.
-  ///   - keep: Takes each verified last receipt.
+  ///   - keep: Takes each verified last receipt; the part's end waits for it, on an event loop that
+  ///     it must not block.
   package init(
     network: NetworkView, request: CanonicalRequest, model: ModelID, options: Options,
     acknowledge: @escaping @Sendable (ReceiptAcknowledgement) -> Void = { _ in },
-    keep: @escaping @Sendable (KeptReceipt) -> Void
+    keep: @escaping @Sendable (KeptReceipt) async -> Void
   ) {
     self.network = network
     self.request = request

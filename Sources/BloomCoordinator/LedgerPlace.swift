@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomHTTP
 package import BloomStore
 internal import BloomStorePostgres
 
@@ -139,9 +140,8 @@ package struct PostgresAddress: Sendable, Equatable, CustomStringConvertible, Cu
   }
 
   private static func isLocal(_ host: Substring) -> Bool {
-    host.hasPrefix("/") || host.hasPrefix("%2F") || host.hasPrefix("%2f")
-      || host.hasPrefix("[::1]") || host == "::1" || host.hasPrefix("127.")
-      || host.split(separator: ":").first == "localhost"
+    host.hasPrefix("/") || host.hasPrefix("%2F") || host.hasPrefix("%2f") || host == "::1"
+      || Authority(host)?.isLoopback ?? false
   }
 }
 

@@ -92,21 +92,20 @@ extension DecodeLoop {
     return isAlone && isQuick && isFast ? wide : DecodingProfile.pieceTokens
   }
 
-  /// All texts of the oldest embeddings request.
+  /// One text of one embeddings request.
+  ///
+  /// Requests take turns, and between two texts cancellation and deadlines are looked at.
   func embeddingStep() -> Bool {
     guard let id = embeddings.first, let request = requests[id] else { return false }
     beat.setBusy(true, now: time.now())
     embeddings.removeFirst()
-    announce(embedding: id)
-    var vectors: [[Float]] = []
-    for prompt in request.prepared.prompts {
-      if request.outlet.isCancelled {
-        fail(id, EngineError(.cancelled, "the request was cancelled"))
-        return true
-      }
+    announce(id, cached: 0)
+    let prompts = request.prepared.prompts
+    var vectors = request.vectors
+    if vectors.count < prompts.count {
       let start = time.now()
       context.forget(slot: 0, from: 0)
-      let entries = prompt.enumerated().map {
+      let entries = prompts[vectors.count].enumerated().map {
         BatchEntry(token: $1, position: $0, slot: 0, wantsLogits: true)
       }
       guard context.decode(entries) == .done,
@@ -118,17 +117,15 @@ extension DecodeLoop {
       vectors.append(normalized(vector))
       note(tokens: entries.count, took: time.now() - start, isPrefill: true)
     }
-    request.outlet.emit(.embeddings(vectors))
-    finishIfDone(id)
+    if vectors.count < prompts.count {
+      requests[id]?.vectors = vectors
+      if request.deadline != nil { requests[id]?.deadline = time.now() + EngineLimits.stall }
+      embeddings.append(id)
+    } else {
+      request.outlet.emit(.embeddings(vectors))
+      finishIfDone(id)
+    }
     return true
-  }
-
-  private func announce(embedding id: Int) {
-    guard let request = requests[id] else { return }
-    request.outlet.emit(
-      .admitted(
-        EngineAdmission(
-          promptTokens: request.usage.promptTokens, cachedTokens: 0, replayedTokens: 0)))
   }
 
   private func normalized(_ vector: [Float]) -> [Float] {

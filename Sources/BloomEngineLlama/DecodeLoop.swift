@@ -34,7 +34,9 @@ actor DecodeLoop {
     var remaining: Int
     var admitted = false
     var usage: EngineUsage
-    /// When it is given up; put off by each token.
+    /// Of an embeddings request: those that are computed.
+    var vectors: [[Float]] = []
+    /// When it is given up; put off by each token or text.
     var deadline: Instant?
     var outlet: EngineOutlet { prepared.submission.outlet }
     var request: EngineRequest { prepared.submission.request }
@@ -53,6 +55,7 @@ actor DecodeLoop {
   var requests: [Int: Request] = [:]
   var running: [Running] = []
   var queue = FairQueue<(requestID: Int, choice: PreparedRequest.Choice)>()
+  /// Embeddings requests in the order of their turns.
   var embeddings: [Int] = []
   var nextID = 0
   var prefillTurn = 0
@@ -213,7 +216,7 @@ actor DecodeLoop {
     return 0
   }
 
-  private func announce(_ id: Int, cached: Int) {
+  func announce(_ id: Int, cached: Int) {
     guard var request = requests[id], !request.admitted else { return }
     request.admitted = true
     request.usage.cachedTokens = cached

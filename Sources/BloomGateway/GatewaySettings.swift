@@ -126,7 +126,26 @@ package struct GatewaySettings: Sendable, Equatable {
 
   /// Whether only programs of this machine can connect.
   package var isLoopbackOnly: Bool {
-    listen.allSatisfy { $0 == "localhost" || $0 == "::1" || $0.hasPrefix("127.") }
+    listen.allSatisfy { $0 == "localhost" || IPAddress($0)?.isLoopback ?? false }
+  }
+
+  /// `http`, or `https` with TLS.
+  package var scheme: String { tls == nil ? "http" : "https" }
+
+  /// Where commands of this device reach the gateway, without a path: `http://127.0.0.1:8642`.
+  ///
+  /// Loopback where it is listened on, which needs no name resolution; else a name that requests
+  /// may carry.
+  package var localURL: String {
+    let host =
+      if listen.contains(where: { ["127.0.0.1", "localhost", "0.0.0.0"].contains($0) }) {
+        "127.0.0.1"
+      } else if listen.contains(where: { ["::1", "::"].contains($0) }) {
+        "[::1]"
+      } else {
+        hosts.min() ?? "localhost"
+      }
+    return "\(scheme)://\(host):\(port)"
   }
 
   /// Refuses what would let strangers in or show them prompts.

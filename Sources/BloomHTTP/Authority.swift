@@ -51,6 +51,16 @@ public struct Authority: Sendable, Hashable, CustomStringConvertible {
     host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
   }
 
+  /// Whether it names this machine: `localhost`, an address of 127.0.0.0/8, or `[::1]`.
+  ///
+  /// Names that only contain one of them, such as `localhost.example`, are others' machines.
+  public var isLoopback: Bool {
+    if host == "localhost" || host == "[::1]" { return true }
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 4 && parts[0] == "127"
+      && parts.allSatisfy { part in UInt8(part).map { String($0) == part } ?? false }
+  }
+
   var textWithPort: String { "\(host):\(port ?? 443)" }
 
   /// The end of a valid host: the end of the range, or the colon before the port.

@@ -42,6 +42,55 @@ public struct HTTPURL: Sendable, Hashable, CustomStringConvertible {
     self.target = target
   }
 
+  /// Resolves a reference, such as a Location field's, against the URL that it came from.
+  ///
+  /// RFC 3986 §5.2; a fragment is dropped.
+  /// - Parameters:
+  ///   - reference: An absolute URL, or what differs from the base.
+  ///   - base: Where the reference was found.
+  /// - Throws: ``HTTPError`` with `badURL` when the result is none that a client here can speak.
+  public init(_ reference: String, relativeTo base: HTTPURL) throws(HTTPError) {
+    let text = reference.prefix { $0 != "#" }
+    let scheme = base.scheme.rawValue
+    let isAbsolute = text.prefix { $0 != "/" && $0 != "?" }.contains(":")
+    if isAbsolute {
+      self = try HTTPURL(String(text))
+    } else if text.hasPrefix("//") {
+      self = try HTTPURL("\(scheme):\(text)")
+    } else {
+      let place = "\(scheme)://\(base.authority)"
+      var path = String(text.prefix { $0 != "?" })
+      var query = String(text.dropFirst(path.count))
+      if path.isEmpty {
+        path = base.target.path
+        if query.isEmpty { query = base.target.query.map { "?\($0)" } ?? "" }
+      } else {
+        if !path.hasPrefix("/") {
+          let whole = base.target.path
+          path = String(whole[...(whole.lastIndex(of: "/") ?? whole.startIndex)]) + path
+        }
+        path = Self.withoutDots(path)
+      }
+      self = try HTTPURL(place + path + query)
+    }
+  }
+
+  /// RFC 3986 §5.2.4, of a path that begins with a slash.
+  private static func withoutDots(_ path: String) -> String {
+    let segments = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
+    var kept: [Substring] = []
+    for (index, segment) in segments.enumerated() {
+      guard segment == "." || segment == ".." else {
+        kept.append(segment)
+        continue
+      }
+      if segment == "..", !kept.isEmpty { kept.removeLast() }
+      // What dots at the end name is a folder.
+      if index == segments.count - 1 { kept.append("") }
+    }
+    return "/" + kept.joined(separator: "/")
+  }
+
   /// The port to connect to.
   public var port: Int { authority.port ?? scheme.defaultPort }
 

@@ -11,7 +11,7 @@ struct DesktopSession: Sendable, Equatable {
   var isActive = false
   var isLocked = false
   var isIdle = false
-  /// Microseconds since 1970.
+  /// When `isIdle` last changed, in microseconds since 1970; 0 when nobody ever said.
   var idleSince: UInt64 = 0
 
   /// Reads the answer of `Properties.GetAll`; `nil` for sessions of no user, such as the greeter's.
@@ -28,13 +28,22 @@ struct DesktopSession: Sendable, Equatable {
   /// Time since the last input as far as logind knows; `nil` when another source knows better.
   ///
   /// X servers and terminals are asked themselves. On Wayland the desktop tells logind, and as long
-  /// as it does not say "idle" somebody may be there.
-  func idle(now: UnixTime) -> Duration? {
+  /// as it does not say "idle" somebody may be there. Behind a screen that was only locked, and
+  /// where the time is missing, nobody is there since it was seen so.
+  /// - Parameters:
+  ///   - now: The time.
+  ///   - seenSince: When the session was first seen idle or locked.
+  func idle(now: UnixTime, seenSince: UnixTime?) -> Duration? {
     guard type == "wayland", isActive else { return nil }
-    guard isIdle || isLocked else { return .zero }
-    let since = Int64(clamping: idleSince / 1_000_000)
+    guard isAway else { return .zero }
+    let since =
+      isIdle && idleSince > 0
+      ? Int64(clamping: idleSince / 1_000_000) : (seenSince ?? now).seconds
     return .seconds(max(0, now.seconds - since))
   }
+
+  /// Whether nobody is there, as far as the desktop says.
+  var isAway: Bool { isIdle || isLocked }
 }
 
 /// What logind, the desktop and NetworkManager say of the owner, over D-Bus.
@@ -42,6 +51,8 @@ final class DesktopSessions: Sendable {
   private struct State: Sendable {
     var paths: [String] = []
     var sessions: [DesktopSession] = []
+    /// When sessions were first seen idle or locked, by path.
+    var awaySince: [String: UnixTime] = [:]
   }
 
   private static let login = "org.freedesktop.login1"
@@ -89,7 +100,16 @@ final class DesktopSessions: Sendable {
     let wayland = state.withLock { $0.sessions }.filter { $0.type == "wayland" && $0.isActive }
     guard !wayland.isEmpty else { return nil }
     if let exact = mutterIdle() { return exact }
-    return wayland.compactMap { look(at: $0.path)?.idle(now: now) }.min()
+    let seen = wayland.compactMap { look(at: $0.path) }
+    let since = state.withLock { state in
+      var kept: [String: UnixTime] = [:]
+      for place in seen where place.isAway {
+        kept[place.path] = state.awaySince[place.path] ?? now
+      }
+      state.awaySince = kept
+      return kept
+    }
+    return seen.compactMap { $0.idle(now: now, seenSince: since[$0.path]) }.min()
   }
 
   private func mutterIdle() -> Duration? {

@@ -46,8 +46,20 @@ package final class HTTPModelSource: ModelSource {
   /// The URL when its bytes may come from there: encrypted, or from this machine.
   private static func allowed(_ text: String) -> HTTPURL? {
     guard let url = try? HTTPURL(text) else { return nil }
-    let local = ["127.0.0.1", "localhost", "::1"]
-    return url.scheme.usesTLS || local.contains(url.authority.hostForResolution) ? url : nil
+    return isAllowed(url) ? url : nil
+  }
+
+  private static func isAllowed(_ url: HTTPURL) -> Bool {
+    url.scheme.usesTLS || url.authority.isLoopback
+  }
+
+  /// Where a redirect leads; `nil` when nothing may come from there.
+  ///
+  /// Over the encrypted way that the owner chose nobody is led back to an open one, loopback's
+  /// included: what listens there is not what the mirror means.
+  static func next(_ location: String, after url: HTTPURL) -> HTTPURL? {
+    guard let next = try? HTTPURL(location, relativeTo: url), isAllowed(next) else { return nil }
+    return next.scheme.usesTLS || !url.scheme.usesTLS ? next : nil
   }
 
   /// Why one request failed, and whether asking the same mirror again would end the same.
@@ -185,25 +197,29 @@ package final class HTTPModelSource: ModelSource {
   private func request(
     _ place: String, range: String?, _ name: String
   ) async throws(Trouble) -> ClientResponse {
-    var place = place
+    guard var url = Self.allowed(place) else {
+      throw .lie(name, "the mirror is at an unencrypted place")
+    }
     for _ in 0...Self.redirects {
-      guard let url = Self.allowed(place) else {
-        throw .lie(name, "the mirror leads to an unencrypted place")
-      }
       var request = ClientRequest(.get, url)
       request.headers.add("Accept-Encoding", "identity")
+      let location: String
       do {
         if let range { request.headers.add(.range, try HTTPFieldValue(range)) }
         let response = try await client.send(request)
-        guard response.status.code / 100 == 3, let next = response.headers[.location] else {
+        guard response.status.code / 100 == 3, let place = response.headers[.location] else {
           return response
         }
         // Reading the rest of a redirect would keep nothing of use.
         _ = try? await response.body.collect(upTo: 1 << 16)
-        place = next.hasPrefix("/") ? "\(url.scheme.rawValue)://\(url.authority)\(next)" : next
+        location = place
       } catch {
         throw .broken(name, error)
       }
+      guard let next = Self.next(location, after: url) else {
+        throw .lie(name, "the mirror leads to an unencrypted place")
+      }
+      url = next
     }
     throw .lie(name, "the mirror redirects in a circle")
   }

@@ -65,9 +65,10 @@ package struct PresencePolicy: Sendable {
 
   /// Whether the owner's own requests may use the machine though others may not.
   ///
-  /// Heat, battery, short memory and listed programs keep away the owner's requests too.
+  /// Heat, battery, short memory, listed programs and busy graphics keep away the owner's requests
+  /// too; a limit of power only lets fewer run at once.
   package var servesOwner: Bool {
-    causes.allSatisfy { [.schedule, .metered, .cap, .input, .cpu].contains($0) }
+    causes.allSatisfy { [.schedule, .metered, .cap, .input, .cpu, .power].contains($0) }
   }
 
   /// Takes a snapshot.

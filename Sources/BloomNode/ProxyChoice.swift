@@ -18,13 +18,13 @@ package enum ProxyChoice: Sendable {
   ) throws(NodeError) -> ProxyConfiguration? {
     // A mistake in it is told also where it is not used.
     let chosen = try setting.map { text throws(NodeError) in try parse(text) }
-    guard let host = (try? HTTPURL(coordinator))?.authority.hostForResolution else { return nil }
-    if ["127.0.0.1", "localhost", "::1"].contains(host) { return nil }
+    guard let place = (try? HTTPURL(coordinator))?.authority, !place.isLoopback else { return nil }
     if let chosen { return chosen }
     func value(_ name: String) -> String? {
       (environment[name.uppercased()] ?? environment[name]).flatMap { $0.isEmpty ? nil : $0 }
     }
     for part in (value("no_proxy") ?? "").split(separator: ",") {
+      let host = place.hostForResolution
       let name = part.filter { $0 != " " }
       if name == "*" || host == name || host.hasSuffix("." + name.drop { $0 == "." }) { return nil }
     }

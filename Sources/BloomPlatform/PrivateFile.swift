@@ -12,33 +12,15 @@ package enum PrivateFile: Sendable {
     package let description: String
   }
 
-  /// Replaces a file at once: written beside it with mode 0600, synced, renamed.
+  /// Replaces a file at once: written beside it with mode 0600, synced, renamed, the name synced.
   package static func write(_ bytes: [UInt8], to path: String) throws(Failure) {
-    let partial = "\(path).partial-\(getpid())"
-    // What a crash or somebody else left there may have other rights or lead elsewhere.
-    unsafe unlink(partial)
-    let file = unsafe open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw failure(path) }
-    var offset = 0
-    while offset < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { raw in
-        unsafe systemWrite(file, raw.baseAddress?.advanced(by: offset), raw.count - offset)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else {
-        let failure = failure(path)
-        close(file)
-        unsafe unlink(partial)
-        throw failure
-      }
-      offset += count
-    }
-    let isSynced = fsync(file) == 0
-    close(file)
-    guard isSynced, unsafe rename(partial, path) == 0 else {
-      let failure = failure(path)
-      unsafe unlink(partial)
-      throw failure
+    let slash = path.lastIndex(of: "/")
+    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
+    do throws(PrivateFolderError) {
+      try PrivateFolder(existing: folder).replace(name, with: bytes)
+    } catch {
+      throw Failure(description: "\(path): \(error.publicDescription)")
     }
   }
 
@@ -72,6 +54,14 @@ package enum PrivateFile: Sendable {
 
   /// The names in a folder, oldest change first; none when there is no such folder.
   package static func names(in folder: String) -> [String] {
+    dated(in: folder).sorted { $0 < $1 }.map(\.name)
+  }
+
+  /// The files in a folder with the times of their last changes, in no order; none when there is
+  /// no such folder.
+  package static func dated(
+    in folder: String
+  ) -> [(seconds: Int, nanoseconds: Int, name: String)] {
     guard let stream = unsafe opendir(folder) else { return [] }
     defer { unsafe closedir(stream) }
     var found: [(seconds: Int, nanoseconds: Int, name: String)] = []
@@ -91,7 +81,7 @@ package enum PrivateFile: Sendable {
       #endif
       found.append((time.tv_sec, time.tv_nsec, name))
     }
-    return found.sorted { $0 < $1 }.map(\.name)
+    return found
   }
 
   /// Takes everybody's rights but the owner's from a file; makes an empty one if there is none.
@@ -121,16 +111,6 @@ package enum PrivateFile: Sendable {
   private static func failure(_ path: String) -> Failure {
     let reason = unsafe strerror(errno).map { unsafe String(cString: $0) } ?? "unknown error"
     return Failure(description: "\(path): \(reason)")
-  }
-
-  private static func systemWrite(
-    _ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int
-  ) -> Int {
-    #if canImport(Glibc)
-    unsafe Glibc.write(file, bytes, count)
-    #else
-    unsafe Darwin.write(file, bytes, count)
-    #endif
   }
 
   private static func systemRead(_ file: Int32, _ bytes: inout [UInt8], _ count: Int) -> Int {

@@ -31,6 +31,9 @@ public struct PrivateFolder: Sendable {
     try Self.make(path)
   }
 
+  /// Names a folder that is there.
+  package init(existing path: String) { self.path = path }
+
   private static func make(_ path: String) throws(PrivateFolderError) {
     if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
     let code = errno
@@ -95,13 +98,19 @@ public struct PrivateFolder: Sendable {
     let target = path(of: name)
     let draft = path(of: ".\(name).\(getpid())")
     _ = unsafe unlink(draft)
-    try write(bytes, to: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
-    #if canImport(Glibc)
-    let code = unsafe Glibc.rename(draft, target)
-    #else
-    let code = unsafe Darwin.rename(draft, target)
-    #endif
-    guard code == 0 else { throw PrivateFolderError("rename a file", errno) }
+    do throws(PrivateFolderError) {
+      try write(bytes, to: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
+      #if canImport(Glibc)
+      let code = unsafe Glibc.rename(draft, target)
+      #else
+      let code = unsafe Darwin.rename(draft, target)
+      #endif
+      guard code == 0 else { throw PrivateFolderError("rename a file", errno) }
+    } catch {
+      // On a full disk it would take the room that the next try needs.
+      _ = unsafe unlink(draft)
+      throw error
+    }
     synchronizeNames()
   }
 

@@ -16,7 +16,7 @@ struct EnvCommand {
   func run() throws -> ExitCode {
     let settings = try GatewayCommand.settings(context)
     let token = try LocalToken.read(context.dataFolder)
-    let base = "\(settings.tls == nil ? "http" : "https")://localhost:\(settings.port)"
+    let base = "\(settings.scheme)://localhost:\(settings.port)"
     if context.command.has("json") {
       let value = JSONValue.members([
         "base_url": .string("\(base)/v1"), "api_key": .string(token),

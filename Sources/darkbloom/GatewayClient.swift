@@ -20,21 +20,35 @@ struct GatewayClient: Sendable {
     var failure: String?
   }
 
-  /// `http://127.0.0.1:PORT`.
+  /// `http://127.0.0.1:PORT`, unless the settings say otherwise.
   let base: String
   private let authorization: HTTPFieldValue
-  private let client = HTTPClient()
+  private let client: HTTPClient
 
   /// Finds the gateway by the user's settings.
   ///
   /// - Throws: ``UnavailableError`` when none has ever run with the data folder.
   init(_ context: CommandContext) throws {
     let settings = try GatewayCommand.settings(context)
-    base = "\(settings.tls == nil ? "http" : "https")://127.0.0.1:\(settings.port)"
+    base = settings.localURL
+    client = HTTPClient(Self.configuration(settings))
     guard let token = try LocalToken.existing(context.dataFolder) else {
       throw Self.missing(base)
     }
     authorization = try HTTPFieldValue("Bearer " + token)
+  }
+
+  /// How this device's own gateway is asked.
+  ///
+  /// Its certificate is for the names that others use: here it is known by the key in its file.
+  static func configuration(_ settings: GatewaySettings) -> HTTPClient.Configuration {
+    var configuration = HTTPClient.Configuration()
+    // A gateway whose certificate cannot be read does not start, and says why.
+    if let key = try? settings.tls?.keyDigest() {
+      configuration.tls.roots = .pinsOnly
+      configuration.tls.pinnedKeys = [key]
+    }
+    return configuration
   }
 
   /// Gets JSON.

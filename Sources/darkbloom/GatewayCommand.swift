@@ -90,10 +90,11 @@ struct GatewayCommand {
     let keys = AccessKeys(
       [own] + book.keys, usage: try files.usage(at: time.unixTime()), time: time)
     let tap = WireTap(time: time)
+    let shelf = try ReceiptShelf(folder: "\(data)/receipts", log: context.log("receipts"))
     let gateway = GatewayService(
       settings: settings,
       access: LocalAccess(hosts: settings.hosts, origins: settings.origins, keys: keys),
-      service: try following(data, settings, keys, tap), tap: tap)
+      service: try following(data, settings, shelf, keys, tap), tap: tap)
     let keeper = KeyKeeper(files: files, own: own, keys: keys, log: context.log("gateway"))
     let shutdown = ShutdownSignal()
     ParentWatch.start(context.environment) { ParentWatch.terminate() }
@@ -104,9 +105,12 @@ struct GatewayCommand {
     do {
       try await shutdown.run { try await gateway.run() }
     } catch {
+      await shelf.drain()
       keeper.keep()
       throw error
     }
+    // What was answered last is still on its way to the disk.
+    await shelf.drain()
     keeper.keep()
     return .done
   }
@@ -117,17 +121,17 @@ struct GatewayCommand {
     guard context.environment["DARKBLOOM_PARENT"] == nil,
       let addresses = try? await gateway.server.boundAddresses(), !addresses.isEmpty
     else { return }
-    let base = "\(settings.tls == nil ? "http" : "https")://localhost:\(settings.port)/v1"
+    let base = "\(settings.scheme)://localhost:\(settings.port)/v1"
     ProcessEnvironment.complain(
       "· programs connect to \(base), with what this prints: darkbloom env; Ctrl-C stops")
   }
 
   /// What `darkbloom policy`, `pair` and `join` change counts at once.
   private func following(
-    _ data: String, _ settings: GatewaySettings, _ keys: AccessKeys, _ tap: WireTap
+    _ data: String, _ settings: GatewaySettings, _ shelf: ReceiptShelf, _ keys: AccessKeys,
+    _ tap: WireTap
   ) throws -> FollowingService {
     let files = [PolicyCommand.path(context), Self.networkPath(data, settings)]
-    let shelf = try ReceiptShelf(folder: "\(data)/receipts")
     let http = HTTPClient()
     return try FollowingService(
       stamp: {
@@ -169,8 +173,8 @@ struct GatewayCommand {
     return PrivateInference(
       configuration: configuration, network: view, time: SystemTime(),
       keep: { receipt in
-        shelf.keep(receipt)
         if let cost = receipt.file.cost { keys.booked(cost, answer: receipt.answer.description) }
+        await shelf.keep(receipt)
       })
   }
 

@@ -70,9 +70,7 @@ struct JoinCommand {
     guard let url = try? HTTPURL(link.url) else {
       throw UsageError(NetworkLink.Problem.notALink.publicDescription)
     }
-    let host = url.authority.host
-    let isLocal = host == "localhost" || IPAddress(host)?.isLoopback == true
-    guard url.scheme.usesTLS || isLocal || context.command.has("plain-http") else {
+    guard url.scheme.usesTLS || url.authority.isLoopback || context.command.has("plain-http") else {
       throw UsageError(
         "the link is without TLS: others on the way would read your key; ask for an https link, "
           + "or add --plain-http on a network of your own")

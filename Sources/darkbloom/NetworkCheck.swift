@@ -64,7 +64,7 @@ struct NetworkCheck: Sendable {
         }
         if attempt == 0 {
           findings.append(clock(response))
-          let isLocal = ["127.0.0.1", "localhost", "[::1]"].contains { network.url.contains($0) }
+          let isLocal = (try? HTTPURL(network.url))?.authority.isLoopback ?? false
           findings.append(
             response.tls != nil
               ? .fine("tls", "the coordinator's certificate is valid")

@@ -22,7 +22,9 @@ struct ReceiptsCommand {
         ]),
       CommandSpec(
         "verify", "verify every receipt that is kept", options: [CommandContext.data, .json],
-        examples: [.init("darkbloom receipts verify", "offline; exit code 1 when one is false")]),
+        examples: [
+          .init("darkbloom receipts verify", "offline; exit code 1 when one is false or damaged")
+        ]),
     ])
 
   private let context: CommandContext
@@ -31,36 +33,35 @@ struct ReceiptsCommand {
 
   func run() throws -> ExitCode {
     switch context.command.path.dropFirst().first {
-    case "list":
-      try list()
-      return .done
+    case "list": return list()
     case "show":
       try show()
       return .done
-    case "verify": return try verify()
+    case "verify": return verify()
     default: throw UsageError("choose one of list, show, verify")
     }
   }
 
-  private func list() throws {
-    let paths = StoredReceipt.paths(context).reversed()
+  private func list() -> ExitCode {
+    let paths = Array(StoredReceipt.paths(context).reversed())
+    let damaged: Int
     if context.command.has("json") {
-      let items = try paths.map { path in
-        let stored = try StoredReceipt(path: path)
-        return Self.json(try stored.claims(), stored)
+      var items: [JSONValue] = []
+      damaged = StoredReceipt.each(paths) { stored in
+        items.append(Self.json(try stored.claims(), stored))
       }
       print(String(decoding: JSONValue.array(items).encoded, as: UTF8.self))
-    } else if paths.isEmpty {
-      print("no receipts yet; the gateway keeps one of each answer")
     } else {
-      for path in paths {
-        let claims = try StoredReceipt(path: path).claims()
+      if paths.isEmpty { print("no receipts yet; the gateway keeps one of each answer") }
+      damaged = StoredReceipt.each(paths) { stored in
+        let claims = try stored.claims()
         print(
           "\(claims.answer)-\(claims.part)\tmachine \(claims.node.digest)\t"
             + "\(claims.promptTokens) + \(claims.completionTokens) tokens\t"
             + (claims.finish.map { "\($0)" } ?? "running"))
       }
     }
+    return damaged == 0 ? .done : .failed
   }
 
   private func show() throws {
@@ -83,14 +84,15 @@ struct ReceiptsCommand {
     print("claims only; check them with: darkbloom verify \(stored.path)")
   }
 
-  private func verify() throws -> ExitCode {
-    let paths = StoredReceipt.paths(context)
+  private func verify() -> ExitCode {
+    var count = 0
     var refuted: [(path: String, claims: [String])] = []
-    for path in paths {
-      let report = try StoredReceipt(path: path).report(request: nil, response: nil)
-      if report.holds { continue }
+    let damaged = StoredReceipt.each(StoredReceipt.paths(context)) { stored in
+      let report = try stored.report(request: nil, response: nil)
+      count += 1
+      if report.holds { return }
       let claims = report.lines.filter { $0.verdict == .refuted }.map(\.text)
-      refuted.append((path, claims))
+      refuted.append((stored.path, claims))
     }
     if context.command.has("json") {
       let items = refuted.map {
@@ -99,16 +101,17 @@ struct ReceiptsCommand {
         ])
       }
       let value = JSONValue.members([
-        "receipts": .integer(paths.count), "refuted": .array(items),
+        "receipts": .integer(count), "refuted": .array(items), "unreadable": .integer(damaged),
       ])
       print(String(decoding: value.encoded, as: UTF8.self))
     } else {
       for (path, claims) in refuted {
         print("\(path): not true: \(claims.joined(separator: "; "))")
       }
-      print("\(paths.count) receipts, \(refuted.count) refuted")
+      let unreadable = damaged > 0 ? ", \(damaged) unreadable" : ""
+      print("\(count) receipts, \(refuted.count) refuted\(unreadable)")
     }
-    return refuted.isEmpty ? .done : .failed
+    return refuted.isEmpty && damaged == 0 ? .done : .failed
   }
 
   private static func json(_ claims: ReceiptClaims, _ stored: StoredReceipt) -> JSONValue {

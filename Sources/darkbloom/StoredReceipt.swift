@@ -1,5 +1,4 @@
 internal import BloomBase
-internal import BloomClient
 internal import BloomPlatform
 internal import BloomRecords
 internal import BloomSeal
@@ -14,9 +13,19 @@ struct StoredReceipt {
   let file: ReceiptFile?
 
   init(path: String) throws {
-    guard let bytes = try PrivateFile.read(path, limitBytes: 1 << 17) else {
+    guard let stored = try Self.existing(path) else {
       throw UsageError("\(path) does not exist; list receipts with: darkbloom receipts list")
     }
+    self = stored
+  }
+
+  /// The receipt of a path; `nil` when there is none any more.
+  private static func existing(_ path: String) throws -> StoredReceipt? {
+    guard let bytes = try PrivateFile.read(path, limitBytes: 1 << 17) else { return nil }
+    return try StoredReceipt(path, bytes)
+  }
+
+  private init(_ path: String, _ bytes: [UInt8]) throws {
     self.path = path
     // A CBOR array is a bare COSE message, a map is the gateway's file.
     if bytes.first.map({ $0 >> 5 == 4 }) ?? false {
@@ -43,9 +52,34 @@ struct StoredReceipt {
 
   /// Every receipt of this device, oldest first: the gateway's, and those of `darkbloom up`.
   static func paths(_ context: CommandContext) -> [String] {
-    ["\(context.dataFolder)/receipts", "\(context.dataFolder)/up/receipts"].flatMap { folder in
-      ReceiptShelf.stems(in: folder).map { "\(folder)/\($0).receipt" }
+    var found: [(seconds: Int, nanoseconds: Int, path: String)] = []
+    for folder in ["\(context.dataFolder)/receipts", "\(context.dataFolder)/up/receipts"] {
+      for file in PrivateFile.dated(in: folder) where file.name.hasSuffix(".receipt") {
+        found.append((file.seconds, file.nanoseconds, "\(folder)/\(file.name)"))
+      }
     }
+    return found.sorted { $0 < $1 }.map(\.path)
+  }
+
+  /// Reads receipts one by one: what was removed meanwhile is passed over, what cannot be read is
+  /// named on standard error.
+  ///
+  /// - Parameters:
+  ///   - paths: The receipts.
+  ///   - take: Gets each; what it throws makes the receipt one that cannot be read.
+  /// - Returns: How many cannot be read.
+  static func each(_ paths: [String], _ take: (StoredReceipt) throws -> Void) -> Int {
+    var damaged = 0
+    for path in paths {
+      do {
+        if let stored = try existing(path) { try take(stored) }
+      } catch {
+        damaged += 1
+        let reason = (error as? PrivateFile.Failure)?.description
+        ProcessEnvironment.complain("darkbloom: \(reason ?? "\(path): \(error.safeDescription)")")
+      }
+    }
+    return damaged
   }
 
   /// What it claims; nothing is checked.

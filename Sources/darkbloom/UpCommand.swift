@@ -39,14 +39,14 @@ struct UpCommand {
   }
 
   private func start() async throws {
-    let port = try GatewayCommand.settings(context).port
+    let settings = try GatewayCommand.settings(context)
     let data = "\(context.dataFolder)/up"
     for folder in ["coordinator", "node", "catalog"] {
       try PrivateFile.makeFolder("\(data)/\(folder)")
     }
     let lock = try UpLock(folder: data)
     defer { withExtendedLifetime(lock) {} }
-    try await checkPort(port)
+    try await checkPort(settings)
     let models = try await prepareModels(data)
     try Task.checkCancellation()
 
@@ -78,17 +78,19 @@ struct UpCommand {
       let config = context.command.value("config").map { ["--config", $0] } ?? []
       try await children.start(
         "gateway", "darkbloom",
-        ["gateway", "--data", context.dataFolder, "--network", network, "--port", "\(port)"]
-          + keeping + config + logging)
+        [
+          "gateway", "--data", context.dataFolder, "--network", network, "--port",
+          "\(settings.port)",
+        ] + keeping + config + logging)
       let all = children
       let loading = LoadingState(socket: "\(data)/node/node.sock")
       let token = try await Waiting.say(
         "starting node and gateway: the model is loaded, and its process locked down",
         detail: { await loading.text() }
       ) {
-        try await waitUntilReady(port, models.count, all)
+        try await waitUntilReady(settings, models.count, all)
       }
-      announce(port, token, models)
+      announce(settings, token, models)
       let witness = Task { await FirstAnswer(context: context).tell() }
       defer { witness.cancel() }
       try await children.waitForFirstExit()
@@ -101,15 +103,16 @@ struct UpCommand {
   }
 
   /// Says what is wrong before anything is started, when somebody has the port already.
-  private func checkPort(_ port: Int) async throws {
-    let client = HTTPClient()
+  private func checkPort(_ settings: GatewaySettings) async throws {
+    let client = HTTPClient(GatewayClient.configuration(settings))
     defer { client.close() }
+    let port = settings.port
     let other = UsageError(
       "port \(port) is in use by \(PortHolder.name(ofPort: port) ?? "another program"): choose "
         + "another one: darkbloom up --port N")
     do {
       let response = try await client.send(
-        try ClientRequest.get("http://127.0.0.1:\(port)/livez"), timeout: .seconds(2))
+        try ClientRequest.get(settings.localURL + "/livez"), timeout: .seconds(2))
       let body = try await response.body.collect(upTo: 4096)
       let isGateway = (try? JSONValue(decoding: body))?["status"]?.string == "ok"
       guard isGateway else { throw other }
@@ -165,14 +168,14 @@ struct UpCommand {
 
   /// Ready means that a request would succeed: every model is listed by the gateway.
   private func waitUntilReady(
-    _ port: Int, _ count: Int, _ children: Children
+    _ settings: GatewaySettings, _ count: Int, _ children: Children
   ) async throws -> String {
-    let client = HTTPClient()
+    let client = HTTPClient(GatewayClient.configuration(settings))
     for _ in 0..<2400 {
       try children.check()
       if let token = try PrivateFile.read("\(context.dataFolder)/gateway-token"), !token.isEmpty {
         let text = String(decoding: token, as: UTF8.self)
-        var request = try ClientRequest.get("http://127.0.0.1:\(port)/v1/models")
+        var request = try ClientRequest.get(settings.localURL + "/v1/models")
         request.headers.add(.authorization, try HTTPFieldValue("Bearer " + text))
         // Not listening yet, or no machine yet: asked again until the time is up.
         if let response = try? await client.send(request, timeout: .seconds(5)),
@@ -191,19 +194,22 @@ struct UpCommand {
         + "takes this machine: darkbloom policy show")
   }
 
-  private func announce(_ port: Int, _ token: String, _ models: [ModelManifest]) {
+  private func announce(
+    _ settings: GatewaySettings, _ token: String, _ models: [ModelManifest]
+  ) {
+    let base = "\(settings.scheme)://localhost:\(settings.port)/v1"
     let chat = models.first { $0.kind == .chat }?.name ?? models.first?.name ?? ""
     let isBundled = context.command.all("model").isEmpty
     print(
       """
-      darkbloom is up: http://localhost:\(port)/v1
+      darkbloom is up: \(base)
 
-        curl http://localhost:\(port)/v1/chat/completions \\
+        curl \(base)/chat/completions \\
           -H 'authorization: Bearer \(token)' -H 'content-type: application/json' \\
           -d '{"model":"\(chat)","messages":[{"role":"user","content":"Hello!"}]}'
 
         from openai import OpenAI
-        client = OpenAI(base_url="http://localhost:\(port)/v1", api_key="\(token)")
+        client = OpenAI(base_url="\(base)", api_key="\(token)")
         print(client.chat.completions.create(model="\(chat)", messages=[
             {"role": "user", "content": "Hello!"}]).choices[0].message.content)
 

@@ -25,6 +25,17 @@ import Testing
     #expect(try chat(#","stream":false"#)?.isStreaming == false)
   }
 
+  @Test(arguments: [
+    (#""repeat_penalty":0"#, "options.repeat_penalty"), (#""stop":"" "#, "options.stop"),
+    (#""stop":["a",""]"#, "options.stop[1]"),
+    (#""stop":["\#(String(repeating: "a", count: 257))"]"#, "options.stop[0]"),
+  ])
+  func `what machines would refuse is refused here`(_ option: String, _ place: String) {
+    let body = #"{"model":"m","messages":[{"role":"user","content":"hi"}],"options":{\#(option)}}"#
+    let error = refusal(body) { bytes throws(APIError) in try OllamaRequest.parseChat(bytes) }
+    #expect(error?.parameter == place)
+  }
+
   @Test func `formats and thinking`() throws {
     #expect(
       try chat(#","format":{"type":"object"}"#)?.body["response_format"]?["json_schema"]?["schema"]

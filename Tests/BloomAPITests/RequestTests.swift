@@ -21,6 +21,8 @@ import Testing
       "messages[0].tool_calls[0].function.arguments"
     ),
     (#""messages":[]"#, "messages"),
+    (#""messages":[{"role":"user","content":"a"}],"stop":"" "#, "stop"),
+    (#""messages":[{"role":"user","content":"a"}],"stop":["a",""]"#, "stop[1]"),
     (#""messages":[{"role":"user","content":"a"}],"top_logprobs":1"#, "top_logprobs"),
     (
       #""messages":[{"role":"user","content":"a"}],"tools":[{"type":"function"}]"#,

@@ -152,6 +152,51 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    "", "t", "r", "c", ".", "..t", "t.t", "t.", "t..", "r.t.", "rt.c.", ".r.t", "r.", "r.c.",
+  ])
+  func `log-probabilities of text are the same in a stream and in a whole answer`(
+    _ steps: String
+  ) throws {
+    var deltas: [AnswerDelta] = []
+    for (index, step) in steps.enumerated() {
+      let own = [JSONValue.members(["token": .string("\(index)")])]
+      switch step {
+      case "t": deltas.append(AnswerDelta(content: "a", logprobs: own))
+      case "r": deltas.append(AnswerDelta(reasoning: "h", logprobs: own))
+      case "c":
+        deltas.append(
+          AnswerDelta(toolCalls: [.init(index: 0, id: "c", name: "f")], logprobs: own))
+      default: deltas.append(AnswerDelta(logprobs: own))
+      }
+    }
+    deltas.append(AnswerDelta(finishReason: .stop))
+    let lines = events(try stream(), deltas)
+    let last = try #require(lines.last?.split(separator: " ", maxSplits: 1))
+    var collector = AnswerCollector(choices: 1)
+    for delta in deltas { collector.add(delta) }
+    let echo = try ResponsesRequest.parse(bytes(#"{"model":"m","input":"hi"}"#)).echo
+    let whole = try parsed(
+      ResponsesAnswer(header: header, echo: echo).body(
+        choice: collector.choices[0], usage: AnswerUsage(promptTokens: 5, completionTokens: 3)))
+    #expect(try parsed(bytes(String(last[1])))["response"] == whole)
+    let told = (whole["output"]?.items ?? []).flatMap { item -> [String] in
+      let part = item["content"]?.items?.first
+      return (part?["logprobs"]?.items ?? []).compactMap { $0["token"]?.string }
+    }
+    let expected: [String] =
+      switch steps {
+      case ".", "t": ["0"]
+      case "..t", "t.t", "t..": ["0", "1", "2"]
+      case "t.": ["0", "1"]
+      case "r.t.": ["1", "2", "3"]
+      case "rt.c.": ["1"]
+      case ".r.t": ["2", "3"]
+      default: []
+      }
+    #expect(told == expected)
+  }
+
   @Test func `a summary that is asked for is the reasoning`() throws {
     let lines = events(
       try stream(#","reasoning":{"summary":"auto"}"#),

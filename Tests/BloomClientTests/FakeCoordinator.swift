@@ -211,7 +211,7 @@ final class FakeCoordinator: Sendable {
   func serve<Result: Sendable>(
     policy: PlacementPolicy = PlacementPolicy(),
     configuration: PrivateInference.Configuration = .calm,
-    keep: @escaping @Sendable (SealedPartRunner.KeptReceipt) -> Void = { _ in },
+    keep: @escaping @Sendable (SealedPartRunner.KeptReceipt) async -> Void = { _ in },
     _ body: (NetworkView, PrivateInference) async throws -> Result
   ) async throws -> Result {
     try await serve { http in

@@ -314,6 +314,8 @@ import Darwin
     ("bloom@localhost:5433/bloom", false),
     ("bloom@db.example/bloom?sslmode=verify-full", false),
     ("bloom@db.example/bloom", true),
+    ("bloom@127.db.example/bloom", true),
+    ("bloom@[::1]:5433/bloom", false),
     ("bloom@127.0.0.1,db.example/bloom", true),
     ("bloom@/bloom?host=db.example", true),
   ])

@@ -315,6 +315,25 @@ private final class SetTime: TimeSource {
     await engine.stop()
   }
 
+  @Test func `a long list of texts does not delay a short one`() async throws {
+    let engine = try await Fixtures.engine("minilm-l6-v2-f16")
+    let text = EngineRequest.Prompt.text("A cat sits on the mat.")
+    let long = try engine.submit(
+      EngineRequest(job: .embeddings(Array(repeating: text, count: 400))))
+    let short = try engine.submit(EngineRequest(job: .embeddings([text])))
+    let order = Locked<[Int]>([])
+    await withTaskGroup(of: Void.self) { group in
+      for stream in [long, short] {
+        group.addTask {
+          let answer = await collect(stream)
+          order.withLock { $0.append(answer.vectors.count) }
+        }
+      }
+    }
+    #expect(order.withLock { $0 } == [1, 400])
+    await engine.stop()
+  }
+
   @Test func `texts of like meaning have near vectors`() async throws {
     let engine = try await Fixtures.engine("minilm-l6-v2-f16")
     #expect(engine.model.abilities == .embeddings)

@@ -56,6 +56,18 @@ import Testing
     #expect(refusal(file: "[]") != nil)
   }
 
+  @Test(arguments: [
+    ("{}", "http://127.0.0.1:8642"),
+    ("{listen: ['::1'], port: 1}", "http://[::1]:1"),
+    ("{listen: ['0.0.0.0'], tls: {certificate: '/c', key: '/k'}}", "https://127.0.0.1:8642"),
+    ("{listen: ['10.0.0.1'], hosts: ['b.example', 'a.example']}", "http://a.example:8642"),
+  ])
+  func `commands of the device find the gateway where it listens`(
+    _ file: String, _ url: String
+  ) throws {
+    #expect(try GatewaySettings(file: file).localURL == url)
+  }
+
   @Test(arguments: ["*", "https://*", "https://a.example/", "null", "a.example", "https://"])
   func `an origin that is none is refused`(_ origin: String) {
     #expect(refusal(file: "{origins: ['\(origin)']}")?.contains("origins") == true)

@@ -21,6 +21,44 @@ import Testing
     #expect(Authority(host: "a", port: 70_000) == nil && Authority(host: "a:1", port: 2) == nil)
   }
 
+  @Test func `this machine is known by its names alone`() {
+    for text in ["localhost", "LOCALHOST:80", "127.0.0.1", "127.1.2.3:9", "[::1]", "[::1]:443"] {
+      #expect(Authority(text)?.isLoopback == true, "\(text)")
+    }
+    for text in [
+      "localhost.evil.example", "evil.localhost.example", "127.0.0.1.example", "127.evil.example.a",
+      "128.0.0.1", "127.0.0.256", "127.0.0.01", "127.0.0", "[::2]", "[1::1]",
+    ] {
+      #expect(Authority(text)?.isLoopback == false, "\(text)")
+    }
+  }
+
+  /// RFC 3986 §5.4, without what has no authority.
+  @Test(arguments: [
+    ("g", "/b/c/g"), ("./g", "/b/c/g"), ("g/", "/b/c/g/"), ("/g", "/g"), ("?y", "/b/c/d;p?y"),
+    ("g?y", "/b/c/g?y"), ("#s", "/b/c/d;p?q"), ("g#s", "/b/c/g"), (";x", "/b/c/;x"),
+    ("", "/b/c/d;p?q"), (".", "/b/c/"), ("./", "/b/c/"), ("..", "/b/"), ("../g", "/b/g"),
+    ("../..", "/"), ("../../g", "/g"), ("../../../g", "/g"), ("/./g", "/g"), ("/../g", "/g"),
+    ("g.", "/b/c/g."), ("..g", "/b/c/..g"), ("./g/.", "/b/c/g/"), ("g/../h", "/b/c/h"),
+    ("g?y/../x", "/b/c/g?y/../x"), ("g;x=1/../y", "/b/c/y"),
+  ])
+  func `references are resolved`(_ reference: String, _ target: String) throws {
+    let base = try HTTPURL("https://a:8/b/c/d;p?q")
+    let url = try HTTPURL(reference, relativeTo: base)
+    #expect(url.description == "https://a:8\(target)")
+  }
+
+  @Test func `a reference may name another host or scheme`() throws {
+    let base = try HTTPURL("https://a:8/b/c/d;p?q")
+    #expect(try HTTPURL("//g", relativeTo: base).description == "https://g/")
+    #expect(try HTTPURL("//g/x?y", relativeTo: base).description == "https://g/x?y")
+    #expect(try HTTPURL("http://g/x", relativeTo: base).description == "http://g/x")
+    #expect(try HTTPURL("g?at=http://x", relativeTo: base).target.text == "/b/c/g?at=http://x")
+    for bad in ["ftp://g/", "javascript:1", "g:h", "//", "a b"] {
+      #expect(throws: HTTPError(.badURL), "\(bad)") { try HTTPURL(bad, relativeTo: base) }
+    }
+  }
+
   @Test func `path and query are cut and decoded`() throws {
     let target = try RequestTarget(origin: "/v1//a%20b/%C3%A9?x=1&y=a+b%26&z&=&&")
     #expect(target.path == "/v1//a%20b/%C3%A9")

@@ -81,18 +81,25 @@ import Testing
   @Test func `on Wayland the desktop's hint counts, elsewhere others know better`() {
     let now = UnixTime(1_000)
     let busy = Self.session(["Type": .string("wayland"), "Active": .bool(true)])
-    #expect(busy?.idle(now: now) == .zero)
+    #expect(busy?.idle(now: now, seenSince: nil) == .zero)
     let idle = Self.session([
       "Type": .string("wayland"), "Active": .bool(true), "IdleHint": .bool(true),
       "IdleSinceHint": .unsigned(400_000_000),
     ])
-    #expect(idle?.idle(now: now) == .seconds(600))
+    #expect(idle?.idle(now: now, seenSince: UnixTime(990)) == .seconds(600))
     let future = Self.session([
       "Type": .string("wayland"), "Active": .bool(true), "IdleHint": .bool(true),
       "IdleSinceHint": .unsigned(.max),
     ])
-    #expect(future?.idle(now: now) == .zero, "a clock that jumped is no proof")
-    #expect(Self.session(["Type": .string("x11"), "Active": .bool(true)])?.idle(now: now) == nil)
+    #expect(future?.idle(now: now, seenSince: nil) == .zero, "a clock that jumped is no proof")
+    let other = Self.session(["Type": .string("x11"), "Active": .bool(true)])
+    #expect(other?.idle(now: now, seenSince: nil) == nil)
+    let locked = Self.session([
+      "Type": .string("wayland"), "Active": .bool(true), "LockedHint": .bool(true),
+      "IdleSinceHint": .unsigned(0),
+    ])
+    #expect(locked?.idle(now: now, seenSince: nil) == .zero, "nobody is idle since 1970")
+    #expect(locked?.idle(now: now, seenSince: UnixTime(990)) == .seconds(10))
     #expect(Self.session(["Class": .string("greeter")]) == nil)
   }
 }
@@ -171,6 +178,11 @@ import Testing
     try await bus.set("Type", "wayland")
     _ = desktop.refresh()
     #expect(desktop.idle(now: now) == .zero, "somebody may be there")
+    try await bus.set("LockedHint", "1")
+    #expect(desktop.idle(now: now) == .zero, "locked just now, as far as is known")
+    #expect(desktop.idle(now: UnixTime(2_020)) == .seconds(20))
+    try await bus.set("LockedHint", "0")
+    #expect(desktop.idle(now: UnixTime(2_020)) == .zero)
     try await bus.set("IdleSinceHint", "1700000000")
     try await bus.set("IdleHint", "1")
     #expect(desktop.idle(now: now) == .seconds(300))

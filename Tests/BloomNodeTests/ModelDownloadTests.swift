@@ -215,6 +215,19 @@ import Darwin
   }
 
   @Test(arguments: [
+    ("https://a/x/y", "z", "https://a/x/z" as String?), ("https://a/x/y", "//b/z", "https://b/z"),
+    ("https://a/x", "http://localhost/x", nil), ("https://a/x", "http://b/x", nil),
+    ("http://localhost/x", "http://127.0.0.1:1/y", "http://127.0.0.1:1/y"),
+    ("http://localhost/x", "https://a/y", "https://a/y"),
+    ("http://localhost/x", "http://localhost.example/y", nil), ("https://a/x", "ftp://a/", nil),
+  ])
+  func `a redirect stays on an encrypted way`(
+    _ from: String, _ location: String, _ to: String?
+  ) throws {
+    #expect(HTTPModelSource.next(location, after: try HTTPURL(from))?.description == to)
+  }
+
+  @Test(arguments: [
     ("bytes 5-9/10", 5 as UInt64?, 10 as UInt64?), ("bytes 0-0/*", 0, nil),
     ("bytes 9-5/10", nil, nil),
     ("bytes 5-10/10", nil, nil), ("bytes */10", nil, nil), ("items 1-2/3", nil, nil),

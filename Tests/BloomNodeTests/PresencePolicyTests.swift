@@ -155,8 +155,14 @@ import Testing
     snapshot.inputIdle = .zero
     _ = policy.decide(snapshot, now: Self.at(0))
     #expect(policy.servesOwner)
-    snapshot.isOnBattery = true
+    policy.settings.limits.watts = 100
+    snapshot.watts = 200
     _ = policy.decide(snapshot, now: Self.at(1))
+    _ = policy.decide(snapshot, now: Self.at(11))
+    #expect(policy.causes == [.input, .power])
+    #expect(policy.servesOwner)
+    snapshot.isOnBattery = true
+    _ = policy.decide(snapshot, now: Self.at(12))
     #expect(!policy.servesOwner)
   }
 

@@ -53,6 +53,20 @@ import Darwin
     #expect(count > 40)
   }
 
+  @Test(arguments: ["list", "list --json", "verify"])
+  func `a damaged receipt is named, and the command goes on to the next`(_ words: String) throws {
+    let home = try Home()
+    let data = "\(home.path)/data"
+    try PrivateFile.makeFolder("\(data)/receipts")
+    for name in ["a-0", "b-0"] {
+      try PrivateFile.write([1, 2, 3], to: "\(data)/receipts/\(name).receipt")
+    }
+    let outcome = try home.darkbloom(
+      ["receipts"] + words.split(separator: " ").map(String.init) + ["--data", data])
+    #expect(outcome.code == 1)
+    #expect(outcome.text.contains("a-0.receipt") && outcome.text.contains("b-0.receipt"))
+  }
+
   @Test(arguments: ["ask hi", "chat", "wiretap --last", "models list --bad", "netcheck"])
   func `what needs a gateway or a network says how to get one`(_ line: String) throws {
     let home = try Home()

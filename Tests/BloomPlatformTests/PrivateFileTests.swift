@@ -1,0 +1,38 @@
+import BloomPlatform
+import BloomTestSupport
+import Testing
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+@Suite struct PrivateFileTests {
+  @Test func `a file is replaced whole, is its owner's alone, and leaves nothing beside it`() throws
+  {
+    let folder = try TemporaryFolder()
+    let path = "\(folder.path)/file"
+    for bytes: [UInt8] in [[1, 2, 3], [], [4]] {
+      try PrivateFile.write(bytes, to: path)
+      #expect(try PrivateFile.read(path) == bytes)
+    }
+    var facts = stat()
+    #expect(unsafe stat(path, &facts) == 0 && facts.st_mode & 0o777 == 0o600)
+    #expect(PrivateFile.names(in: folder.path) == ["file"])
+  }
+
+  @Test func `what cannot be written is named, and leaves nothing behind`() throws {
+    let folder = try TemporaryFolder()
+    let missing = "\(folder.path)/none/file"
+    let error = #expect(throws: PrivateFile.Failure.self) {
+      try PrivateFile.write([1], to: missing)
+    }
+    #expect(error?.description.hasPrefix("\(missing): ") == true)
+    // rename(2) puts no file in the place of a folder.
+    let taken = "\(folder.path)/taken"
+    try PrivateFile.makeFolder(taken)
+    #expect(throws: PrivateFile.Failure.self) { try PrivateFile.write([1], to: taken) }
+    #expect(PrivateFile.names(in: folder.path) == [])
+  }
+}
