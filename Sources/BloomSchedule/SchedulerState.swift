@@ -135,6 +135,9 @@ struct AccountState: Sendable {
 }
 
 struct ModelState: Sendable {
+  var id: ModelID
+  /// Offers of it and remembered answers by it; without any its number is another model's.
+  var users = 0
   var arrivals = HourlyCount()
   /// Completion tokens of finished answers, one median for each output class.
   var expected: [RollingMedian] = Array(
