@@ -21,9 +21,7 @@ extension Scheduler {
     let failed = answers[answer].hasFailures ? failures[answer] ?? [] : []
     for index in 0..<request.candidates.count {
       let candidate = request.candidates[index]
-      let isExcluded =
-        (!request.excluded.isEmpty && request.excluded.contains(candidate.node))
-        || (!failed.isEmpty && failed.contains(candidate))
+      let isExcluded = !failed.isEmpty && failed.contains(candidate)
       let offer = find(candidate, hashes[index])
       candidates.append(
         .init(

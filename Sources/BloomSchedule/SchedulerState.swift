@@ -93,7 +93,6 @@ struct AttemptState: Sendable {
   var output: OutputClass
   var model: Int
   var reservedTokens: Double
-  var tokens = 0
   /// Streams beside this one when its first token came.
   var streamsAtStart = 1
 }
