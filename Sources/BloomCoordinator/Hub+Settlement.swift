@@ -51,7 +51,6 @@ extension Hub {
       let (facts, _) = appraise(receipt, of: stream, session), isPayable(facts, relay)
     else { return }
     metrics.receipt(.noted)
-    handle(.progressed(relay.id, facts.node, tokens: facts.completionTokens))
     // A stale one changes nothing.
     if let ticket = try? store.submit(.receipt(facts)) { flushLater(ticket) }
   }

@@ -143,7 +143,7 @@ struct MoneyAdminRoutes: Sendable {
 
   /// Asks in the name of one owner, or of everybody who earned enough.
   ///
-  /// - Returns: The payouts, and the owners whom the ledger refused one: they keep nobody else's.
+  /// - Returns: The payouts, and the owners whom the ledger refused one; the others go on.
   private func propose(
     _ body: JSONBody
   ) async throws -> (made: [JSONValue], refused: [JSONValue]) {

@@ -36,8 +36,6 @@ package enum ScheduleEvent: Equatable, Sendable {
   case refused(RequestID, NodeID, isBusy: Bool)
   /// The first sealed bytes with a token came.
   case firstToken(RequestID, NodeID)
-  /// A running receipt: cumulative completion tokens.
-  case progressed(RequestID, NodeID, tokens: Int)
   /// The node is done, also after a cancel. `nil` when nothing valid was produced.
   case finished(RequestID, NodeID, WorkSummary?)
   /// The node gives the work back because its owner returned; announced, so no fault.

@@ -4,7 +4,8 @@ package struct ScheduleLimits: Equatable, Sendable {
   ///
   /// The longest gone is forgotten first.
   package var nodes = 200_000
-  /// Models whose answers are learned from; of more only seeds are used.
+  /// Models whose answers are learned from, as long as a node offers them or an answer by them is
+  /// remembered; of more only seeds are used.
   package var models = 65_536
   /// Requests alive, waiting or running, in the whole network.
   package var requests = 200_000

@@ -83,11 +83,6 @@ extension Scheduler {
     requests[request].attempts = (attempt, -1)
   }
 
-  mutating func progress(_ id: RequestID, _ node: NodeID, _ tokens: Int, _ now: Instant) {
-    guard let attempt = attempt(id, node) else { return }
-    attempts[attempt].tokens = max(attempts[attempt].tokens, tokens)
-  }
-
   mutating func finish(
     _ id: RequestID, _ node: NodeID, _ summary: WorkSummary?, _ now: Instant
   ) {

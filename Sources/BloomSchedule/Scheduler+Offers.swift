@@ -80,6 +80,7 @@ extension Scheduler {
     offers[first].sibling = Int32(number)
     offers[number].nodeRunning = offers[first].nodeRunning
     served[node].append(number)
+    use(model: Int(offers[number].model))
     return number
   }
 
@@ -91,6 +92,7 @@ extension Scheduler {
     if let before = served[node].first(where: { Int(offers[$0].sibling) == number }) {
       offers[before].sibling = offers[number].sibling
     }
+    release(model: Int(offers[number].model))
     offers.remove(number)
   }
 

@@ -21,9 +21,7 @@ extension Scheduler {
     let failed = answers[answer].hasFailures ? failures[answer] ?? [] : []
     for index in 0..<request.candidates.count {
       let candidate = request.candidates[index]
-      let isExcluded =
-        (!request.excluded.isEmpty && request.excluded.contains(candidate.node))
-        || (!failed.isEmpty && failed.contains(candidate))
+      let isExcluded = !failed.isEmpty && failed.contains(candidate)
       let offer = find(candidate, hashes[index])
       candidates.append(
         .init(
@@ -183,9 +181,25 @@ extension Scheduler {
   mutating func modelNumber(_ id: ModelID) -> Int {
     if let known = modelNumbers[id] { return known }
     guard models.count < limits.models else { return -1 }
-    let number = models.insert(ModelState())
+    let number = models.insert(ModelState(id: id))
     modelNumbers[id] = number
     return number
+  }
+
+  /// Counts an offer or an answer of a model.
+  mutating func use(model number: Int) {
+    if number >= 0 { models[number].users += 1 }
+  }
+
+  /// An offer or an answer of a model is forgotten, and with the last one what was learned of it.
+  ///
+  /// Otherwise names that nodes invent would fill the table for ever.
+  mutating func release(model number: Int) {
+    guard number >= 0 else { return }
+    models[number].users -= 1
+    guard models[number].users == 0 else { return }
+    modelNumbers[models[number].id] = nil
+    models.remove(number)
   }
 
   private mutating func accountNumber(_ id: AccountID) -> Int {
@@ -214,6 +228,7 @@ extension Scheduler {
     let number = answers.insert(answer)
     if number < payers.count { payers[number] = payer } else { payers.append(payer) }
     answerIndex.insert(hash, number)
+    use(model: Int(answer.model))
     return number
   }
 
@@ -254,6 +269,7 @@ extension Scheduler {
   private mutating func forget(answer number: Int) {
     if answers[number].hasFailures { failures[number] = nil }
     answerIndex.remove(Self.hash(answers[number].id, seed), number)
+    release(model: Int(answers[number].model))
     answers.remove(number)
   }
 

@@ -8,8 +8,6 @@ package struct NodeStanding: Equatable, Sendable {
   package var present: ReasonCode?
   /// Times each reason was met in the window, ``ReasonCode/notNamed`` included.
   package var reasons: [ReasonCode: Int]
-  /// Requests that named this node in the window.
-  package var named: Int
   /// Measured tokens a second of one lone stream for each model it serves.
   package var decodeRates: [ModelID: Double]
 }
@@ -37,8 +35,7 @@ extension Scheduler {
     }
     if arrivals > named { reasons[.notNamed] = arrivals - named }
     return NodeStanding(
-      score: score(number), present: obstacle(number), reasons: reasons, named: named,
-      decodeRates: rates)
+      score: score(number), present: obstacle(number), reasons: reasons, decodeRates: rates)
   }
 
   /// The score of a node that was seen and not forgotten; `nil` for others.

@@ -90,7 +90,6 @@ package struct Scheduler: Sendable {
     case .accepted(let id, let node): accept(id, node, now)
     case .refused(let id, let node, let isBusy): refuse(id, node, isBusy, now)
     case .firstToken(let id, let node): start(id, node, now)
-    case .progressed(let id, let node, let tokens): progress(id, node, tokens, now)
     case .finished(let id, let node, let summary): finish(id, node, summary, now)
     case .handedBack(let id, let node): handBack(id, node, now)
     case .tick: break

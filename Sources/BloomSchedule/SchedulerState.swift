@@ -93,7 +93,6 @@ struct AttemptState: Sendable {
   var output: OutputClass
   var model: Int
   var reservedTokens: Double
-  var tokens = 0
   /// Streams beside this one when its first token came.
   var streamsAtStart = 1
 }
@@ -135,6 +134,9 @@ struct AccountState: Sendable {
 }
 
 struct ModelState: Sendable {
+  var id: ModelID
+  /// Offers of it and remembered answers by it; without any its number is another model's.
+  var users = 0
   var arrivals = HourlyCount()
   /// Completion tokens of finished answers, one median for each output class.
   var expected: [RollingMedian] = Array(

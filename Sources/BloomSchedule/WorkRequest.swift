@@ -123,8 +123,6 @@ package struct WorkRequest: Equatable, Sendable {
   package var deadline: Instant
   /// What any node must satisfy.
   package var constraints: PlacementConstraints
-  /// Nodes that must not be chosen although they are named.
-  package var excluded: UpToFour<NodeID>
   /// Whether a second candidate may be started when the first token is late.
   package var mayHedge: Bool
 
@@ -133,7 +131,7 @@ package struct WorkRequest: Equatable, Sendable {
     id: RequestID, account: AccountID, model: ModelID, candidates: UpToFour<Candidate>,
     costs: UpToFour<Micros> = [], inputBytes: Int, output: OutputClass, deadline: Instant,
     constraints: PlacementConstraints = PlacementConstraints(),
-    excluded: UpToFour<NodeID> = [], mayHedge: Bool = false
+    mayHedge: Bool = false
   ) {
     self.id = id
     self.account = account
@@ -144,7 +142,6 @@ package struct WorkRequest: Equatable, Sendable {
     self.output = output
     self.deadline = deadline
     self.constraints = constraints
-    self.excluded = excluded
     self.mayHedge = mayHedge
   }
 }

@@ -75,10 +75,7 @@ extension Simulation {
       }
     case .bytes(let stream, let bytes): forward(connection, stream, node, bytes)
     case .receipt(let stream, let bytes):
-      guard let receipt = take(receipt: bytes, node: number, closes: false) else { return }
-      if let id = coordinator.placed[.init(connection: connection, stream: stream)] {
-        apply(.progressed(id, node, tokens: receipt.completion))
-      }
+      _ = take(receipt: bytes, node: number, closes: false)
     case .done(let stream, let bytes): done(connection, stream, number, bytes)
     case .handedBack(let stream, _):
       if let id = leave(connection, stream) {

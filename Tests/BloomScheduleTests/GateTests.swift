@@ -138,7 +138,6 @@ import Testing
     for _ in 0..<3 { _ = world.arrive([1]) }
     let standing = world.scheduler.standing(of: World.node(2), hours: 1, now: world.now)
     #expect(standing?.reasons == [.notNamed: 3])
-    #expect(standing?.named == 0)
     #expect(standing?.present == nil)
     let chosen = world.scheduler.standing(of: World.node(1), hours: 1, now: world.now)
     #expect(chosen?.reasons == [.chosen: 3])

@@ -91,7 +91,7 @@ private struct Walk {
       case 4:
         running[node]?.remove(id)
         apply(.handedBack(id, node))
-      case 5: apply(.progressed(id, node, tokens: draw(100)))
+      case 5: apply(.tick)
       default:
         running[node]?.remove(id)
         let summary = WorkSummary(promptTokens: draw(1000), completionTokens: draw(300))

@@ -396,13 +396,30 @@ import Testing
     let node = World.node(9)
     let events: [ScheduleEvent] = [
       .accepted(id, node), .refused(id, node, isBusy: true), .firstToken(id, node),
-      .progressed(id, node, tokens: 5), .finished(id, node, nil), .handedBack(id, node),
-      .requestCancelled(id), .nodeLeft(node), .nodeSuspected(node), .nodeRecovered(node),
+      .finished(id, node, nil), .handedBack(id, node), .requestCancelled(id), .nodeLeft(node), .nodeSuspected(node), .nodeRecovered(node),
       .nodeDraining(node), .nodeDisputed(node), .capacityReported(node, []), .tick,
       .networkMeasured(node, roundTrip: .zero, loss: .nan),
     ]
     for event in events { #expect(world.handle(event).isEmpty) }
     #expect(world.scheduler.nextDeadline == nil)
+  }
+
+  @Test func `models that a node no longer offers leave their places to others`() throws {
+    var limits = ScheduleLimits()
+    limits.models = 16
+    let world = World(limits: limits)
+    var profile = world.profile(1)
+    for number in UInt8(1)...60 {
+      let invented = ModelID(try #require(Digest(Array(repeating: number, count: 32))))
+      profile.keys = [OfferedKey(key: KeyID(1_000 + UInt64(number)), model: invented)]
+      world.handle(number == 1 ? .nodeJoined(profile, []) : .recordChanged(profile))
+    }
+    world.join(2, slots: 8)
+    world.join(3, slots: 8)
+    _ = world.arrive([3])
+    // What nobody asked this one for is known of models that have a place.
+    let standing = world.scheduler.standing(of: World.node(2), hours: 1, now: world.now)
+    #expect(standing?.reasons == [.notNamed: 1])
   }
 
   @Test func `the node table is bounded and forgets the longest gone`() {
