@@ -16,9 +16,9 @@ package final class FileLock: Sendable {
 
   private let descriptor: Int32
 
-  /// Takes the lock; makes the file, mode 0600, when there is none.
+  /// Takes the lock; `nil` when another process has it.
   ///
-  /// - Returns: `nil` when another process has it.
+  /// Makes the file, mode 0600, when there is none.
   package init?(_ path: String) throws(Failure) {
     let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw Failure(code: errno) }
