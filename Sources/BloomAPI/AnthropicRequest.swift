@@ -96,10 +96,7 @@ package enum AnthropicRequest: Sendable {
             code: "unsupported_value")
         }
         let name = try tool.required("name")
-        try ToolParameters.checkName(name)
-        guard try names.insert(name.string()).inserted else {
-          throw .invalid(tool.path, "'\(tool.path)' has the name of an earlier tool.")
-        }
+        try ToolParameters.take(name: name, of: tool, into: &names)
         items.append(
           try ToolParameters.function(
             name: name, description: try tool.optional("description"),

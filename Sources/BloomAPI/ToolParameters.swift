@@ -8,11 +8,7 @@ enum ToolParameters {
     if let tools = try root.top("tools") {
       var items: [JSONValue] = []
       for tool in try tools.items(0...APILimits.tools) {
-        let (name, value) = try check(tool: tool)
-        guard names.insert(name).inserted else {
-          throw .invalid(tool.path, "'\(tool.path)' has the name of an earlier tool.")
-        }
-        items.append(value)
+        items.append(try check(tool: tool, names: &names))
       }
       if !items.isEmpty { members.append(.init("tools", .array(items))) }
     }
@@ -42,17 +38,26 @@ enum ToolParameters {
     }
   }
 
-  private static func check(tool: Field) throws(APIError) -> (String, JSONValue) {
+  /// Checks a tool's name, which no earlier tool may have.
+  static func take(
+    name: Field, of tool: Field, into names: inout Set<String>
+  ) throws(APIError) {
+    try checkName(name)
+    guard try names.insert(name.string()).inserted else {
+      throw .invalid(tool.path, "'\(tool.path)' has the name of an earlier tool.")
+    }
+  }
+
+  private static func check(
+    tool: Field, names: inout Set<String>
+  ) throws(APIError) -> JSONValue {
     _ = try tool.required("type").choice(["function"])
     let function = try tool.required("function")
     let name = try function.required("name")
-    try checkName(name)
-    return (
-      try name.string(),
-      try self.function(
-        name: name, description: try function.optional("description"),
-        parameters: try function.optional("parameters"), strict: try function.optional("strict"))
-    )
+    try take(name: name, of: tool, into: &names)
+    return try self.function(
+      name: name, description: try function.optional("description"),
+      parameters: try function.optional("parameters"), strict: try function.optional("strict"))
   }
 
   /// One tool in chat's shape; the name must have been checked.

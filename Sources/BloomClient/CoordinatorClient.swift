@@ -50,12 +50,6 @@ package struct CoordinatorClient: Sendable {
     self.http = http
   }
 
-  /// The same coordinator, seen by a member of a pool; `nil` for the network's own directory.
-  package func inPool(_ pool: String?) -> CoordinatorClient {
-    CoordinatorClient(
-      base: base, apiKey: apiKey, pool: pool, http: http, socket: socket, tap: tap)
-  }
-
   private var directoryPath: String { pool.map { "/v1/pools/\($0)/directory" } ?? "/v1/directory" }
 
   /// The newest directory answer.

@@ -65,9 +65,6 @@ package final class ReceiptAcknowledger: Sendable {
     self.loop = loop
   }
 
-  /// How many wait.
-  package var waitingCount: Int { state.withLock { $0.waiting.count } }
-
   /// Takes an acknowledgement and returns at once.
   package func tell(_ acknowledgement: ReceiptAcknowledgement) {
     let starts = state.withLock { state in

@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomPlatform
 
 #if canImport(Glibc)
 internal import Glibc
@@ -117,20 +118,19 @@ package struct BackupError: PublicError, Equatable {
   }
 }
 
-/// Holds a data folder for one process: a lock that ends with the process, flock(2).
+/// Holds a data folder for one process.
 final class FolderLock: Sendable {
-  private let descriptor: Int32
+  private let lock: FileLock
 
   /// Takes the lock; `nil` when another process has it.
   init?(folder: String) throws(BackupError) {
-    let file = unsafe open("\(folder)/serving.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw .system("open the folder's lock", errno) }
-    guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
-      close(file)
-      return nil
+    let taken: FileLock?
+    do throws(FileLock.Failure) {
+      taken = try FileLock("\(folder)/serving.lock")
+    } catch {
+      throw BackupError.system("open the folder's lock", error.code)
     }
-    descriptor = file
+    guard let taken else { return nil }
+    lock = taken
   }
-
-  deinit { close(descriptor) }
 }

@@ -111,8 +111,6 @@ public struct EngineCapacity: Sendable, Equatable {
   public var busySlots: Int
   /// Requests waiting.
   public var queued: Int
-  /// Requests that may wait.
-  public var queueLimit: Int
   /// Measured prompt speed, tokens a second, 0 until measured; a moving average.
   public var prefillTokensPerSecond: Double
   /// Measured speed of the whole batch, tokens a second, 0 until measured; a moving average.
@@ -126,14 +124,13 @@ public struct EngineCapacity: Sendable, Equatable {
 
   /// Creates the figures.
   public init(
-    slots: Int, busySlots: Int, queued: Int, queueLimit: Int, prefillTokensPerSecond: Double = 0,
+    slots: Int, busySlots: Int, queued: Int, prefillTokensPerSecond: Double = 0,
     decodeTokensPerSecond: Double = 0, memoryBytes: Int = 0, threads: Int = 1,
     prefillNanoseconds: Int64 = 0
   ) {
     self.slots = slots
     self.busySlots = busySlots
     self.queued = queued
-    self.queueLimit = queueLimit
     self.prefillTokensPerSecond = prefillTokensPerSecond
     self.decodeTokensPerSecond = decodeTokensPerSecond
     self.memoryBytes = memoryBytes

@@ -103,7 +103,7 @@ public final class ScriptedEngine: BloomEngine {
     let nanoseconds = script.timePerToken.wholeNanoseconds
     return EngineCapacity(
       slots: script.slots, busySlots: active, queued: max(0, running - active),
-      queueLimit: script.queueLimit, prefillTokensPerSecond: 10_000,
+      prefillTokensPerSecond: 10_000,
       decodeTokensPerSecond: nanoseconds == 0 ? 10_000 : 1e9 / Double(nanoseconds),
       memoryBytes: model.memoryBytes)
   }

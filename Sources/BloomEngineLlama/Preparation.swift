@@ -179,8 +179,7 @@ final class Desk: Sendable {
     state = Locked(
       State(
         figures: EngineCapacity(
-          slots: slots, busySlots: 0, queued: 0, queueLimit: queueLimit, memoryBytes: memoryBytes,
-          threads: threads)))
+          slots: slots, busySlots: 0, queued: 0, memoryBytes: memoryBytes, threads: threads)))
   }
 
   var isStopped: Bool { state.withLock { $0.isStopped } }

@@ -33,6 +33,7 @@ struct DesktopSession: Sendable, Equatable {
   /// - Parameters:
   ///   - now: The time.
   ///   - seenSince: When the session was first seen idle or locked.
+  /// - Returns: In whole seconds.
   func idle(now: UnixTime, seenSince: UnixTime?) -> Duration? {
     guard type == "wayland", isActive else { return nil }
     guard isAway else { return .zero }

@@ -160,8 +160,8 @@ package struct LinuxOwnerSensor: OwnerSensor {
       pressure = full > 1 ? .critical : some > 10 ? .warning : .normal
     }
     guard let text = text("/proc/meminfo") else { return pressure }
-    let total = MachineMemory.field("MemTotal", inMeminfo: text)
-    let available = MachineMemory.field("MemAvailable", inMeminfo: text)
+    let total = SystemMemory.field("MemTotal", inMeminfo: text) ?? 0
+    let available = SystemMemory.field("MemAvailable", inMeminfo: text) ?? 0
     guard total > 0 else { return pressure }
     if available * 20 < total { return .critical }
     return pressure ?? .normal

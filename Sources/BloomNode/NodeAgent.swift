@@ -317,7 +317,7 @@ package actor NodeAgent {
     let isControl =
       switch command {
       case .begin, .chunk, .cancel, .load: false
-      case .credit, .rotate, .vouched, .policy, .drain: true
+      case .credit, .rotate, .vouched, .drain: true
       }
     guard let outbox = workers[model]?.outbox, workers[model]?.isDismissed != true else { return }
     if !outbox.push(LengthFraming.framed(command.encoded), isControl: isControl) {

@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomPlatform
 
 #if canImport(Glibc)
 internal import Glibc
@@ -133,13 +134,13 @@ struct StateFolder: Sendable {
     close(folder)
   }
 
-  static func failure(_ action: String, _ path: String) -> NodeError {
+  static func failure(_ action: String, _ path: String, _ code: Int32 = errno) -> NodeError {
     let reason =
-      switch errno {
+      switch code {
       case ENOENT: "it does not exist"
       case EACCES, EPERM: "permission denied"
       case ENOSPC: "the disk is full"
-      default: "error \(errno)"
+      default: "error \(code)"
       }
     let name = path.split(separator: "/").last.map { " \($0)" } ?? ""
     return NodeError(.storage, "cannot \(action)\(name): \(reason)")
@@ -162,21 +163,21 @@ private func systemWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int
   #endif
 }
 
-/// Holds a data folder for one process; given back at its end, also after `kill -9`.
-///
-/// flock(2).
+/// Holds a data folder for one process.
 final class FolderLock: Sendable {
-  private let descriptor: Int32
+  private let lock: FileLock
 
   init(_ folder: StateFolder) throws(NodeError) {
-    descriptor = unsafe open("\(folder.path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw StateFolder.failure("create", "lock") }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
+    let taken: FileLock?
+    do throws(FileLock.Failure) {
+      taken = try FileLock("\(folder.path)/lock")
+    } catch {
+      throw StateFolder.failure("create", "lock", error.code)
+    }
+    guard let taken else {
       throw NodeError(
         .alreadyRunning, "another node uses this data folder; run: darkbloom node status")
     }
+    lock = taken
   }
-
-  deinit { close(descriptor) }
 }

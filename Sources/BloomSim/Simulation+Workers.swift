@@ -22,7 +22,7 @@ extension Simulation {
         armStep(number)
       }
     case .cancel(let stream, let reason): stop(number, stream, reason)
-    case .load, .rotate, .vouched, .policy, .drain: break
+    case .load, .rotate, .vouched, .drain: break
     }
   }
 

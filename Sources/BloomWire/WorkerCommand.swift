@@ -16,8 +16,6 @@ package enum WorkerCommand: Sendable, Equatable {
   case rotate
   /// A key statement for this key is out; evidence with this digest vouches for it.
   case vouched(KeyID, evidence: Digest)
-  /// The owner changed what is served.
-  case policy(OwnerPolicy)
   /// Take nothing new; give back what still runs after so many milliseconds.
   case drain(Reason, milliseconds: Int)
 
@@ -31,8 +29,7 @@ package enum WorkerCommand: Sendable, Equatable {
     case .cancel: 5
     case .rotate: 6
     case .vouched: 7
-    case .policy: 8
-    case .drain: 9
+    case .drain: 8
     }
   }
 
@@ -66,9 +63,6 @@ package enum WorkerCommand: Sendable, Equatable {
       encoder.message(type, fields: 2)
       encoder.byteString(kid.bytes)
       encoder.byteString(evidence.bytes)
-    case .policy(let policy):
-      encoder.message(type, fields: 1)
-      policy.encode(into: &encoder)
     case .drain(let reason, let milliseconds):
       encoder.message(type, fields: 2)
       encoder.reason(reason)
@@ -107,9 +101,6 @@ package enum WorkerCommand: Sendable, Equatable {
       try reader.fields(fields, 2)
       self = .vouched(try reader.keyID("key"), evidence: try reader.digest("evidence"))
     case 8:
-      try reader.fields(fields, 1)
-      self = .policy(try OwnerPolicy(&reader))
-    case 9:
       try reader.fields(fields, 2)
       self = .drain(
         try reader.reason("reason"),

@@ -46,7 +46,7 @@ package actor Worker {
   private let outbox: Outbox
   private var session = WorkerSession()
   private var calendar = KeyCalendar()
-  private var policy: OwnerPolicy
+  private let policy: OwnerPolicy
   private var runs: [StreamID: Run] = [:]
   private var outcome: Result<Void, WorkerError>?
   private var ending: CheckedContinuation<Void, Never>?
@@ -56,7 +56,7 @@ package actor Worker {
   /// - Parameters:
   ///   - descriptor: The agent's channel; stays the caller's.
   ///   - facts: What is fixed.
-  ///   - policy: The owner's first policy.
+  ///   - policy: The owner's policy.
   ///   - engine: Loaded.
   ///   - keyring: Makes and uses keys.
   ///   - time: The clocks.
@@ -160,7 +160,6 @@ package actor Worker {
         runs[stream]?.engineStream?.cancel()
       case .renewKeys: perform(calendar.renewalAsked())
       case .vouch(let kid, let evidence): calendar.vouched(kid, evidence: evidence)
-      case .setPolicy(let policy): self.policy = policy
       case .end: end(.success(()))
       }
     }

@@ -30,8 +30,6 @@ package struct WorkerSession: Sendable {
     case renewKeys
     /// Evidence vouches for a key.
     case vouch(KeyID, evidence: Digest)
-    /// The owner's policy from now on.
-    case setPolicy(OwnerPolicy)
     /// End the process: nothing is left to do, or the agent broke the protocol.
     case end
   }
@@ -73,7 +71,6 @@ package struct WorkerSession: Sendable {
     case .cancel(let stream, let reason): return cancelled(stream, reason)
     case .rotate: return [.renewKeys]
     case .vouched(let kid, let evidence): return [.vouch(kid, evidence: evidence)]
-    case .policy(let policy): return [.setPolicy(policy)]
     case .drain(let reason, let milliseconds):
       phase = .draining(reason, deadline: now + .milliseconds(milliseconds))
       return tick(now: now)

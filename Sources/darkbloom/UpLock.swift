@@ -1,38 +1,31 @@
 internal import BloomBase
+internal import BloomPlatform
 
-#if canImport(Glibc)
-internal import Glibc
-#else
-internal import Darwin
-#endif
-
-/// Holds the folder of `darkbloom up` for one process; given back at its end, also after `kill -9`.
-///
-/// flock(2).
+/// Holds the folder of `darkbloom up` for one process.
 final class UpLock: Sendable {
-  private let descriptor: Int32
+  private let lock: FileLock
 
   /// Takes the lock.
   ///
   /// - Throws: ``UsageError`` when another `up` has it.
   init(folder: String) throws(UsageError) {
-    descriptor = unsafe open("\(folder)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw UsageError("\(folder)/lock cannot be made") }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
+    let path = Self.path(folder)
+    let taken: FileLock?
+    do throws(FileLock.Failure) {
+      taken = try FileLock(path)
+    } catch {
+      throw UsageError("\(path) cannot be made")
+    }
+    guard let taken else {
       throw UsageError(
         "darkbloom up runs already with this data folder: use it (darkbloom env), stop it, or "
           + "choose another folder and port: darkbloom up --data DIR --port N")
     }
+    lock = taken
   }
-
-  deinit { close(descriptor) }
 
   /// Whether an `up` has the folder now.
-  static func isHeld(folder: String) -> Bool {
-    let descriptor = unsafe open("\(folder)/lock", O_RDWR | O_CLOEXEC)
-    guard descriptor >= 0 else { return false }
-    defer { close(descriptor) }
-    return flock(descriptor, LOCK_EX | LOCK_NB) != 0
-  }
+  static func isHeld(folder: String) -> Bool { FileLock.isHeld(path(folder)) }
+
+  private static func path(_ folder: String) -> String { "\(folder)/lock" }
 }

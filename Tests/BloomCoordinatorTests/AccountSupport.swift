@@ -82,7 +82,7 @@ extension TestCoordinator {
 
   /// Machines that a member of a pool finds in its directory, verified as a client does.
   func directory(of pool: String, key: String) async throws -> Set<NodeID> {
-    let client = client(key: key).inPool(pool)
+    let client = client(key: key, pool: pool)
     let verifier = try DirectoryVerifier(
       origin: PoolName.origin(of: pool, in: Self.origin), key: logKey.verifyingKey.bytes)
     let (snapshot, _) = try verifier.snapshot(

@@ -14,13 +14,12 @@ import Testing
   private func view(
     _ test: TestCoordinator, _ key: String, _ places: [PlacementPolicy.Place]
   ) throws -> NetworkView {
-    let network = test.client(key: key)
     var directories: [String?] = []
     if places.contains(.pool) { directories.append("lab") }
     if places.contains(.public) { directories.append(nil) }
     let remotes = try directories.map { pool in
       NetworkView.Remote(
-        coordinator: network.inPool(pool),
+        coordinator: test.client(key: key, pool: pool),
         verifier: try DirectoryVerifier(
           origin: pool.map { PoolName.origin(of: $0, in: TestCoordinator.origin) }
             ?? TestCoordinator.origin, key: test.logKey.verifyingKey.bytes))

@@ -55,7 +55,7 @@ import Testing
 
   @Test func `a pool's directory is never taken for the network's`() async throws {
     try await withPool { test, _, alice in
-      let bytes = try await test.client(key: alice.key).inPool("lab").directory(earlier: 0)
+      let bytes = try await test.client(key: alice.key, pool: "lab").directory(earlier: 0)
       let verifier = try DirectoryVerifier(
         origin: TestCoordinator.origin, key: test.logKey.verifyingKey.bytes)
       #expect(throws: DirectoryError.signature) {

@@ -33,9 +33,9 @@ struct TestCoordinator: Sendable {
     Issue.record("never \(what)")
   }
 
-  /// A client of another account.
-  func client(key: String?) -> CoordinatorClient {
-    CoordinatorClient(base: "http://coordinator", apiKey: key, http: http)
+  /// A client of another account, in a pool or for the network's own directory.
+  func client(key: String?, pool: String? = nil) -> CoordinatorClient {
+    CoordinatorClient(base: "http://coordinator", apiKey: key, pool: pool, http: http)
   }
 
   /// An account with a key and some credit.

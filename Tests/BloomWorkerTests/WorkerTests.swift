@@ -155,16 +155,20 @@ import Testing
         #expect(errors.allSatisfy { !$0.message.lowercased().contains("forbidden") })
         #expect(receiptText(seen.end)?.hasSuffix("failed") == true)
       }
-      for (number, policy) in zip(UInt64(5)..., [noModel, noChat]) {
-        agent.send(.policy(policy))
-        agent.request(StreamID(number), PlainKeyring.envelope(try chat()))
-        let seen = try await agent.answer(StreamID(number))
+    }
+    for policy in [noModel, noChat] {
+      try await withWorker(policy: policy) { agent, _ in
+        _ = try await agent.begin()
+        agent.request(StreamID(1), PlainKeyring.envelope(try chat()))
+        let seen = try await agent.answer(StreamID(1))
         #expect(seen.tokenCount == 0)
         #expect(receiptText(seen.end)?.hasSuffix("failed") == true)
       }
-      agent.send(.policy(.open))
-      agent.request(StreamID(9), PlainKeyring.envelope(requests[1]))
-      #expect(try await agent.answer(StreamID(9)).tokenCount == 24)
+    }
+    try await withWorker { agent, _ in
+      _ = try await agent.begin()
+      agent.request(StreamID(1), PlainKeyring.envelope(try chat(text: "a forbidden word here")))
+      #expect(try await agent.answer(StreamID(1)).tokenCount == 24)
     }
   }
 
