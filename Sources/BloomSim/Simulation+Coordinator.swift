@@ -74,7 +74,7 @@ extension Simulation {
         apply(.refused(id, node, isBusy: reason == .busy || reason == .queueFull))
       }
     case .bytes(let stream, let bytes): forward(connection, stream, node, bytes)
-    case .receipt(let stream, let bytes):
+    case .receipt(_, let bytes):
       _ = take(receipt: bytes, node: number, closes: false)
     case .done(let stream, let bytes): done(connection, stream, number, bytes)
     case .handedBack(let stream, _):
