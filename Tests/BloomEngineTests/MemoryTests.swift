@@ -57,30 +57,35 @@ import Testing
       let own = unsafe buffer.withUnsafeBytes { UInt64(UInt(bitPattern: $0.baseAddress)) }
       var at = bounds[0]
       while at < bounds[1] {
-        let count = min(UInt64(buffer.count), bounds[1] - at)
-        let overlaps = at < own + UInt64(buffer.count) && own < at + count
-        if !overlaps, unsafe pread(memory, &buffer, Int(count), off_t(at)) == Int(count) {
-          if unsafe Self.holds(buffer, Int(count), wanted) { found += 1 }
+        let size = UInt64(buffer.count)
+        if (own..<own + size).contains(at) {
+          at = own + size
+          continue
         }
-        at += count
+        let count = min(size, (at < own ? min(own, bounds[1]) : bounds[1]) - at)
+        if unsafe pread(memory, &buffer, Int(count), off_t(at)) == Int(count) {
+          unsafe found += Self.count(buffer, Int(count), wanted)
+        }
+        // What lies across two reads is seen in the second.
+        at += count == size ? count - 63 : count
       }
     }
     return found
   }
 
   /// memmem(3), which Swift does not see.
-  private static func holds(
+  private static func count(
     _ bytes: UnsafePointer<UInt8>, _ count: Int, _ wanted: UnsafePointer<UInt8>
-  ) -> Bool {
-    var at = 0
+  ) -> Int {
+    var (at, hits) = (0, 0)
     while count - at >= 64,
       let found = unsafe memchr(bytes + at, Int32(wanted[0]), count - at - 63)
     {
       at = unsafe UnsafeRawPointer(found) - UnsafeRawPointer(bytes)
-      if unsafe memcmp(found, wanted, 64) == 0 { return true }
+      if unsafe memcmp(found, wanted, 64) == 0 { hits += 1 }
       at += 1
     }
-    return false
+    return hits
   }
 
   @Test func `clearing overwrites what was computed, not only its index`() throws {
