@@ -35,8 +35,7 @@ public final class MetricsRegistry: Sendable {
 
   /// A count that is kept elsewhere and read whenever the metrics are.
   ///
-  /// - Parameter reading: Gives the sum so far, from any thread. The first one of a name and labels
-  ///   stays.
+  /// `reading` gives the sum so far, from any thread. The first one of a name and labels stays.
   public func counter(
     _ name: StaticString, _ help: StaticString,
     _ labels: KeyValuePairs<StaticString, LogValue> = [:],

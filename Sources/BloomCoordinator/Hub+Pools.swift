@@ -77,7 +77,7 @@ extension Hub {
 
   /// An answer was closed by its last receipt: its parts go into the audits of their pools, once.
   ///
-  /// - Parameter isWhole: Whether the receipt is all there is: then the books need not be read.
+  /// When `isWhole`, the receipt is all there is and the books need not be read.
   func noteAnswered(_ facts: ReceiptFacts, isWhole: Bool, in sequence: Int64) {
     guard let answer = poolAnswers.removeValue(forKey: facts.answer) else { return }
     guard isWhole else {

@@ -396,7 +396,8 @@ import Testing
     let node = World.node(9)
     let events: [ScheduleEvent] = [
       .accepted(id, node), .refused(id, node, isBusy: true), .firstToken(id, node),
-      .finished(id, node, nil), .handedBack(id, node), .requestCancelled(id), .nodeLeft(node), .nodeSuspected(node), .nodeRecovered(node),
+      .finished(id, node, nil), .handedBack(id, node), .requestCancelled(id),
+      .nodeLeft(node), .nodeSuspected(node), .nodeRecovered(node),
       .nodeDraining(node), .nodeDisputed(node), .capacityReported(node, []), .tick,
       .networkMeasured(node, roundTrip: .zero, loss: .nan),
     ]
