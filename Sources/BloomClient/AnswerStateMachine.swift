@@ -115,6 +115,8 @@ package struct AnswerStateMachine: ~Copyable {
   private var emptySince: Instant?
   /// Whether the last search said that somebody is coming back.
   private var isReturning = false
+  /// Until when it is believed whatever the searches after it say.
+  private var returningUntil: Instant?
   /// When a second part may be tried again beside a doubted one, after nobody took it.
   private var besideAt = Instant(nanoseconds: 0)
   private var lastTry = Instant(nanoseconds: 0)
@@ -209,7 +211,8 @@ package struct AnswerStateMachine: ~Copyable {
   /// - Parameters:
   ///   - number: The part.
   ///   - isRetriable: Whether another machine, or the same later, may do better.
-  ///   - isReturning: As for ``noCandidates(_:isReturning:now:)``, when nobody had taken it.
+  ///   - isReturning: As for ``noCandidates(_:isReturning:now:)``; of a part that was taken, that
+  ///     its machine is there and starts its engine again.
   ///   - code: Why, for the error when it is not.
   ///   - now: The driver's time.
   /// - Returns: What to do now.
@@ -228,6 +231,7 @@ package struct AnswerStateMachine: ~Copyable {
       return noCandidates(number, isReturning: isReturning, now: now)
     }
     avoided.insert(node)
+    if isReturning { believe(until: now + timeouts.returning) }
     if !parts.isEmpty { return [] }
     return startPart(now: now)
   }
@@ -245,7 +249,7 @@ package struct AnswerStateMachine: ~Copyable {
   ) -> [Effect] {
     guard case .running = state else { return [] }
     parts.removeAll { $0.number == number }
-    self.isReturning = isReturning && hasBegun
+    note(isReturning: isReturning, now: now)
     guard parts.isEmpty else {
       // The doubted part goes on; another search beside it comes soon, not at once.
       for index in parts.indices { parts[index].isDoubted = false }
@@ -262,7 +266,7 @@ package struct AnswerStateMachine: ~Copyable {
   package mutating func tick(now: Instant) -> [Effect] {
     guard case .running = state else { return [] }
     if now - startedAt >= timeouts.total { return close(.timedOut) }
-    if let since = emptySince, now - since >= patience { return close(.noCandidates) }
+    if let end = patienceEnd, now >= end { return close(.noCandidates) }
     if parts.isEmpty {
       return now - lastTry >= Self.searchPause ? startPart(now: now) : []
     }
@@ -288,7 +292,7 @@ package struct AnswerStateMachine: ~Copyable {
       // Neither a silent machine nor a coordinator that hangs may hold the answer for ever.
       if let untaken = dead.first(where: { $0.node == nil }) {
         emptySince = untaken.startedAt
-        isReturning = hasBegun
+        note(isReturning: true, now: now)
       } else {
         emptySince = now
       }
@@ -313,7 +317,7 @@ package struct AnswerStateMachine: ~Copyable {
   /// When ``tick(now:)`` must be called next; `nil` once the answer is closed.
   package var nextDeadline: Instant? {
     guard case .running = state else { return nil }
-    let recovery = emptySince.map { [$0 + patience] } ?? []
+    let recovery = patienceEnd.map { [$0] } ?? []
     if parts.isEmpty { return ([lastTry + Self.searchPause] + recovery).min() }
     let signs = parts.compactMap { part -> Instant? in
       if part.isDoubted || parts.count > 1 {
@@ -334,7 +338,24 @@ package struct AnswerStateMachine: ~Copyable {
   /// Whether some machine has worked on the answer: only then is it worth a longer wait.
   private var hasBegun: Bool { acceptedParts > 0 }
 
-  private var patience: Duration { isReturning ? timeouts.returning : timeouts.recovery }
+  /// When to give up unless a machine takes a part; `nil` while one works.
+  private var patienceEnd: Instant? {
+    guard let since = emptySince else { return nil }
+    let latest = since + timeouts.returning
+    if isReturning { return latest }
+    // One search that could not look does not undo what another one saw a moment ago.
+    return min(latest, max(since + timeouts.recovery, returningUntil ?? since))
+  }
+
+  /// What a search said.
+  private mutating func note(isReturning: Bool, now: Instant) {
+    self.isReturning = isReturning && hasBegun
+    if self.isReturning { believe(until: now + timeouts.recovery) }
+  }
+
+  private mutating func believe(until end: Instant) {
+    returningUntil = max(returningUntil ?? end, end)
+  }
 
   private mutating func startPart(now: Instant) -> [Effect] {
     guard acceptedParts < partsMax else { return close(.tooManyParts) }

@@ -111,7 +111,8 @@ package actor LocalNode {
       isThere = true
     } catch {
       record = nil  // no node, or one that has nothing loaded
-      isThere = error is CoordinatorClient.Refusal
+      // An agent that takes its time, on a busy machine, is where it was.
+      if (error as? NetError)?.code != .timedOut { isThere = error is CoordinatorClient.Refusal }
     }
   }
 

@@ -158,14 +158,14 @@ package struct SealedPartRunner: PartRunner {
 }
 
 extension Reason {
-  /// Whether whoever refused is there and may take the part soon: full, loading the model again, or
-  /// not yet sure that the part before it is over.
+  /// Whether whoever refused or failed is there and may take a part soon: full, starting its engine
+  /// or loading the model again, or not yet sure that the part before it is over.
   ///
   /// Machines that are gone, or whose owner is back, are nobody to wait for.
   var isWorthWaiting: Bool {
     switch self {
-    case .busy, .queueFull, .modelUnavailable, .replay, .answerUnknown, .partNotAllowed,
-      .superseded:
+    case .busy, .queueFull, .modelUnavailable, .engineFailed, .replay, .answerUnknown,
+      .partNotAllowed, .superseded:
       true
     default: false
     }

@@ -18,6 +18,11 @@ struct GatewayCommand {
     "keep-content", "keep prompts and answers beside their receipts, for darkbloom verify",
     environment: "DARKBLOOM_KEEP_CONTENT")
 
+  static let exact = OptionSpec(
+    "exact",
+    "replay what was delivered when an answer goes on elsewhere, so that its text is the same",
+    environment: "DARKBLOOM_EXACT")
+
   static let config = OptionSpec(
     "config", value: "FILE", "the settings, gateway.json5 in the configuration folder unless given",
     environment: "DARKBLOOM_GATEWAY_CONFIG")
@@ -42,11 +47,7 @@ struct GatewayCommand {
       OptionSpec(
         "pool", value: "POOL", "only machines of this pool of yours, or none for the whole network"),
       OptionSpec("candidates", value: "N", "machines of each sealed request, 1 to 4"),
-      keepContent,
-      OptionSpec(
-        "exact",
-        "replay what was delivered when an answer goes on elsewhere, so that its text is the same",
-        environment: "DARKBLOOM_EXACT"),
+      keepContent, exact,
       OptionSpec(
         "node-socket", value: "PATH",
         "the socket of this device's node, DATA/node.sock unless given"),

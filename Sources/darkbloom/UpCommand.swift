@@ -21,7 +21,7 @@ struct UpCommand {
         "model", value: "FILE", "a GGUF file to serve instead of the bundled model", repeats: true),
       OptionSpec("threads", value: "N", "compute threads of each worker"),
       OptionSpec("slots", value: "N", "requests at once for each model"),
-      GatewayCommand.keepContent,
+      GatewayCommand.keepContent, GatewayCommand.exact,
     ],
     examples: [
       .init("darkbloom up", "with the bundled model"),
@@ -74,14 +74,14 @@ struct UpCommand {
       }
       if logging.isEmpty { node += ["--log-level", "warning"] }
       try await children.start("node", "darkbloom", node + logging)
-      let keeping = context.command.has("keep-content") ? ["--keep-content"] : []
+      let flags = ["keep-content", "exact"].filter(context.command.has).map { "--" + $0 }
       let config = context.command.value("config").map { ["--config", $0] } ?? []
       try await children.start(
         "gateway", "darkbloom",
         [
           "gateway", "--data", context.dataFolder, "--network", network, "--port",
           "\(settings.port)",
-        ] + keeping + config + logging)
+        ] + flags + config + logging)
       let all = children
       let loading = LoadingState(socket: "\(data)/node/node.sock")
       let token = try await Waiting.say(

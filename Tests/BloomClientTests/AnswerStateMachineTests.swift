@@ -125,6 +125,47 @@ import Testing
     }
   }
 
+  @Test func `one search that sees nobody does not end the wait for who is coming back`() {
+    // How often a search sees somebody coming back, and when the answer is given up.
+    for (seen, end) in [(5, 20_000...20_300), (Int.max, 2_000...2_300)] {
+      var answer = machine()
+      _ = answer.begin(now: start)
+      _ = answer.partAccepted(0, by: a, now: at(1))
+      var effects = answer.partFailed(0, isRetriable: true, code: "connection_lost", now: at(100))
+      var time = 100
+      var searches = 0
+      while time < 60_000, effects.last != .fail(.noCandidates) {
+        if case .startPart(let part, _, _)? = effects.last {
+          _ = answer.noCandidates(part, isReturning: searches % seen == 0, now: at(time))
+          searches += 1
+        }
+        time += 50
+        effects = answer.tick(now: at(time))
+      }
+      #expect(end.contains(time), "\(time)")
+    }
+  }
+
+  @Test func `the only machine starts its engine again: the answer waits for it`() {
+    for isReturning in [true, false] {
+      var answer = machine()
+      _ = answer.begin(now: start)
+      _ = answer.partAccepted(0, by: a, now: at(1))
+      var effects = answer.partFailed(
+        0, isRetriable: true, isReturning: isReturning, code: "engine_failed", now: at(100))
+      var time = 100
+      while time < 60_000, effects.last != .fail(.noCandidates) {
+        // The directory does not have it meanwhile, which is no news of it.
+        if case .startPart(let part, _, _)? = effects.last {
+          _ = answer.noCandidates(part, isReturning: false, now: at(time))
+        }
+        time += 50
+        effects = answer.tick(now: at(time))
+      }
+      #expect((isReturning ? 20_000...20_300 : 2_000...2_300).contains(time), "\(time)")
+    }
+  }
+
   @Test func `a coordinator that hangs does not hold the answer for ever`() {
     var answer = machine()
     var effects = answer.begin(now: start)

@@ -37,16 +37,19 @@ final class LocalNetwork: Sendable {
   /// - Parameters:
   ///   - folder: Of keys and state.
   ///   - model: A GGUF file to serve instead of the two bundled models.
+  ///   - options: Of `up`, besides those that every test wants.
   /// - Returns: The network, which answers.
   /// - Throws: `UsageError` when it is not ready in time.
-  static func start(in folder: String, model: String? = nil) async throws -> LocalNetwork {
+  static func start(
+    in folder: String, model: String? = nil, options extra: [String] = []
+  ) async throws -> LocalNetwork {
     let port = Int.random(in: 20_000..<30_000)
     let options = Subprocess.Options(
       "\(ProcessEnvironment.programFolder)/darkbloom",
       [
         "up", "--data", folder, "--models", "\(folder)/models", "--port", "\(port)", "--threads",
         "1", "--keep-content",
-      ] + (model.map { ["--model", $0] } ?? []))
+      ] + (model.map { ["--model", $0] } ?? []) + extra)
     let process = try await Subprocess.start(options)
     let network = { token in
       LocalNetwork(process, port: port, token: token, folder: folder)
