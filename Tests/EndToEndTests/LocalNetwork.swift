@@ -41,16 +41,16 @@ final class LocalNetwork: Sendable {
   /// - Returns: The network, which answers.
   /// - Throws: `UsageError` when it is not ready in time.
   static func start(
-    in folder: String, model: String? = nil, options extra: [String] = []
+    in folder: String, model: String? = nil, options: [String] = []
   ) async throws -> LocalNetwork {
     let port = Int.random(in: 20_000..<30_000)
-    let options = Subprocess.Options(
+    let program = Subprocess.Options(
       "\(ProcessEnvironment.programFolder)/darkbloom",
       [
         "up", "--data", folder, "--models", "\(folder)/models", "--port", "\(port)", "--threads",
         "1", "--keep-content",
-      ] + (model.map { ["--model", $0] } ?? []) + extra)
-    let process = try await Subprocess.start(options)
+      ] + (model.map { ["--model", $0] } ?? []) + options)
+    let process = try await Subprocess.start(program)
     let network = { token in
       LocalNetwork(process, port: port, token: token, folder: folder)
     }
