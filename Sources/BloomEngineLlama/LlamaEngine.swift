@@ -164,8 +164,10 @@ extension LlamaOptions {
     guard (16...(1 << 24)).contains(contextTokens) else {
       throw EngineError(.badRequest, "the context must be 16…16777216 tokens")
     }
-    guard (1...256).contains(threads), streamCapacity >= 1 else {
-      throw EngineError(.badRequest, "threads must be 1…256 and the stream capacity at least 1")
+    guard (1...Self.mostThreads).contains(threads), streamCapacity >= 1 else {
+      throw EngineError(
+        .badRequest,
+        "threads must be 1…\(Self.mostThreads) and the stream capacity at least 1")
     }
   }
 }

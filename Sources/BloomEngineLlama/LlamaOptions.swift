@@ -10,8 +10,11 @@ public struct LlamaOptions: Sendable {
   public var queueLimit = 64
   /// Events buffered for a slow reader before its choice pauses.
   public var streamCapacity = 64
-  /// The most threads for computing; fewer are used while other programs need the processors.
+  /// The most threads for computing, 1…``mostThreads``; fewer are used while other programs need
+  /// the processors.
   public var threads = 1
+  /// The largest value of ``threads``.
+  public static let mostThreads = 256
   /// The longest that a wide piece of a prompt may take, in seconds; 0 for none.
   ///
   /// A request that arrives meanwhile waits for its end.

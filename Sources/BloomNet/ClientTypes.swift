@@ -110,6 +110,13 @@ extension HTTPClient {
     public var maxIdleConnections = 8
     /// Connections to one server; a request beyond them waits its turn, first come first served.
     public var maxConnectionsPerHost = 256
+    /// For the turn of a request beyond ``maxConnectionsPerHost``; then
+    /// ``NetError/Code/timedOut``.
+    ///
+    /// A connection is in use until the body of its response has been read.
+    public var turnTimeout = Duration.seconds(15)
+    /// Requests that wait their turn for one server; the next one gets ``NetError/Code/busy``.
+    public var maxWaitingPerHost = 4_096
     /// Finds addresses of names; the system's when `nil`.
     public var resolver: (any Resolver)?
     /// Connects everything to this in-memory network, for tests.

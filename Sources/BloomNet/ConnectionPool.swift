@@ -14,45 +14,87 @@ final class ConnectionPool: Sendable {
     case open
     case closed
     case cancelled
+    case full
   }
   private struct State: Sendable {
     var entries: [HTTPClient.Place: Entry] = [:]
     var isClosed = false
     var nextWaiter = 0
+
+    /// What a request gets at once; `nil` when it has to wait its turn.
+    mutating func grant(_ place: HTTPClient.Place, maxOpen: Int, maxWaiting: Int) -> Grant? {
+      if isClosed { return .closed }
+      var entry = entries[place] ?? Entry()
+      defer { entries[place] = entry }
+      if let kept = entry.idle.popLast() { return .kept(kept) }
+      if entry.open < maxOpen {
+        entry.open += 1
+        return .open
+      }
+      return entry.waiters.count < maxWaiting ? nil : .full
+    }
   }
 
   private let state = Locked(State())
   private let maxIdle: Int
   private let maxOpen: Int
+  private let maxWaiting: Int
+  private let turnTimeout: Duration
 
-  init(maxIdle: Int, maxOpen: Int) {
+  init(maxIdle: Int, maxOpen: Int, maxWaiting: Int, turnTimeout: Duration) {
     self.maxIdle = maxIdle
     self.maxOpen = max(1, maxOpen)
+    self.maxWaiting = max(0, maxWaiting)
+    self.turnTimeout = turnTimeout
   }
 
   /// A kept connection, or `nil` as leave to open one; then ``giveUp(_:)`` or the connection's end
   /// must follow.
   ///
-  /// Waits while too many are open.
-  func checkOut(_ place: HTTPClient.Place) async throws -> ClientConnection? {
+  /// Waits while too many are open, on `loop` and no longer than the time-out.
+  func checkOut(
+    _ place: HTTPClient.Place, on loop: EventLoop
+  ) async throws -> ClientConnection? {
+    try Task.checkCancellation()
+    let now = state.withLock { $0.grant(place, maxOpen: maxOpen, maxWaiting: maxWaiting) }
+    if let now { return try Self.connection(of: now) }
+    // The time-out cancels the wait. Either that or a grant takes the waiter out of the line, so
+    // a grant that comes too late is the next one's, and one that came in time is used.
+    return try await loop.withTimeout(
+      turnTimeout,
+      "every connection to the server stayed in use: send fewer requests at once, or raise "
+        + "maxConnectionsPerHost"
+    ) {
+      try Self.connection(of: await self.waitForTurn(place))
+    }
+  }
+
+  private static func connection(of grant: Grant) throws -> ClientConnection? {
+    switch grant {
+    case .kept(let connection): return connection
+    case .open: return nil
+    case .closed: throw NetError(.closed, "the HTTP client was closed")
+    case .cancelled: throw CancellationError()
+    case .full:
+      throw NetError(
+        .busy,
+        "too many requests wait for a connection to the server: send fewer at once, or raise "
+          + "maxConnectionsPerHost or maxWaitingPerHost")
+    }
+  }
+
+  private func waitForTurn(_ place: HTTPClient.Place) async -> Grant {
     let id = state.withLock { state in
       state.nextWaiter += 1
       return state.nextWaiter
     }
-    let grant: Grant = await withTaskCancellationHandler {
+    return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let grant: Grant? = state.withLock { state in
-          if state.isClosed { return .closed }
           if Task.isCancelled { return .cancelled }
-          var entry = state.entries[place] ?? Entry()
-          defer { state.entries[place] = entry }
-          if let kept = entry.idle.popLast() { return .kept(kept) }
-          if entry.open < maxOpen {
-            entry.open += 1
-            return .open
-          }
-          entry.waiters.append((id, continuation))
-          return nil
+          let now = state.grant(place, maxOpen: maxOpen, maxWaiting: maxWaiting)
+          if now == nil { state.entries[place]?.waiters.append((id, continuation)) }
+          return now
         }
         if let grant { continuation.resume(returning: grant) }
       }
@@ -62,12 +104,6 @@ final class ConnectionPool: Sendable {
         return index.flatMap { state.entries[place]?.waiters.remove(at: $0) }
       }
       waiter?.continuation.resume(returning: .cancelled)
-    }
-    switch grant {
-    case .kept(let connection): return connection
-    case .open: return nil
-    case .closed: throw NetError(.closed, "the HTTP client was closed")
-    case .cancelled: throw CancellationError()
     }
   }
 

@@ -1,12 +1,7 @@
 internal import BloomBase
+internal import BloomPlatform
 internal import CTLS
 internal import Synchronization
-
-#if canImport(Glibc)
-internal import Glibc
-#else
-internal import Darwin
-#endif
 
 /// A fixed set of event loops, handed out in turn.
 public final class EventLoopGroup: Sendable {
@@ -16,11 +11,11 @@ public final class EventLoopGroup: Sendable {
 
   /// Starts the threads, and makes the process ignore SIGPIPE.
   ///
-  /// - Parameter count: Threads, 1…64; `nil` for one a core, four at most.
+  /// - Parameter count: Threads, 1…64; `nil` for one a core that the process may use, four at
+  ///   most.
   public init(count: Int? = nil) {
     ctls_ignore_sigpipe()
-    let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-    let count = min(64, max(1, count ?? min(4, cores)))
+    let count = min(64, max(1, count ?? min(4, HardwareFacts.current().usableCores)))
     loops = (0..<count).map { EventLoop(name: "bloom-net-\($0)") }
     for loop in loops { loop.start() }
   }

@@ -17,7 +17,8 @@ public final class HTTPClient: Sendable {
     self.configuration = configuration
     self.group = group
     pool = ConnectionPool(
-      maxIdle: configuration.maxIdleConnections, maxOpen: configuration.maxConnectionsPerHost)
+      maxIdle: configuration.maxIdleConnections, maxOpen: configuration.maxConnectionsPerHost,
+      maxWaiting: configuration.maxWaitingPerHost, turnTimeout: configuration.turnTimeout)
     tls = Locked(nil)
   }
 
@@ -144,7 +145,7 @@ public final class HTTPClient: Sendable {
   }
 
   private func checkOut(_ place: Place) async throws -> ClientConnection {
-    if let kept = try await pool.checkOut(place) { return kept }
+    if let kept = try await pool.checkOut(place, on: group.next()) { return kept }
     do {
       let stream = try await connect(place)
       let configuration = configuration

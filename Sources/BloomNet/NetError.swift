@@ -26,6 +26,8 @@ public struct NetError: PublicError, Equatable, CustomStringConvertible {
     case protocolViolation
     /// A body, message or queue grew beyond its limit.
     case tooLarge
+    /// Every connection is in use, and too many requests wait for one.
+    case busy
     /// An argument of the caller cannot be used, for example a URL.
     case invalidArgument
     /// A proxy refused or failed.

@@ -83,7 +83,14 @@ extension NodeAgent {
     case .capacity(let capacity): workers[model]?.capacity = capacity
     case .failed(let text):
       workers[model]?.failure = text
-      log.error("worker failed", ["model": .id(model)])
+      if workers[model]?.readyAt == nil {
+        // It had no keys and saw no request: its words are the program's own, and say what to do.
+        log.error(
+          "worker failed",
+          ["model": .id(model), "reason": .error(NodeError(.worker, text))])
+      } else {
+        log.error("worker failed", ["model": .id(model)])
+      }
     case .accept, .refuse, .chunk, .receipt, .done, .handback:
       perform(jobs.received(event))
       accountWork()

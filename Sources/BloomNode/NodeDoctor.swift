@@ -69,6 +69,9 @@ package struct NodeDoctor: Sendable {
   /// All checks, in the order in which a node needs them.
   package func examine() async -> [Finding] {
     var findings = [folder(), identity(), worker()]
+    #if os(Linux)
+    findings.append(Self.protections(.current()))
+    #endif
     findings += models()
     findings += owner()
     findings += await coordinators()
@@ -146,6 +149,25 @@ package struct NodeDoctor: Sendable {
         fix: "install it beside darkbloom")
     }
     return Finding(name: "worker", state: .ok, text: "found", fix: nil)
+  }
+
+  /// What a worker's protections need of a system, and what to do where it is absent.
+  static func protections(_ system: SandboxSupport) -> Finding {
+    let lacking = system.lacking.facts
+    // Without locked memory a worker makes no keys.
+    let demanded = lacking.intersection(SandboxFacts.requiredOfWorker.union([.lockedKeys]))
+    // Nobody demands secret memory, and not every current system has it: nothing to repair.
+    let missing = SandboxFacts(
+      demanded.isEmpty ? lacking.subtracting([.secretKeys]) : demanded)
+    guard !missing.facts.isEmpty else {
+      return Finding(
+        name: "protections", state: .ok, text: "this system has what workers need", fix: nil)
+    }
+    let names = missing.names.joined(separator: ", ")
+    return Finding(
+      name: "protections", state: demanded.isEmpty ? .warning : .fault,
+      text: "\(demanded.isEmpty ? "a" : "no") worker serves without \(names)",
+      fix: missing.remedies.joined(separator: "; "))
   }
 
   private func models() -> [Finding] {
@@ -237,6 +259,13 @@ package struct NodeDoctor: Sendable {
         fix: "start it: darkbloom node start, or in this terminal: darkbloom node run")
     }
     if let failure = (status["models"]?.items ?? []).compactMap({ $0["failure"]?.string }).first {
+      let missing = PlatformError.protections(missingIn: failure)
+      guard missing.facts.isEmpty else {
+        let names = missing.names.joined(separator: ", ")
+        return Finding(
+          name: Self.nodeName, state: .fault, text: "its worker must not serve without \(names)",
+          fix: missing.remedies.joined(separator: "; "))
+      }
       return Finding(
         name: Self.nodeName, state: .fault, text: "a worker failed: \(failure)",
         fix: "read the log, then fetch the model again or give more memory")

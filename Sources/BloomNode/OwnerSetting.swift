@@ -124,7 +124,7 @@ package struct OwnerSetting: Sendable {
         + "the owner, on small machines half."),
     OwnerSetting(
       "limits.threads", .number(\.limits.threads, 0...1_024, stricter: .limit),
-      "Threads that each worker computes with; 0 for the engine's choice."),
+      "Threads that each worker computes with; 0 for all processors that it may use."),
     OwnerSetting(
       "limits.disk_mib", .number(\.limits.diskMebibytes, 0...(1 << 30), stricter: .limit),
       "Disk for fetched models, in MiB; 0 for no limit."),

@@ -7,7 +7,7 @@ package struct OwnerSettings: Sendable, Equatable {
     /// Memory for weights and caches of all workers, in MiB; 0 for ``memoryBytes(total:)``'s
     /// choice.
     package var memoryMebibytes = 0
-    /// Threads that each worker computes with; 0 for the engine's choice.
+    /// Threads that each worker computes with; 0 for all processors that it may use.
     package var threads = 0
     /// Disk for fetched models, in MiB.
     package var diskMebibytes = 0

@@ -75,7 +75,7 @@ package enum QuickBenchmark: Sendable {
     time: any TimeSource = SystemTime(), duration: Duration = .milliseconds(600)
   ) async -> MachineFacts {
     let facts = HardwareFacts.current()
-    let threads = max(1, min(facts.logicalCores, 16))
+    let threads = max(1, min(facts.usableCores, 16))
     // A cache of 32 MiB and more is common; an eighth of what is free disturbs nobody.
     let free = UInt64(max(0, MachineMemory.availableMebibytes())) << 20
     let bytes = Int(min(512 << 20, max(64 << 20, free / 8))) / threads
@@ -91,7 +91,7 @@ package enum QuickBenchmark: Sendable {
       return sum
     }
     return MachineFacts(
-      architecture: facts.architecture, cores: facts.logicalCores, memoryBytes: facts.memoryBytes,
+      architecture: facts.architecture, cores: facts.usableCores, memoryBytes: facts.memoryBytes,
       bytesPerSecond: rates, graphics: graphics())
   }
 

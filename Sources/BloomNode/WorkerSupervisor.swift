@@ -11,7 +11,7 @@ package struct WorkerSettings: Sendable {
   package var contextTokens = 0
   /// Requests at once; 0 for the engine's choice.
   package var slots = 0
-  /// Threads to compute with; 0 for the engine's choice.
+  /// Threads to compute with; 0 for all processors that it may use.
   package var threads = 0
   /// Bytes of memory for weights and caches; 0 for no limit.
   package var memoryBytes = 0

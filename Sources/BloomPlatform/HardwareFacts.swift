@@ -1,3 +1,5 @@
+internal import CPlatform
+
 #if canImport(Glibc)
 internal import Glibc
 #else
@@ -10,6 +12,11 @@ public struct HardwareFacts: Equatable, Sendable {
   public let architecture: String
   /// Processors that are online.
   public let logicalCores: Int
+  /// Processors' worth of time that this process may use, at least 1: those it may run on
+  /// (sched_getaffinity(2)), or what control groups of version 2 leave of them, rounded up.
+  ///
+  /// On macOS all that are online. The measure for threads that compute.
+  public let usableCores: Int
   /// Bytes of main memory.
   public let memoryBytes: UInt64
 
@@ -17,8 +24,11 @@ public struct HardwareFacts: Equatable, Sendable {
   public static func current() -> HardwareFacts {
     let pages = max(sysconf(Int32(_SC_PHYS_PAGES)), 0)
     let pageBytes = max(sysconf(Int32(_SC_PAGESIZE)), 0)
+    let allowed = max(1, Int(cplatform_processor_count()))
+    let quota = ProcessorQuota.strictest { SmallFile.read($0, limitBytes: 16_384) }
     return HardwareFacts(
       architecture: machineName, logicalCores: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))),
+      usableCores: min(allowed, quota ?? allowed),
       memoryBytes: UInt64(pages) * UInt64(pageBytes))
   }
 

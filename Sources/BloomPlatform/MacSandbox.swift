@@ -27,7 +27,8 @@ enum MacSandbox {
   static func enter() throws(PlatformError) {
     var message: UnsafeMutablePointer<CChar>?
     guard unsafe sandbox_init(profile, 0, &message) == 0 else {
-      throw PlatformError(.hardeningFailed, "the system sandbox")
+      throw PlatformError(
+        .hardeningFailed, "the system sandbox; \(SandboxFact.noFiles.remedy)")
     }
   }
 }

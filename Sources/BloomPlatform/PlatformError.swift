@@ -23,13 +23,34 @@ public struct PlatformError: PublicError, Equatable {
     self.context = context
   }
 
+  private static let notLockedStart = "memory for secrets cannot be locked"
+  private static let missingStart = "a protection is not in force: "
+
   /// One sentence for people.
   public var publicDescription: String {
     switch code {
     case .memoryNotLocked:
-      "memory for secrets cannot be locked (\(context)); raise the locked-memory limit (ulimit -l)"
+      "\(Self.notLockedStart) (\(context)); \(SandboxFact.lockedKeys.remedy)"
     case .hardeningFailed: "the system refused a protection: \(context)"
-    case .protectionMissing: "a protection is not in force: \(context)"
+    case .protectionMissing: Self.missingStart + context
     }
+  }
+
+  /// The error of absent protections: their names, then what to do about each.
+  static func missing(_ facts: SandboxFacts) -> PlatformError {
+    let names = facts.names.joined(separator: ", ")
+    return PlatformError(
+      .protectionMissing, ([names] + facts.remedies).joined(separator: "; "))
+  }
+
+  /// The protections whose absence a public text of this type names; none for any other text.
+  ///
+  /// A worker's last words reach its agent as text alone.
+  public static func protections(missingIn text: String) -> SandboxFacts {
+    if text.hasPrefix(notLockedStart) { return SandboxFacts([.lockedKeys]) }
+    guard text.hasPrefix(missingStart) else { return SandboxFacts() }
+    let names = text.dropFirst(missingStart.count).prefix { $0 != ";" }
+    return SandboxFacts(
+      names: names.split { $0 == "," || $0 == " " }.map(String.init))
   }
 }

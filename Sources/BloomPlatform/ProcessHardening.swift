@@ -59,14 +59,17 @@ public enum ProcessHardening: Sendable {
     begun.allowsDeviceControl = plan.allowsDeviceControl
     let kept = plan.keptDescriptors.sorted()
     guard unsafe cplatform_close_other_descriptors(kept, kept.count) == 0 else {
-      throw PlatformError(.hardeningFailed, "closing inherited descriptors")
+      throw PlatformError(
+        .hardeningFailed, "closing inherited descriptors; run Linux 5.9 or later, which has "
+          + "close_range, outside a container that forbids it")
     }
     _ = cplatform_die_with_parent()
     // Before the process is made untraceable, and before the namespaces: the guard shares them.
     if plan.startsGuard, cplatform_start_guard() == 0 { begun.facts.insert(.guarded) }
     if cplatform_leave_network() == 0 { begun.facts.insert(.emptyNetwork) }
     guard cplatform_harden_process() == 0 else {
-      throw PlatformError(.hardeningFailed, "refusing traces and dumps")
+      throw PlatformError(
+        .hardeningFailed, "refusing traces and dumps; \(SandboxFact.notTraceable.remedy)")
     }
     // A new user namespace or another identity clears the signal that follows the parent's death.
     _ = cplatform_die_with_parent()
@@ -89,7 +92,8 @@ public enum ProcessHardening: Sendable {
   public static func finish(_ begun: Begun) throws(PlatformError) -> SandboxFacts {
     #if os(Linux)
     guard cplatform_seccomp_install(begun.allowsDeviceControl ? 1 : 0) == 0 else {
-      throw PlatformError(.hardeningFailed, "the filter of system calls")
+      throw PlatformError(
+        .hardeningFailed, "the filter of system calls; \(SandboxFact.noFiles.remedy)")
     }
     #elseif os(macOS)
     try MacSandbox.enter()
@@ -141,14 +145,12 @@ public enum ProcessHardening: Sendable {
   /// - Parameters:
   ///   - required: What must be in force.
   ///   - facts: What is.
-  /// - Throws: ``PlatformError`` `protectionMissing`, naming the absent ones.
+  /// - Throws: ``PlatformError`` `protectionMissing`, naming the absent ones and their remedies.
   public static func require(_ required: Set<SandboxFact>, in facts: SandboxFacts)
     throws(PlatformError)
   {
-    let missing = required.subtracting(facts.facts).sorted().map(\.rawValue)
-    guard missing.isEmpty else {
-      throw PlatformError(.protectionMissing, missing.joined(separator: ", "))
-    }
+    let missing = SandboxFacts(required.subtracting(facts.facts))
+    guard missing.facts.isEmpty else { throw PlatformError.missing(missing) }
   }
 
   /// The filter of system calls as 8-byte instructions, big-endian: its digest names the filter.

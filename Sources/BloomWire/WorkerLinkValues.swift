@@ -67,7 +67,7 @@ package struct WorkerOrder: Sendable, Equatable {
   package var contextTokens: Int
   /// Requests to run at once; 0 for the engine's choice.
   package var slots: Int
-  /// Threads to compute with; 0 for the engine's choice.
+  /// Threads to compute with; 0 for all processors that it may use.
   package var threads: Int
   /// Bytes of memory that weights and caches may take; 0 for no limit but the machine's.
   package var memoryBytes: Int

@@ -110,9 +110,11 @@ package enum WorkerProgram: Sendable {
     guard manifest.files.count == order.descriptors.count else {
       throw WorkerError(.badCommand, "one descriptor for each file of the manifest")
     }
-    let names = Set(order.requiredFacts)
-    guard SandboxFacts(names: names).facts.count == names.count else {
-      throw WorkerError(.unprotected, "a protection is demanded that this program does not know")
+    let unknown = order.requiredFacts.filter { SandboxFact(rawValue: $0) == nil }
+    guard unknown.isEmpty else {
+      throw WorkerError(
+        .unprotected, "it does not know what is demanded (\(unknown.joined(separator: ", "))); "
+          + "install agent and worker of the same release")
     }
     guard order.verifiesFiles else { return manifest }
     let hasher = FileHasher()

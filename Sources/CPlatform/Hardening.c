@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #if defined(__linux__)
@@ -65,6 +66,16 @@ int cplatform_leave_network(void) {
   return unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 ? 0 : -errno;
 }
 
+int cplatform_can_leave_network(void) {
+  pid_t child = fork();
+  if (child < 0) return 0;
+  if (child == 0) _exit(cplatform_leave_network() == 0 ? 0 : 1);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return 0;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 int cplatform_close_other_descriptors(const int *keep, size_t count) {
 #ifndef SYS_close_range
 #define SYS_close_range 436
@@ -108,6 +119,7 @@ int cplatform_die_with_parent(void) { return -ENOTSUP; }
 int cplatform_drop_capabilities(void) { return -ENOTSUP; }
 int cplatform_has_no_capabilities(void) { return geteuid() != 0; }
 int cplatform_leave_network(void) { return -ENOTSUP; }
+int cplatform_can_leave_network(void) { return 0; }
 int cplatform_close_other_descriptors(const int *keep, size_t count) {
   int limit = getdtablesize();
   size_t index = 0;

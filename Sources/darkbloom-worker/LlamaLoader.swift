@@ -30,8 +30,9 @@ enum LlamaLoader {
     options.name = manifest.name
     if order.contextTokens > 0 { options.contextTokens = order.contextTokens }
     if order.slots > 0 { options.slots = order.slots }
-    options.threads =
-      order.threads > 0 ? order.threads : max(1, HardwareFacts.current().logicalCores)
+    // Read while the files of the system still are open: loading comes before that step.
+    let threads = order.threads > 0 ? order.threads : HardwareFacts.current().usableCores
+    options.threads = min(threads, LlamaOptions.mostThreads)
     if order.memoryBytes > 0 { options.memoryLimitBytes = order.memoryBytes }
     return try await LlamaEngine.load(descriptor: weights, options: options, progress: progress)
   }

@@ -60,7 +60,7 @@ struct BugreportCommand {
   private func collect() async -> String {
     let facts = HardwareFacts.current()
     var text = "darkbloom \(DarkbloomCommand.version)\n"
-    text += "machine: \(facts.architecture), \(facts.logicalCores) cores, "
+    text += "machine: \(facts.architecture), \(facts.usableCores) of \(facts.logicalCores) cores, "
     text += "\(facts.memoryBytes >> 20) MiB\n"
     text += "system: \(Self.system())\n"
     text += "settings: \(settings())\n"

@@ -138,6 +138,96 @@ import Testing
       #expect((1...2).contains(running.withLock { $0.most }))
     }
   }
+
+  @Test func `a request whose turn does not come ends with a time-out and leaves the line`()
+    async throws
+  {
+    let isHeld = Locked(true)
+    let entered = Locked(0)
+    var router = Router()
+    router.get("/") { request in
+      entered.withLock { $0 += 1 }
+      while isHeld.withLock({ $0 }) {
+        try await request.connection.loop?.sleep(for: .milliseconds(5))
+      }
+      return .text("ok")
+    }
+    try await withServer(.init(loopbackListen()), router) { _, addresses in
+      var configuration = HTTPClient.Configuration()
+      configuration.maxConnectionsPerHost = 1
+      configuration.turnTimeout = .milliseconds(200)
+      let client = HTTPClient(configuration)
+      defer { client.close() }
+      let url = "http://127.0.0.1:\(addresses[0].port ?? 0)/"
+      let first = Task { try await client.send(.get(url)) }
+      #expect(try await eventually { entered.withLock { $0 } == 1 })
+      let error = await #expect(throws: NetError.self) { try await client.send(.get(url)) }
+      #expect(error?.code == .timedOut)
+      #expect(error?.publicDescription.contains("maxConnectionsPerHost") == true)
+      isHeld.withLock { $0 = false }
+      _ = try await first.value.body.collect(upTo: 100)
+      // The one that gave up has taken no turn with it.
+      for _ in 0..<3 {
+        let response = try await client.send(.get(url))
+        _ = try await response.body.collect(upTo: 100)
+      }
+      #expect(entered.withLock { $0 } == 4)
+    }
+  }
+
+  static func pool(maxWaiting: Int) -> ConnectionPool {
+    ConnectionPool(maxIdle: 1, maxOpen: 1, maxWaiting: maxWaiting, turnTimeout: .seconds(30))
+  }
+
+  @Test func `the line of waiting requests has an end, and its error says what to do`()
+    async throws
+  {
+    let loop = EventLoopGroup.shared.next()
+    let place = HTTPClient.Place(try HTTPURL("http://test/"), unixSocket: nil)
+    let pool = Self.pool(maxWaiting: 1)
+    let mayOpen = try await pool.checkOut(place, on: loop) == nil
+    #expect(mayOpen)
+    let errors = Locked<[NetError]>([])
+    let served = Locked(0)
+    // Only one of them finds room in the line.
+    let tasks = (0..<2).map { _ in
+      Task {
+        do {
+          _ = try await pool.checkOut(place, on: loop)
+          served.withLock { $0 += 1 }
+        } catch let error as NetError {
+          errors.withLock { $0.append(error) }
+        }
+      }
+    }
+    #expect(try await eventually { errors.withLock { $0.count } == 1 })
+    #expect(errors.withLock { $0.first?.code } == .busy)
+    #expect(
+      errors.withLock { $0.first?.publicDescription.contains("maxWaitingPerHost") } == true)
+    pool.giveUp(place)
+    for task in tasks { try await task.value }
+    #expect(served.withLock { $0 } == 1)
+    #expect(errors.withLock { $0.count } == 1)
+  }
+
+  @Test func `a turn that comes as its request gives up is not lost`() async throws {
+    let loop = EventLoopGroup.shared.next()
+    let place = HTTPClient.Place(try HTTPURL("http://test/"), unixSocket: nil)
+    let pool = Self.pool(maxWaiting: 4)
+    for _ in 0..<200 {
+      // Waits 30 seconds and throws when the round before has lost the only turn.
+      let mayOpen = try await pool.checkOut(place, on: loop) == nil
+      #expect(mayOpen)
+      let waiter = Task {
+        _ = try await pool.checkOut(place, on: loop)
+        pool.giveUp(place)
+      }
+      let canceller = Task { waiter.cancel() }
+      pool.giveUp(place)
+      await canceller.value
+      _ = await waiter.result
+    }
+  }
 }
 
 /// A proxy that knows CONNECT and one target.

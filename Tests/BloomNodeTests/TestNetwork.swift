@@ -82,8 +82,15 @@ final class InProcessLauncher: WorkerLauncher {
 
   let state = Locked(State())
   private let script: ScriptedEngine.Script
+  private let lacking: Set<SandboxFact>
 
-  init(_ script: ScriptedEngine.Script = ScriptedEngine.Script()) { self.script = script }
+  /// Runs engines by a script, in workers that may lack protections.
+  init(
+    _ script: ScriptedEngine.Script = ScriptedEngine.Script(), lacking: Set<SandboxFact> = []
+  ) {
+    self.script = script
+    self.lacking = lacking
+  }
 
   /// When the last worker was gone, weights and all.
   var endedAt: Instant? { state.withLock { $0.endedAt } }
@@ -107,8 +114,9 @@ final class InProcessLauncher: WorkerLauncher {
     }
     let (mine, theirs) = (ends[0], ends[1])
     let engine = ScriptedEngine(script: script)
+    let lacking = lacking
     let task = Task {
-      await Self.work(theirs, engine)
+      await Self.work(theirs, engine, lacking)
       close(theirs)
       await engine.stop()
     }
@@ -123,9 +131,15 @@ final class InProcessLauncher: WorkerLauncher {
     return (channel, [4])
   }
 
-  private static func work(_ descriptor: Int32, _ engine: ScriptedEngine) async {
+  private static func work(
+    _ descriptor: Int32, _ engine: ScriptedEngine, _ lacking: Set<SandboxFact>
+  ) async {
     do {
       guard case .load(let order)? = try await FirstReader().first(descriptor) else { return }
+      // As after lock-down, but for what a test takes away.
+      try ProcessHardening.require(
+        SandboxFacts(names: order.requiredFacts).facts,
+        in: SandboxFacts(SandboxFacts.requiredOfWorker.subtracting(lacking)))
       let model = ModelID(SHA256.digest(order.manifest))
       let keyring = SealedKeyring(
         SealedKeyring.Identity(
@@ -136,6 +150,10 @@ final class InProcessLauncher: WorkerLauncher {
         facts: Worker.Facts(model: model, protections: ["no-network"], filter: .zero),
         policy: order.policy, engine: engine, keyring: keyring, time: SystemTime())
       try await worker.run()
+    } catch let error as PlatformError {
+      let event = WorkerEvent.failed(error.safeDescription)
+      // The agent may be gone: then nobody is left to tell.
+      try? Outbox.write(LengthFraming.framed(event.encoded), to: descriptor)
     } catch {
       return  // the agent sees the end of the channel
     }
@@ -280,7 +298,7 @@ struct TestNetwork: Sendable {
 
 /// Runs a body against a fresh network.
 func withNetwork(
-  script: ScriptedEngine.Script = ScriptedEngine.Script(),
+  script: ScriptedEngine.Script = ScriptedEngine.Script(), lacking: Set<SandboxFact> = [],
   configure: (inout NodeService.Configuration) -> Void = { _ in },
   sensor: (any OwnerSensor)? = nil, sleep: (any SleepInhibitor)? = nil,
   time: any TimeSource = SystemTime(), defaultOwner: AccountID? = AccountID("owner"),
@@ -321,7 +339,7 @@ func withNetwork(
   settings.drainTime = .seconds(2)
   configure(&settings)
   try await overTCP?(&settings, addresses.compactMap { $0.port }.first ?? 0)
-  let launcher = InProcessLauncher(script)
+  let launcher = InProcessLauncher(script, lacking: lacking)
   let service = NodeService(
     configuration: settings, log: log, time: time, launcher: launcher, sensor: sensor, sleep: sleep)
   let node = Task { try await service.run() }

@@ -37,6 +37,34 @@ import Testing
     }
   }
 
+  @Test func `an absent protection is named with what to do, and is found again in the text`() {
+    let error = #expect(throws: PlatformError.self) {
+      try ProcessHardening.require(
+        [.noFiles, .noNewCode, .guarded, .noCoreDumps], in: SandboxFacts([.noCoreDumps]))
+    }
+    let text = error?.publicDescription ?? ""
+    #expect(
+      text == "a protection is not in force: guarded, no-files, no-new-code; "
+        + "\(SandboxFact.guarded.remedy); \(SandboxFact.noFiles.remedy)")
+    #expect(
+      PlatformError.protections(missingIn: text)
+        == SandboxFacts([.guarded, .noFiles, .noNewCode]))
+    let memory = PlatformError(.memoryNotLocked, "65536 bytes").publicDescription
+    #expect(PlatformError.protections(missingIn: memory) == SandboxFacts([.lockedKeys]))
+    #expect(PlatformError.protections(missingIn: "no-files").facts.isEmpty)
+    // The name list ends at the first semicolon, and an event's text has 4,096 bytes.
+    #expect(SandboxFact.allCases.allSatisfy { !$0.remedy.contains(";") })
+    #expect(SandboxFacts(Set(SandboxFact.allCases)).remedies.joined().utf8.count < 3_000)
+  }
+
+  @Test func `this system is said to have the protections that its workers have`() {
+    let names = Shell.run("\(Shell.asUser)\(Shell.probe) facts").split { $0 == " " || $0 == "\n" }
+    let inForce = SandboxFacts(names: names.map(String.init)).facts
+    let lacking = SandboxSupport.current().lacking.facts
+    #expect(lacking.isDisjoint(with: SandboxFacts.requiredOfWorker))
+    #expect(lacking.contains(.fileSystemClosed) != inForce.contains(.fileSystemClosed))
+  }
+
   @Test func `tasks, timers and new threads still work inside`() {
     let output = Shell.run("\(Shell.asUser)\(Shell.probe) threads")
     #expect(output.contains("sum 2016"), "\(output)")

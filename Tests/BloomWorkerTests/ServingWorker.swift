@@ -41,7 +41,9 @@ final class ServingWorker: Sendable {
   }
 
   /// Starts a worker, vouches for its keys and waits until it may be asked.
-  static func start(guarded: Bool = true) async throws -> ServingWorker {
+  static func start(
+    guarded: Bool = true, demanding required: Set<SandboxFact> = SandboxFacts.requiredOfWorker
+  ) async throws -> ServingWorker {
     let cache =
       ProcessEnvironment.current["XDG_CACHE_HOME"]
       ?? "\(ProcessEnvironment.current["HOME"] ?? "")/.cache"
@@ -63,7 +65,7 @@ final class ServingWorker: Sendable {
       manifest: manifest.encoded, descriptors: [4],
       node: KeyStatement.nodeID(of: identityKey.verifyingKey), release: .zero,
       contextTokens: 2_048, slots: 2, threads: 1,
-      requiredFacts: SandboxFacts(SandboxFacts.requiredOfWorker).names, startsGuard: guarded)
+      requiredFacts: SandboxFacts(required).names, startsGuard: guarded)
     try await child.send(LengthFraming.framed(WorkerCommand.load(order).encoded))
     var framing = LengthFraming(limit: WorkerLinkLimits.message)
     while let bytes = try await child.receive() {

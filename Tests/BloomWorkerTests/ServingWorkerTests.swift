@@ -121,6 +121,18 @@ import Testing
   }
   #endif
 
+  @Test func `a worker without a protection that is demanded names it, with what to do`()
+    async throws
+  {
+    let required = SandboxFacts.requiredOfWorker.union([.guarded])
+    let error = await #expect(throws: WorkerTestError.self) {
+      _ = try await ServingWorker.start(guarded: false, demanding: required)
+    }
+    #expect(
+      error?.description
+        == "a protection is not in force: guarded; \(SandboxFact.guarded.remedy)")
+  }
+
   @Test func `a worker that is made to crash leaves no core`() async throws {
     guard Shell.run("cat /proc/sys/kernel/core_pattern").hasPrefix("core") else { return }
     let worker = try await ServingWorker.start()

@@ -12,5 +12,9 @@ void cplatform_name_thread(const char *name);
 // Overwrites memory; the compiler may not drop it. explicit_bzero(3), memset_s on Darwin.
 void cplatform_wipe(void *memory, size_t count);
 
+// Processors that the calling thread may run on; those online where the system does not say. Always
+// at least 1. sched_getaffinity(2).
+int cplatform_processor_count(void);
+
 // A number unique to the calling thread among live threads.
 uintptr_t cplatform_thread_id(void);

@@ -32,6 +32,9 @@ int cplatform_drop_capabilities(void);
 // Only while the process has one thread. unshare(2).
 int cplatform_leave_network(void);
 
+// 1 when this user may do so: a forked child tries it and ends, so that the caller stays as it is.
+int cplatform_can_leave_network(void);
+
 // The Landlock ABI of the kernel; 0 when it has none. landlock(7).
 int cplatform_landlock_abi(void);
 
