@@ -62,15 +62,8 @@ package enum PrivateFile: Sendable {
   package static func dated(
     in folder: String
   ) -> [(seconds: Int, nanoseconds: Int, name: String)] {
-    guard let stream = unsafe opendir(folder) else { return [] }
-    defer { unsafe closedir(stream) }
     var found: [(seconds: Int, nanoseconds: Int, name: String)] = []
-    while let entry = unsafe readdir(stream) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { (bytes) in
-        unsafe bytes.withMemoryRebound(to: CChar.self, capacity: 256) {
-          unsafe String(cString: $0)
-        }
-      }
+    for name in (try? FolderNames.all(in: folder)) ?? [] {
       var facts = stat()
       guard unsafe lstat("\(folder)/\(name)", &facts) == 0, facts.st_mode & S_IFMT == S_IFREG
       else { continue }

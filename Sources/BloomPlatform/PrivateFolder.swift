@@ -53,18 +53,11 @@ public struct PrivateFolder: Sendable {
   ///
   /// - Throws: ``PrivateFolderError`` when it cannot be read.
   public func names(endingWith suffix: String = "") throws(PrivateFolderError) -> [String] {
-    guard let folder = unsafe opendir(path) else {
-      throw PrivateFolderError("list a folder", errno)
+    do throws(SystemError) {
+      return try FolderNames.visible(in: path).filter { $0.hasSuffix(suffix) }
+    } catch {
+      throw PrivateFolderError("list a folder", error.code)
     }
-    defer { unsafe closedir(folder) }
-    var names: [String] = []
-    while let entry = unsafe readdir(folder) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        unsafe String(cString: UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
-      }
-      if !name.hasPrefix("."), name.hasSuffix(suffix) { names.append(name) }
-    }
-    return names.sorted()
   }
 
   /// A file's bytes; `nil` when there is none.
