@@ -64,23 +64,11 @@ public struct PrivateFolder: Sendable {
   ///
   /// - Throws: ``PrivateFolderError`` when it cannot be read or is longer than the limit.
   public func read(_ name: String, limitBytes: Int) throws(PrivateFolderError) -> [UInt8]? {
-    let file = unsafe open(path(of: name), O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else {
-      if errno == ENOENT { return nil }
-      throw PrivateFolderError("open a file", errno)
-    }
-    defer { close(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65_536)
-    while true {
-      let count = unsafe pread(file, &chunk, chunk.count, off_t(bytes.count))
-      if count == 0 { return bytes }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw PrivateFolderError("read a file", errno) }
-      guard bytes.count + count <= limitBytes else {
-        throw PrivateFolderError("read a file", EFBIG)
-      }
-      bytes.append(contentsOf: chunk[..<count])
+    do throws(SystemError) {
+      return try SmallFile.bytes(path(of: name), limitBytes: limitBytes)
+    } catch {
+      if error.code == ENOENT { return nil }
+      throw PrivateFolderError("read a file", error.code)
     }
   }
 
