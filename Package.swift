@@ -55,7 +55,7 @@ let targets: [Target] = [
   library("BloomWire", ["BloomBase"]),
   library("BloomCrypto", ["BloomBase", "BloomWire", "COpenSSL"]),
   library("BloomRecords", ["BloomBase", "BloomWire", "BloomCrypto"]),
-  library("BloomHPKE", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "COpenSSL"]),
+  library("BloomHPKE", ["BloomBase", "BloomCrypto", "BloomRecords", "COpenSSL"]),
   library("BloomSeal", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE"]),
   library("BloomOpen", ["BloomBase", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE"]),
   library("BloomSchedule", ["BloomBase"]),
@@ -81,7 +81,7 @@ let targets: [Target] = [
 
   // Layer 5: programs.
   program("darkbloom", ["BloomBase", "BloomPlatform", "BloomWire", "BloomCrypto", "BloomRecords", "BloomSeal", "BloomModels", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway", "BloomNode"]),
-  program("darkbloom-coordinator", ["BloomBase", "BloomPlatform", "BloomCoordinator", "BloomStore", "BloomNet"]),
+  program("darkbloom-coordinator", ["BloomPlatform", "BloomCoordinator"]),
   program("darkbloom-worker", ["BloomBase", "BloomPlatform", "BloomWire", "BloomModels", "BloomWorker", "BloomEngine", "BloomEngineLlama"]),
 
   // Tools. One bench program an area, so that each links only what it measures.
@@ -102,30 +102,30 @@ let targets: [Target] = [
 
   // Victim and attacker of the hardening tests: protections are proven from outside.
   program("hardening-probe", ["BloomBase", "BloomPlatform", "CPlatform"]),
-  program("ledger-crash", ["BloomBase", "BloomPlatform", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
+  program("ledger-crash", ["BloomBase", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
 
   // Tests.
   library("BloomTestSupport", ["BloomBase", "BloomPlatform"]),
   tests("BloomBaseTests", ["BloomBase"]),
-  tests("BloomPlatformTests", ["BloomBase", "BloomPlatform", "BloomTestSupport"]),
+  tests("BloomPlatformTests", ["BloomPlatform", "BloomTestSupport"]),
   tests("BloomWireTests", ["BloomBase", "BloomWire"]),
   tests("BloomCryptoTests", ["BloomBase", "BloomWire", "BloomCrypto", "BloomHPKE"]),
   tests("BloomSealTests", ["BloomBase", "BloomTestSupport", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen"]),
   tests("BloomScheduleTests", ["BloomBase", "BloomSchedule"]),
   tests("BloomLinkTests", ["BloomBase", "BloomWire", "BloomLink"]),
-  tests("BloomSimTests", ["BloomBase", "BloomWire", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomSim"]),
+  tests("BloomSimTests", ["BloomBase", "BloomSim"]),
   tests("BloomLedgerTests", ["BloomBase", "BloomLedger"]),
-  tests("BloomStoreTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
+  tests("BloomStoreTests", ["BloomBase", "BloomTestSupport", "BloomLedger", "BloomStore", "BloomStorePostgres"]),
   tests("BloomHTTPTests", ["BloomBase", "BloomHTTP"]),
-  tests("BloomNetTests", ["BloomBase", "BloomPlatform", "BloomHTTP", "BloomNet"]),
+  tests("BloomNetTests", ["BloomBase", "BloomHTTP", "BloomNet"]),
   tests("BloomAPITests", ["BloomBase", "BloomWire", "BloomAPI"]),
-  tests("BloomEngineTests", ["BloomBase", "BloomPlatform", "BloomWire", "BloomEngine", "BloomEngineLlama"]),
-  tests("BloomModelsTests", ["BloomBase", "BloomPlatform", "BloomCrypto", "BloomModels"]),
-  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomNet", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomEngine", "BloomWorker"]),
-  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
+  tests("BloomEngineTests", ["BloomBase", "BloomWire", "BloomEngine", "BloomEngineLlama"]),
+  tests("BloomModelsTests", ["BloomBase", "BloomCrypto", "BloomModels"]),
+  tests("BloomWorkerTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomNet", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomModels", "BloomEngine", "BloomWorker"]),
+  tests("BloomClientTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomModels", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient"]),
   tests("BloomGatewayTests", ["BloomBase", "BloomWire", "BloomAPI", "BloomHTTP", "BloomNet", "BloomClient", "BloomGateway"]),
   tests("BloomCoordinatorTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomStorePostgres", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomModels", "BloomSeal", "BloomOpen", "BloomLink", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomCoordinator"]),
-  tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomLink", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomOpen", "BloomAPI", "BloomModels", "BloomEngine", "BloomSchedule", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
+  tests("BloomNodeTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomWire", "BloomCrypto", "BloomRecords", "BloomHPKE", "BloomSeal", "BloomAPI", "BloomModels", "BloomEngine", "BloomLedger", "BloomStore", "BloomHTTP", "BloomNet", "BloomClient", "BloomWorker", "BloomCoordinator", "BloomNode"]),
   tests("TidyTests", []),
   tests("EndToEndTests", ["BloomBase", "BloomPlatform", "BloomTestSupport", "BloomChaos", "BloomWire", "BloomModels", "BloomHTTP", "BloomNet"]),
   tests("BloomChaosTests", ["BloomPlatform", "BloomNet"]),
