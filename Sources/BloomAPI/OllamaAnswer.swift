@@ -1,3 +1,4 @@
+internal import BloomBase
 internal import BloomWire
 
 /// Lines of `POST /api/chat` and `POST /api/generate`, and their whole objects.
@@ -168,21 +169,11 @@ package struct OllamaStream: StreamRenderer {
 /// Times as Ollama writes them.
 enum OllamaTime {
   /// RFC 3339 in UTC, to the second.
-  ///
-  /// The proleptic Gregorian date of a count of days, by eras of 400 years.
   static func text(_ unixSeconds: Int64) -> String {
     let seconds = min(253_402_300_799, max(0, unixSeconds))
-    let day = seconds / 86_400 + 719_468
-    let era = day / 146_097
-    let dayOfEra = day % 146_097
-    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let shifted = (5 * dayOfYear + 2) / 153
-    let month = shifted < 10 ? shifted + 3 : shifted - 9
-    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-    let date = [month, dayOfYear - (153 * shifted + 2) / 5 + 1].map(two).joined(separator: "-")
+    let date = CivilDate(daysSince1970: UnixTime(seconds).daysSince1970)
     let time = [seconds % 86_400 / 3600, seconds % 3600 / 60, seconds % 60].map(two)
-    return "\(year)-\(date)T\(time.joined(separator: ":"))Z"
+    return "\(date)T\(time.joined(separator: ":"))Z"
   }
 
   private static func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }

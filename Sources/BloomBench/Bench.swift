@@ -1,3 +1,5 @@
+internal import BloomWire
+
 #if canImport(Glibc)
 internal import Glibc
 #else
@@ -54,22 +56,37 @@ public enum BenchReport: Sendable {
       let holds = row.holds.map { $0 ? " HOLDS" : " MISSES" } ?? ""
       print("\(row.name): \(round(row.value)) \(row.unit)\(ratio)\(peer)\(target)\(holds)")
     }
-    let objects = rows.map { row in
-      "{\"name\":\"\(row.name)\",\"value\":\(row.value),\"unit\":\"\(row.unit)\","
-        + "\"peer\":\(quoted(row.peer)),\"ratio\":\(row.ratio.map { "\($0)" } ?? "null"),"
-        + "\"target\":\(quoted(row.target)),\"holds\":\(row.holds.map { "\($0)" } ?? "null")}"
-    }
+    let objects = rows.map { String(decoding: json($0).encoded, as: UTF8.self) }
     let text = "[" + objects.joined(separator: ",\n ") + "]\n"
-    for end in folder.indices where folder[end] == "/" {
-      unsafe mkdir(String(folder[..<end]), 0o755)
-    }
-    unsafe mkdir(folder, 0o755)
+    makeFolder(folder)
     guard let file = unsafe fopen("\(folder)/\(area).json", "w") else { return }
     unsafe fputs(text, file)
     unsafe fclose(file)
   }
 
-  private static func quoted(_ text: String?) -> String { text.map { "\"\($0)\"" } ?? "null" }
+  /// Makes a folder and those above it; existing ones stay as they are.
+  public static func makeFolder(_ path: String) {
+    for end in path.indices.dropFirst() where path[end] == "/" {
+      unsafe mkdir(String(path[..<end]), 0o755)
+    }
+    unsafe mkdir(path, 0o755)
+  }
+
+  private static func json(_ row: BenchRow) -> JSONValue {
+    .members([
+      "name": .string(row.name), "value": number(row.value), "unit": .string(row.unit),
+      "peer": text(row.peer), "ratio": number(row.ratio), "target": text(row.target),
+      "holds": row.holds.map { .bool($0) } ?? .null,
+    ])
+  }
+
+  private static func text(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
+
+  /// A figure; null when it was not measured or is not finite.
+  private static func number(_ value: Double?) -> JSONValue {
+    guard let value, let number = JSONNumber(value) else { return .null }
+    return .number(number)
+  }
 
   private static func round(_ value: Double) -> String {
     let digits = abs(value) >= 100 ? 1.0 : abs(value) >= 1 ? 100.0 : 10000.0

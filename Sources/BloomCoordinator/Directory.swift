@@ -116,7 +116,7 @@ package struct Directory: Sendable {
   /// - Throws: What the signer throws.
   package mutating func draft(now: UnixTime) throws -> Draft? {
     let before = nodes.count
-    nodes = nodes.filter { $0.value.offer.isOffered(at: now) }
+    nodes = nodes.filter { $0.value.offer.validity.isOffered(at: now) }
     if nodes.count != before { revision += 1 }
     let isOld = newest.map { now.seconds - $0.time.seconds >= Self.maximumAgeSeconds } ?? true
     guard isChanged || isOld else { return nil }

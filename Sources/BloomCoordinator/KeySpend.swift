@@ -5,7 +5,7 @@ internal import BloomStore
 enum KeySpend {
   /// The row as it is at a time: sums of days and months that are over are gone.
   static func current(_ row: KeySpendRecord?, _ hash: Digest, _ now: UnixTime) -> KeySpendRecord {
-    let day = Int((Double(now.seconds) / 86_400).rounded(.down))
+    let day = now.daysSince1970
     let month = month(ofDay: day)
     guard var row else { return KeySpendRecord(hash: hash, day: day, month: month) }
     if row.day != day { (row.day, row.daySpent) = (day, .zero) }
@@ -30,17 +30,9 @@ enum KeySpend {
   }
 
   /// Months since the year 0 in the Gregorian calendar, from days since 1970-01-01.
-  ///
-  /// Counts in years that begin in March: then the leap day is a year's last.
   static func month(ofDay day: Int) -> Int {
-    let shifted = day + 719_468
-    let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-    let dayOfEra = shifted - era * 146_097
-    let yearOfEra =
-      (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let monthFromMarch = (5 * dayOfYear + 2) / 153
-    return (yearOfEra + era * 400) * 12 + monthFromMarch + 2
+    let date = CivilDate(daysSince1970: day)
+    return date.year * 12 + date.month - 1
   }
 }
 

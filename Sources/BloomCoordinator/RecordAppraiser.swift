@@ -6,7 +6,7 @@ internal import BloomWire
 
 /// A node record that was checked, and what the coordinator takes from it.
 package struct AppraisedRecord: Sendable {
-  /// The bounds of what the machine offers, seconds since 1970.
+  /// The bounds of what the machine offers.
   package var offer: KeyOffer
   /// Names the signed statement, where receipts are kept with it.
   package var statementDigest: Digest
@@ -24,18 +24,10 @@ package struct AppraisedRecord: Sendable {
 
 /// What the directory asks of a statement again and again; the rest lies on the shelf.
 package struct KeyOffer: Equatable, Sendable {
-  /// From when the keys may be used.
-  package var notBefore: UnixTime
-  /// Until when.
-  package var notAfter: UnixTime
+  /// When the keys may be used.
+  package var validity: ValidityWindow
   /// Base-2 logarithm of the machine's slots.
   package var capacityBucket: UInt8
-
-  /// Whether the offer covers a time; as ``BloomRecords/KeyStatement/isOffered(at:)``.
-  package func isOffered(at now: UnixTime) -> Bool {
-    notBefore.seconds - KeyStatement.clockSkewSeconds <= now.seconds
-      && now.seconds < notAfter.seconds + KeyStatement.clockSkewSeconds
-  }
 }
 
 extension AppraisedRecord {
@@ -134,8 +126,7 @@ package struct RecordAppraiser: Sendable {
       keys: record.statement.workers.map { OfferedKey(key: $0.keyID, model: $0.model) })
     return AppraisedRecord(
       offer: KeyOffer(
-        notBefore: record.statement.notBefore, notAfter: record.statement.notAfter,
-        capacityBucket: record.statement.capacityBucket),
+        validity: record.statement.validity, capacityBucket: record.statement.capacityBucket),
       statementDigest: ReceiptProof.signedStatement(of: bytes).map { SHA256.digest($0) } ?? .zero,
       tier: verified.tier, leaf: MerkleHash.leaf(bytes), place: shelf.keep(bytes), profile: profile,
       membership: membership)

@@ -194,23 +194,3 @@ package struct Certificate: Hashable, Sendable {
     return time
   }
 }
-
-extension UnixTime {
-  /// A date of the Gregorian calendar in UTC; `nil` when a field is out of range.
-  package init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int) {
-    let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-    let days = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-    guard (0...9999).contains(year), (1...12).contains(month),
-      (1...days[month - 1]).contains(day), (0...23).contains(hour), (0...59).contains(minute),
-      (0...59).contains(second)
-    else { return nil }
-    // Days since 1970 by counting March as the first month, so that leap days come last.
-    let shifted = month > 2 ? year : year - 1
-    let era = (shifted >= 0 ? shifted : shifted - 399) / 400
-    let yearOfEra = shifted - era * 400
-    let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-    let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
-    let dayCount = era * 146_097 + dayOfEra - 719_468
-    self.init(Int64(dayCount * 86_400 + hour * 3_600 + minute * 60 + second))
-  }
-}

@@ -87,13 +87,15 @@ struct FileHandle: ~Copyable {
   }
 
   /// The error of the last call, with the last part of the path only.
-  static func failure(_ action: String, _ path: String) -> ModelsError {
+  static func failure(
+    _ action: String, _ path: String, _ code: Int32 = errno
+  ) -> ModelsError {
     let reason =
-      switch errno {
+      switch code {
       case ENOENT: "it does not exist"
       case EACCES, EPERM: "permission denied"
       case ENOSPC: "the disk is full"
-      default: "error \(errno)"
+      default: "error \(code)"
       }
     let name = path.split(separator: "/").last.map { " \($0)" } ?? ""
     return ModelsError(.system, "cannot \(action)\(name): \(reason)")

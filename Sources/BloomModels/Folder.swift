@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomPlatform
 
 #if canImport(Glibc)
 internal import Glibc
@@ -24,19 +25,12 @@ enum Folder: Sendable {
 
   /// The names in a folder, sorted; hidden ones are left out, a missing folder is empty.
   static func names(_ path: String) throws(ModelsError) -> [String] {
-    guard let folder = unsafe opendir(path) else {
-      if errno == ENOENT { return [] }
-      throw FileHandle.failure("list", path)
+    do throws(SystemError) {
+      return try FolderNames.visible(in: path)
+    } catch {
+      if error.code == ENOENT { return [] }
+      throw FileHandle.failure("list", path, error.code)
     }
-    defer { unsafe closedir(folder) }
-    var names: [String] = []
-    while let entry = unsafe readdir(folder) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        unsafe String(cString: UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
-      }
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names.sorted()
   }
 
   /// A file's bytes; `nil` when it does not exist.

@@ -105,10 +105,7 @@ extension NodeDoctor {
 
   /// Whether a date field names a second near now.
   private func isNow(_ date: String) -> Bool {
-    let now = time.unixTime().seconds
-    let text = Array(date.utf8)
-    return (now - Self.skewSeconds...now + Self.skewSeconds).contains {
-      HTTPDate.bytes(UnixTime($0)) == text
-    }
+    guard let there = HTTPDate.time(date) else { return false }
+    return abs(there.seconds - time.unixTime().seconds) <= Self.skewSeconds
   }
 }

@@ -1,5 +1,6 @@
 package import BloomBase
 internal import BloomCrypto
+internal import BloomPlatform
 package import BloomRecords
 package import BloomWire
 
@@ -91,13 +92,13 @@ package struct RecordMaker: Sendable {
 
   /// The statement's bits for the names that a worker reported.
   static func facts(_ names: [String]) -> SandboxBits {
-    let names = Set(names)
+    let reported = SandboxFacts(names: names).facts
     var facts: SandboxBits = []
-    let rules: [(SandboxBits, [String])] = [
-      (.noNetwork, ["no-network"]), (.noFiles, ["no-files"]), (.noProcesses, ["no-processes"]),
-      (.noDebugger, ["not-traceable", "no-core-dumps"]), (.secretMemory, ["secret-keys"]),
+    let rules: [(SandboxBits, Set<SandboxFact>)] = [
+      (.noNetwork, [.noNetwork]), (.noFiles, [.noFiles]), (.noProcesses, [.noProcesses]),
+      (.noDebugger, [.notTraceable, .noCoreDumps]), (.secretMemory, [.secretKeys]),
     ]
-    for (fact, needed) in rules where names.isSuperset(of: needed) { facts.insert(fact) }
+    for (fact, needed) in rules where reported.isSuperset(of: needed) { facts.insert(fact) }
     return facts
   }
 }

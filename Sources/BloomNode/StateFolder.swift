@@ -33,22 +33,11 @@ struct StateFolder: Sendable {
 
   /// A file's bytes; `nil` when there is none.
   func read(_ name: String) throws(NodeError) -> [UInt8]? {
-    let file = unsafe open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else {
-      if errno == ENOENT { return nil }
-      throw Self.failure("read", name)
-    }
-    defer { close(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 4_096)
-    while true {
-      let count = unsafe systemRead(file, &chunk, chunk.count)
-      if count == 0 { return bytes }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0, bytes.count + count <= Self.fileBytes else {
-        throw Self.failure("read", name)
-      }
-      bytes.append(contentsOf: chunk[..<count])
+    do throws(SystemError) {
+      return try SmallFile.bytes("\(path)/\(name)", limitBytes: Self.fileBytes)
+    } catch {
+      if error.code == ENOENT { return nil }
+      throw Self.failure("read", name, error.code)
     }
   }
 
@@ -140,19 +129,12 @@ struct StateFolder: Sendable {
       case ENOENT: "it does not exist"
       case EACCES, EPERM: "permission denied"
       case ENOSPC: "the disk is full"
+      case EFBIG: "it is too long"
       default: "error \(code)"
       }
     let name = path.split(separator: "/").last.map { " \($0)" } ?? ""
     return NodeError(.storage, "cannot \(action)\(name): \(reason)")
   }
-}
-
-private func systemRead(_ file: Int32, _ bytes: UnsafeMutableRawPointer, _ count: Int) -> Int {
-  #if canImport(Glibc)
-  unsafe Glibc.read(file, bytes, count)
-  #else
-  unsafe Darwin.read(file, bytes, count)
-  #endif
 }
 
 private func systemWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {

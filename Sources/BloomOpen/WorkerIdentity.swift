@@ -67,9 +67,8 @@ package struct WorkerIdentity: Sendable, Hashable {
     self.notAfter = notAfter
   }
 
-  /// Whether requests are opened at a time; as ``BloomRecords/KeyStatement/isAccepted(at:)``.
+  /// Whether requests are opened at a time; as ``BloomRecords/ValidityWindow/isAccepted(at:)``.
   package func isAccepted(at now: UnixTime) -> Bool {
-    notBefore.seconds - KeyStatement.clockSkewSeconds <= now.seconds
-      && now.seconds < notAfter.seconds + KeyStatement.graceSeconds
+    ValidityWindow(notBefore: notBefore, notAfter: notAfter).isAccepted(at: now)
   }
 }

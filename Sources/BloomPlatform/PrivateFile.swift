@@ -32,22 +32,13 @@ package enum PrivateFile: Sendable {
   /// - Returns: All of it.
   /// - Throws: ``Failure`` when the file is there and cannot be read.
   package static func read(_ path: String, limitBytes: Int = 1 << 20) throws(Failure) -> [UInt8]? {
-    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else {
-      if errno == ENOENT { return nil }
-      throw failure(path)
-    }
-    defer { close(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16_384)
-    while true {
-      let count = systemRead(file, &chunk, chunk.count)
-      if count == 0 { return bytes }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw failure(path) }
-      bytes.append(contentsOf: chunk[..<count])
-      guard bytes.count <= limitBytes else {
-        throw Failure(description: "\(path) is longer than \(limitBytes) bytes")
+    do throws(SystemError) {
+      return try SmallFile.bytes(path, limitBytes: limitBytes)
+    } catch {
+      switch error.code {
+      case ENOENT: return nil
+      case EFBIG: throw Failure(description: "\(path) is longer than \(limitBytes) bytes")
+      default: throw failure(path, error.code)
       }
     }
   }
@@ -62,15 +53,8 @@ package enum PrivateFile: Sendable {
   package static func dated(
     in folder: String
   ) -> [(seconds: Int, nanoseconds: Int, name: String)] {
-    guard let stream = unsafe opendir(folder) else { return [] }
-    defer { unsafe closedir(stream) }
     var found: [(seconds: Int, nanoseconds: Int, name: String)] = []
-    while let entry = unsafe readdir(stream) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { (bytes) in
-        unsafe bytes.withMemoryRebound(to: CChar.self, capacity: 256) {
-          unsafe String(cString: $0)
-        }
-      }
+    for name in (try? FolderNames.all(in: folder)) ?? [] {
       var facts = stat()
       guard unsafe lstat("\(folder)/\(name)", &facts) == 0, facts.st_mode & S_IFMT == S_IFREG
       else { continue }
@@ -108,16 +92,8 @@ package enum PrivateFile: Sendable {
     if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw failure(path) }
   }
 
-  private static func failure(_ path: String) -> Failure {
-    let reason = unsafe strerror(errno).map { unsafe String(cString: $0) } ?? "unknown error"
+  private static func failure(_ path: String, _ code: Int32 = errno) -> Failure {
+    let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "unknown error"
     return Failure(description: "\(path): \(reason)")
-  }
-
-  private static func systemRead(_ file: Int32, _ bytes: inout [UInt8], _ count: Int) -> Int {
-    #if canImport(Glibc)
-    unsafe Glibc.read(file, &bytes, count)
-    #else
-    unsafe Darwin.read(file, &bytes, count)
-    #endif
   }
 }

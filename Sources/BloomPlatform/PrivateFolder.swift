@@ -53,41 +53,22 @@ public struct PrivateFolder: Sendable {
   ///
   /// - Throws: ``PrivateFolderError`` when it cannot be read.
   public func names(endingWith suffix: String = "") throws(PrivateFolderError) -> [String] {
-    guard let folder = unsafe opendir(path) else {
-      throw PrivateFolderError("list a folder", errno)
+    do throws(SystemError) {
+      return try FolderNames.visible(in: path).filter { $0.hasSuffix(suffix) }
+    } catch {
+      throw PrivateFolderError("list a folder", error.code)
     }
-    defer { unsafe closedir(folder) }
-    var names: [String] = []
-    while let entry = unsafe readdir(folder) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        unsafe String(cString: UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))
-      }
-      if !name.hasPrefix("."), name.hasSuffix(suffix) { names.append(name) }
-    }
-    return names.sorted()
   }
 
   /// A file's bytes; `nil` when there is none.
   ///
   /// - Throws: ``PrivateFolderError`` when it cannot be read or is longer than the limit.
   public func read(_ name: String, limitBytes: Int) throws(PrivateFolderError) -> [UInt8]? {
-    let file = unsafe open(path(of: name), O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else {
-      if errno == ENOENT { return nil }
-      throw PrivateFolderError("open a file", errno)
-    }
-    defer { close(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65_536)
-    while true {
-      let count = unsafe pread(file, &chunk, chunk.count, off_t(bytes.count))
-      if count == 0 { return bytes }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw PrivateFolderError("read a file", errno) }
-      guard bytes.count + count <= limitBytes else {
-        throw PrivateFolderError("read a file", EFBIG)
-      }
-      bytes.append(contentsOf: chunk[..<count])
+    do throws(SystemError) {
+      return try SmallFile.bytes(path(of: name), limitBytes: limitBytes)
+    } catch {
+      if error.code == ENOENT { return nil }
+      throw PrivateFolderError("read a file", error.code)
     }
   }
 

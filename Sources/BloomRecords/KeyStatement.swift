@@ -132,16 +132,13 @@ package struct KeyStatement: Sendable, Hashable {
   package var binding: Digest { SHA256.digest(Labels.binding + payload(includingEvidence: false)) }
 
   /// Whether the offer covers a time, give or take the clock skew.
-  package func isOffered(at now: UnixTime) -> Bool {
-    notBefore.seconds - Self.clockSkewSeconds <= now.seconds
-      && now.seconds < notAfter.seconds + Self.clockSkewSeconds
-  }
+  package func isOffered(at now: UnixTime) -> Bool { validity.isOffered(at: now) }
 
   /// Whether a node may have begun a request at a time: a sealed one waits for its turn.
-  package func isAccepted(at time: UnixTime) -> Bool {
-    notBefore.seconds - Self.clockSkewSeconds <= time.seconds
-      && time.seconds < notAfter.seconds + Self.graceSeconds
-  }
+  package func isAccepted(at time: UnixTime) -> Bool { validity.isAccepted(at: time) }
+
+  /// When the keys may be used.
+  package var validity: ValidityWindow { ValidityWindow(notBefore: notBefore, notAfter: notAfter) }
 
   /// Signs the statement with HIK; throws what the key's holder throws.
   package func signed(by signer: some MessageSigner) throws(RecordError) -> [UInt8] {

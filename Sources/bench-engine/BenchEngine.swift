@@ -2,6 +2,7 @@ internal import BloomBase
 internal import BloomBench
 internal import BloomEngine
 internal import BloomEngineLlama
+internal import BloomPlatform
 
 #if canImport(Glibc)
 internal import Glibc
@@ -12,14 +13,12 @@ internal import Darwin
 /// Measures the engine beside llama.cpp's own tools on the same file, in turns.
 @main
 struct BenchEngine {
-  static let folder =
-    (variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "") + "/.cache") + "/darkbloom/engine"
-  static let model = "\(folder)/current/share/models/smollm2-135m-instruct-q8_0.gguf"
-  static let rounds = Int(variable("ROUNDS") ?? "") ?? 3
+  static let model = EngineFolder.model
+  static let rounds = Int(ProcessEnvironment.current["ROUNDS"] ?? "") ?? 3
   static let time = SystemTime()
 
   static func main() async throws {
-    let peers = Peers(engineFolder: folder)
+    let peers = Peers(engineFolder: EngineFolder.path)
     if peers == nil { print("llama.cpp's tools are missing: scripts/deps-engine --peers") }
     // Parts by name, for a quick look at one: bench-engine latency served
     let wanted = Set(CommandLine.arguments.dropFirst())
@@ -32,11 +31,6 @@ struct BenchEngine {
     if isWanted("latency") { rows += try await latency() }
     if isWanted("served") { rows += try await Served.rows(peers: peers) }
     BenchReport.finish(area: "engine", rows: rows)
-  }
-
-  static func variable(_ name: String) -> String? {
-    guard let value = unsafe getenv(name) else { return nil }
-    return unsafe String(cString: value)
   }
 
   static func engine(_ change: (inout LlamaOptions) -> Void) async throws -> LlamaEngine {
@@ -90,10 +84,6 @@ struct BenchEngine {
     return times
   }
 
-  static func seconds(_ from: Instant, _ to: Instant) -> Double {
-    Double((to - from).wholeNanoseconds) / 1e9
-  }
-
   /// Prompt and decode speed of one stream, best of the rounds on both sides.
   static func single(threads: Int, peers: Peers?) async throws -> [BenchRow] {
     let engine = try await engine {
@@ -107,9 +97,9 @@ struct BenchEngine {
       var question = request(round, prompt: 512, tokens: 1)
       question.continuation = .fast
       let filled = try await run(engine, question)
-      prompt = max(prompt, 512 / seconds(filled.admitted, filled.first))
+      prompt = max(prompt, 512 / (filled.first - filled.admitted).inSeconds)
       let spoken = try await run(engine, request(100 + round, prompt: 8, tokens: 129))
-      decode = max(decode, Double(spoken.tokens - 1) / seconds(spoken.first, spoken.last))
+      decode = max(decode, Double(spoken.tokens - 1) / (spoken.last - spoken.first).inSeconds)
       if let found = peers?.bench(model: model, threads: threads) {
         peer = (max(peer?.prompt ?? 0, found.prompt), max(peer?.decode ?? 0, found.decode))
       }
@@ -169,7 +159,7 @@ struct BenchEngine {
     let start = times.map(\.first).max() ?? times[0].first
     let end = times.map(\.last).min() ?? times[0].last
     let tokens = times.flatMap(\.stamps).count { $0 > start && $0 <= end }
-    return Double(tokens) / max(1e-9, seconds(start, end))
+    return Double(tokens) / max(1e-9, (end - start).inSeconds)
   }
 
   /// What stands between a prompt's computation and its first token, the reuse of a prefix, and
@@ -186,18 +176,18 @@ struct BenchEngine {
       let before = engine.capacity().prefillNanoseconds
       let cold = try await run(engine, request)
       let computed = Double(engine.capacity().prefillNanoseconds - before) / 1e6
-      overheads.append(seconds(cold.admitted, cold.first) * 1000 - computed)
+      overheads.append((cold.first - cold.admitted).inSeconds * 1000 - computed)
       // The same prompt again continues in its slot; while it runs, another one gets a copy.
       request.continuation = .fast
       let warm = try await run(engine, request)
-      inPlace.append(seconds(warm.submitted, warm.admitted) * 1000)
+      inPlace.append((warm.admitted - warm.submitted).inSeconds * 1000)
       request.maxTokens = 60
       let holding = try engine.submit(request)
       while let event = await holding.next() { if case .tokens = event { break } }
       request.maxTokens = 1
       let other = try await run(engine, request)
       holding.cancel()
-      copied.append(seconds(other.submitted, other.admitted) * 1000)
+      copied.append((other.admitted - other.submitted).inSeconds * 1000)
     }
     let talking = try engine.submit(Self.request(6000, prompt: 8, tokens: 400))
     var gaps: [Double] = []
@@ -207,13 +197,12 @@ struct BenchEngine {
     while let event = await talking.next() {
       guard case .tokens = event else { continue }
       let now = time.now()
-      if let last { gaps.append(seconds(last, now) * 1000) }
+      if let last { gaps.append((now - last).inSeconds * 1000) }
       last = now
     }
     let filled = try await other
-    let piece = seconds(filled.admitted, filled.first) * 1000 / (2000.0 / 128)
-    gaps.sort()
-    let p99 = gaps[min(gaps.count - 1, gaps.count * 99 / 100)]
+    let piece = (filled.first - filled.admitted).inSeconds * 1000 / (2000.0 / 128)
+    let p99 = gaps.quantile(0.99)
     await engine.stop()
     return [
       limit("first token after its prompt was computed", overheads, 2),
@@ -228,7 +217,7 @@ struct BenchEngine {
 
   /// A time with a limit: the median of all rounds.
   private static func limit(_ name: String, _ times: [Double], _ most: Double) -> BenchRow {
-    let median = times.sorted()[times.count / 2]
+    let median = times.median
     return BenchRow(
       name, value: median, unit: "ms", target: "<= \(Int(most)) ms", holds: median <= most)
   }

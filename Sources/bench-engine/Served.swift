@@ -112,7 +112,7 @@ struct Served {
       }
       return try await group.reduce(0, +)
     }
-    return Double(total) / BenchEngine.seconds(start, BenchEngine.time.now())
+    return Double(total) / (BenchEngine.time.now() - start).inSeconds
   }
 
   private static func ask(

@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomBench
 internal import BloomLedger
 internal import BloomPlatform
 internal import BloomStore
@@ -50,9 +51,7 @@ struct Machine: Sendable {
 let machines = (0..<owners).map { Machine($0) }
 let users = (0..<clients).map { account("user-\($0)") }
 
-func seconds(since start: Instant) -> Double {
-  Double((clock.now() - start).wholeNanoseconds) / 1e9
-}
+func seconds(since start: Instant) -> Double { (clock.now() - start).inSeconds }
 
 func setPrices(_ store: LedgerStore) async throws {
   let price = Price(promptPerMillion: 200_000, completionPerMillion: 600_000) ?? .free
@@ -152,5 +151,5 @@ func syncMilliseconds(_ path: String) -> Double {
     fsync(file)
     return seconds(since: start) * 1000
   }
-  return times.sorted()[25]
+  return times.median
 }

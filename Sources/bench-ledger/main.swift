@@ -15,16 +15,10 @@ internal import Glibc
 internal import Darwin
 #endif
 
-func environment(_ name: String) -> String? {
-  guard let value = unsafe getenv(name) else { return nil }
-  return unsafe String(cString: value)
-}
-
-let folder = environment("BENCH_FOLDER") ?? ".build/bench"
-for end in (folder + "/").indices where (folder + "/")[end] == "/" {
-  unsafe mkdir(String((folder + "/")[..<end]), 0o755)
-}
-let wanted = Int64(environment("BENCH_ENTRIES") ?? "") ?? 1_000_000
+let environment = ProcessEnvironment.current
+let folder = environment["BENCH_FOLDER"] ?? ".build/bench"
+BenchReport.makeFolder(folder)
+let wanted = Int64(environment["BENCH_ENTRIES"] ?? "") ?? 1_000_000
 var rows = [
   BenchRow("fsync of 4 KiB, median", value: syncMilliseconds(folder + "/sync"), unit: "ms")
 ]
@@ -41,7 +35,7 @@ func openFile(_ name: String, keeps: Bool = false) async throws -> (SQLiteBacken
 // A month of entries, then new and grown files in turn: both see the same noise. Rounds are long
 // enough for the log of a new file to be copied several times too.
 let (backend, grown) = try await openFile(
-  "ledger.sqlite", keeps: environment("BENCH_REUSE") == "1")
+  "ledger.sqlite", keeps: environment["BENCH_REUSE"] == "1")
 let known = grown.read { $0.sequence }
 let growSeconds = try await grow(grown, to: wanted)
 let entries = grown.read { $0.sequence }
@@ -60,8 +54,8 @@ for round in UInt64(0)..<5 {
   await fresh.close()
   grownRates.append(try await settlementsPerSecond(grown, perClient: 200, seed: seed + 10 + round))
 }
-let fresh = freshRates.sorted()[2]
-let after = grownRates.sorted()[2]
+let fresh = freshRates.median
+let after = grownRates.median
 rows += [
   BenchRow(
     "SQLite settlements, \(clients) clients", value: fresh, unit: "1/s", target: ">= 10000",
@@ -132,7 +126,7 @@ do {
     rates.append(try await settlementsPerSecond(store, perClient: 40, seed: seed + 20 + round))
   }
   await store.close()
-  let rate = rates.sorted()[1]
+  let rate = rates.median
   rows.append(
     BenchRow(
       "PostgreSQL settlements, \(clients) clients", value: rate, unit: "1/s", target: ">= 5000",

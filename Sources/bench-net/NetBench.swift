@@ -1,6 +1,8 @@
 internal import BloomBench
 internal import BloomHTTP
 internal import BloomNet
+internal import BloomPlatform
+internal import BloomTestSupport
 
 #if canImport(Glibc)
 internal import Glibc
@@ -11,27 +13,27 @@ internal import Darwin
 /// The figures of docs/reports/net.md: server CPU time per operation, beside nginx.
 struct NetBench {
   private let group = EventLoopGroup(count: 1)
-  private let folder = "/tmp/bench-net-\(getpid())"
+  private let folder: TemporaryFolder
+  /// nginx's plain port; TLS is one above.
+  private let nginxPort = 20_000 + Int(getpid()) % 20_000
+
+  init() throws { folder = try TemporaryFolder("bench-net") }
 
   func run(program: String) async throws -> [BenchRow] {
     ProcessCost.raiseDescriptorLimit()
     let identity = try TLSIdentity.selfSigned(names: ["127.0.0.1"])
-    unsafe mkdir(folder, 0o700)
-    defer { removeFolder() }
-    write(identity.certificate, to: folder + "/bench.crt")
-    write(identity.key, to: folder + "/bench.key")
-    let server = try await Subprocess.start(
-      .init(program, ["serve", folder + "/bench"]), group: group)
+    let files = folder.path + "/bench"
+    try write(identity.certificate, to: files + ".crt")
+    try write(identity.key, to: files + ".key")
+    let server = try await Subprocess.start(.init(program, ["serve", files]), group: group)
     let answer = String(decoding: try await server.receive() ?? [], as: UTF8.self)
     let ports = answer.split(separator: " ").compactMap { Int($0) }
     guard ports.count == 2 else { throw NetError(.system, "the bench server did not start") }
-    let nginx = try await startNginx()
+    // Without nginx its rows say so by not holding.
+    let nginx = try await startNginx(files)
     var rows = try await requests(server, ports[0], nginx)
     rows.append(try await handshakes(server, ports[1], nginx, identity))
-    if let nginx {
-      nginx.process.signal(15)
-      _ = try await nginx.process.exit()
-    }
+    withExtendedLifetime(nginx) {}
     rows.append(try await events(server, ports[0]))
     rows += try await sockets(server, "ws://127.0.0.1:\(ports[0])/ws", identity, limit: 8, "plain")
     rows += try await sockets(server, "wss://127.0.0.1:\(ports[1])/ws", identity, limit: 25, "TLS")
@@ -51,11 +53,11 @@ struct NetBench {
     for _ in 0..<5 {
       own.append(try await cost(server.processID, count) { try await get(port, count) })
       if let nginx {
-        peer.append(try await cost(nginx.worker, count) { try await get(nginx.port, count) })
+        peer.append(try await cost(nginx.worker, count) { try await get(nginxPort, count) })
       }
     }
-    let value = median(own)
-    let ratio = peer.isEmpty ? nil : value / median(peer)
+    let value = own.median
+    let ratio = peer.isEmpty ? nil : value / peer.median
     return [
       BenchRow(
         "small GET, server CPU", value: value, unit: "us/request", peer: "nginx", ratio: ratio,
@@ -98,12 +100,12 @@ struct NetBench {
       if let nginx {
         peer.append(
           try await cost(nginx.worker, count) {
-            try await shakeHands(nginx.port + 1, count, identity)
+            try await shakeHands(nginxPort + 1, count, identity)
           })
       }
     }
-    let value = median(own)
-    let ratio = peer.isEmpty ? nil : value / median(peer)
+    let value = own.median
+    let ratio = peer.isEmpty ? nil : value / peer.median
     return BenchRow(
       "TLS 1.3 handshake and one GET, server CPU", value: value, unit: "us", peer: "nginx",
       ratio: ratio, target: "<= 1.3 x nginx", holds: ratio.map { $0 <= 1.3 } ?? false)
@@ -128,35 +130,20 @@ struct NetBench {
 
   // MARK: nginx
 
-  /// A running nginx: its worker's process number, and its plain port; TLS is one above.
-  private struct Nginx {
-    let process: Subprocess
-    let worker: Int32
-    let port: Int
-  }
-
-  private func startNginx() async throws -> Nginx? {
-    let port = 20_000 + Int(getpid()) % 20_000
-    let text = """
-      daemon off; worker_processes 1; pid \(folder)/nginx.pid; error_log \(folder)/error.log;
-      events { worker_connections 1024; }
-      http { access_log off; keepalive_requests 1000000; client_body_temp_path \(folder);
-        proxy_temp_path \(folder); fastcgi_temp_path \(folder); uwsgi_temp_path \(folder);
-        scgi_temp_path \(folder);
-        ssl_protocols TLSv1.3; ssl_certificate \(folder)/bench.crt;
-        ssl_certificate_key \(folder)/bench.key; ssl_session_cache off;
-        server { listen 127.0.0.1:\(port); listen 127.0.0.1:\(port + 1) ssl; location / { default_type application/json;
-          return 200 '{"object":"list","data":[{"id":"small"}]}'; } } }
-      """
-    write(.text(Array(text.utf8)), to: folder + "/nginx.conf")
-    // Without nginx the row says so by not holding.
-    guard
-      let process = try? await Subprocess.start(
-        .init("/usr/sbin/nginx", ["-c", folder + "/nginx.conf"]), group: group)
-    else { return nil }
-    try await group.next().sleep(for: .milliseconds(500))
-    guard let worker = ProcessCost.child(of: process.processID) else { return nil }
-    return Nginx(process: process, worker: worker, port: port)
+  private func startNginx(_ files: String) async throws -> Nginx? {
+    try await Nginx.start(
+      folder: folder.path,
+      http: """
+        ssl_protocols TLSv1.3; ssl_certificate \(files).crt; ssl_certificate_key \(files).key;
+        ssl_session_cache off;
+        server {
+          listen 127.0.0.1:\(nginxPort); listen 127.0.0.1:\(nginxPort + 1) ssl;
+          location / {
+            default_type application/json;
+            return 200 '{"object":"list","data":[{"id":"small"}]}';
+          }
+        }
+        """)
   }
 
   // MARK: Server-sent events
@@ -176,7 +163,7 @@ struct NetBench {
       }
       try await tasks.waitForAll()
     }
-    let rate = Double(64 * perClient) / seconds(since: start)
+    let rate = Double(64 * perClient) / (ContinuousClock.now - start).inSeconds
     return BenchRow(
       "SSE events to 64 clients", value: rate, unit: "events/s", target: ">= 150000",
       holds: rate >= 150_000)
@@ -212,10 +199,9 @@ struct NetBench {
       let start = ContinuousClock.now
       try await socket.send(payload)
       _ = try await socket.receive()
-      times.append(seconds(since: start) * 1e6)
+      times.append((ContinuousClock.now - start).inSeconds * 1e6)
     }
-    times.sort()
-    let p99 = times[times.count * 99 / 100]
+    let p99 = times.quantile(0.99)
     rows.append(
       BenchRow(
         "echo p99 at \(open.count) connections, \(kind)", value: p99, unit: "us",
@@ -234,33 +220,7 @@ struct NetBench {
     return (ProcessCost.cpuMicroseconds(process) - start) / Double(count)
   }
 
-  private func removeFolder() {
-    guard let entries = unsafe opendir(folder) else { return }
-    while let entry = unsafe readdir(entries) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-        unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
-      }
-      if name != ".", name != ".." { unsafe unlink("\(folder)/\(name)") }
-    }
-    unsafe closedir(entries)
-    unsafe rmdir(folder)
-  }
-
-  private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
-
-  private func seconds(since start: ContinuousClock.Instant) -> Double {
-    Double((ContinuousClock.now - start).wholeMicroseconds) / 1e6
-  }
-
-  private func write(_ source: PEMSource, to path: String) {
-    guard case .text(let bytes) = source, let file = unsafe fopen(path, "w") else { return }
-    _ = unsafe fwrite(bytes, 1, bytes.count, file)
-    unsafe fclose(file)
-  }
-}
-
-extension Duration {
-  fileprivate var wholeMicroseconds: Int64 {
-    components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000
+  private func write(_ source: PEMSource, to path: String) throws {
+    if case .text(let bytes) = source { try PrivateFile.write(bytes, to: path) }
   }
 }

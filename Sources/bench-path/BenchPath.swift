@@ -27,11 +27,9 @@ struct BenchPath {
 
   static func main() async throws {
     let folder = try TemporaryFolder("bench-path")
-    guard let folders = UserFolders(environment: ProcessEnvironment.current) else { return }
-    let model = "\(folders.cache)/engine/current/share/models/smollm2-135m-instruct-q8_0.gguf"
     let cluster = try LocalCluster(folder: folder.path)
     do {
-      let rows = try await measure(cluster, model)
+      let rows = try await measure(cluster, EngineFolder.model)
       await cluster.stop()
       BenchReport.finish(area: "path", rows: rows)
     } catch {
@@ -86,11 +84,11 @@ struct BenchPath {
       }
     }
     let more = zip(ours, theirs).map { $0.firstMilliseconds - $1.firstMilliseconds }
-    let rate = quantile(ours.map(\.tokensPerSecond), 0.5)
-    let peerRate = quantile(theirs.map(\.tokensPerSecond), 0.5)
+    let rate = ours.map(\.tokensPerSecond).median
+    let peerRate = theirs.map(\.tokensPerSecond).median
     func first(_ name: String, _ share: Double, _ limit: Double) -> BenchRow {
-      let value = quantile(ours.map(\.firstMilliseconds), share)
-      let peer = quantile(theirs.map(\.firstMilliseconds), share)
+      let value = ours.map(\.firstMilliseconds).quantile(share)
+      let peer = theirs.map(\.firstMilliseconds).quantile(share)
       return BenchRow(
         "time to first token \(name): more than the engine's \(tenths(peer)) ms",
         value: value - peer, unit: "ms", peer: "engine", ratio: value / peer,
@@ -99,7 +97,7 @@ struct BenchPath {
     return [
       first("p50", 0.5, 2), first("p99", 0.99, 8),
       BenchRow(
-        "time to first token, median of the differences", value: quantile(more, 0.5), unit: "ms"),
+        "time to first token, median of the differences", value: more.median, unit: "ms"),
       BenchRow(
         "one stream", value: rate, unit: "tokens/s", peer: "engine", ratio: rate / peerRate,
         target: ">= 0.97", holds: rate / peerRate >= 0.97),
@@ -132,16 +130,7 @@ struct BenchPath {
       for index in 0..<8 { group.addTask { try await ask(prompt(first + index)).tokens } }
       return try await group.reduce(0, +)
     }
-    return Double(count) / seconds(start, time.now())
-  }
-
-  static func seconds(_ from: Instant, _ to: Instant) -> Double {
-    Double((to - from).wholeNanoseconds) / 1e9
-  }
-
-  static func quantile(_ values: [Double], _ share: Double) -> Double {
-    let sorted = values.sorted()
-    return sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]
+    return Double(count) / (time.now() - start).inSeconds
   }
 
   static func tenths(_ value: Double) -> Double { (value * 10).rounded() / 10 }
@@ -155,8 +144,8 @@ struct Sample: Sendable {
 
   /// From the question, the first token and the last.
   init(_ start: Instant, _ first: Instant?, _ last: Instant, tokens: Int) {
-    firstMilliseconds = first.map { BenchPath.seconds(start, $0) * 1000 } ?? .infinity
-    let span = first.map { BenchPath.seconds($0, last) } ?? 0
+    firstMilliseconds = first.map { ($0 - start).inSeconds * 1000 } ?? .infinity
+    let span = first.map { (last - $0).inSeconds } ?? 0
     tokensPerSecond = span > 0 ? Double(tokens - 1) / span : 0
     self.tokens = tokens
   }

@@ -4,6 +4,7 @@ internal import BloomHTTP
 internal import BloomNet
 internal import BloomPlatform
 internal import BloomRecords
+internal import BloomTestSupport
 internal import BloomWire
 
 #if canImport(Glibc)
@@ -17,13 +18,15 @@ struct RelayBench {
   private let group = EventLoopGroup(count: 1)
   /// What a failure must not leave behind.
   private let started = Locked<[Subprocess]>([])
-  private let folder = "/tmp/bench-relay-\(getpid())"
+  private let folder: TemporaryFolder
   private static let tokens = 256
   private static let streams = 32
   private static let nodeCount = 10_000
 
   /// What can be measured alone, in the order of the table.
   private static let parts = ["first", "chunks", "router", "tls", "nodes"]
+
+  init() throws { folder = try TemporaryFolder("bench-relay") }
 
   /// Measures.
   ///
@@ -36,11 +39,9 @@ struct RelayBench {
       throw UsageError("the parts of this benchmark are: \(Self.parts.joined(separator: ", "))")
     }
     ProcessCost.raiseDescriptorLimit()
-    try PrivateFile.makeFolder(folder)
-    defer { removeFolder() }
     let identity = try TLSIdentity.selfSigned(names: ["127.0.0.1"])
-    try write(identity.certificate, to: folder + "/bench.crt")
-    try write(identity.key, to: folder + "/bench.key")
+    try write(identity.certificate, to: folder.path + "/bench.crt")
+    try write(identity.key, to: folder.path + "/bench.key")
     do {
       let rows = try await plain(parts)
       let router = parts.contains("router") ? try await router() : []
@@ -79,9 +80,11 @@ struct RelayBench {
     let serving = Task { try await direct.run() }
     defer { serving.cancel() }
     let directPort = try await direct.boundAddresses()[0].port ?? 0
+    // Without nginx its rows say so by not holding.
     let nginx = try await startNginx(to: directPort)
+    defer { withExtendedLifetime(nginx) {} }
     let coordinator = try await launch(
-      folder: folder + "/plain", port: port, certificate: nil)
+      folder: folder.path + "/plain", port: port, certificate: nil)
     let empty = ProcessCost.residentKiB(coordinator.process.processID) / 1024
     let client = client()
     defer { client.close() }
@@ -103,10 +106,6 @@ struct RelayBench {
     }
     if parts.contains("chunks") { rows += try await chunks(coordinator, machine, nginx, client) }
     try await coordinator.stop()
-    if let nginx {
-      nginx.process.signal(15)
-      _ = try await nginx.process.exit()
-    }
     return rows
   }
 
@@ -123,8 +122,8 @@ struct RelayBench {
       own.append(try await chunkCost(coordinator, machine, client))
       if let nginx { peer.append(try await nginxCost(nginx, machine, client)) }
     }
-    let each = median(own)
-    let ratio = peer.isEmpty ? nil : median(peer) / each
+    let each = own.median
+    let ratio = peer.isEmpty ? nil : peer.median / each
     return [
       BenchRow(
         "answers of \(Self.tokens) chunks for each CPU second", value: 1e6 / each, unit: "chunks/s",
@@ -152,9 +151,9 @@ struct RelayBench {
         "http://127.0.0.1:\(directPort)/v1/sealed/1", try machine.seal(tokens: .upTo64), nil, client
       )
       var third = 0.0
-      if let nginx {
+      if nginx != nil {
         third = try await firstByte(
-          "http://127.0.0.1:\(nginx.port)/v1/sealed/1", try machine.seal(tokens: .upTo64), nil,
+          "http://127.0.0.1:\(nginxPort)/v1/sealed/1", try machine.seal(tokens: .upTo64), nil,
           client)
       }
       guard round >= 100 else { continue }
@@ -162,8 +161,8 @@ struct RelayBench {
       direct.append(second)
       proxied.append(third)
     }
-    let added = median(through) - median(direct)
-    let nginxAdded = nginx == nil ? nil : median(proxied) - median(direct)
+    let added = through.median - direct.median
+    let nginxAdded = nginx == nil ? nil : proxied.median - direct.median
     return [
       BenchRow(
         "added to the first chunk, p50", value: added / 1000, unit: "ms", peer: "nginx",
@@ -181,7 +180,7 @@ struct RelayBench {
     let upstream = try await script.boundAddresses()[0].port ?? 0
     guard
       let peer = try await RouterPeer.start(
-        folder: folder, port: port + 3, upstream: upstream, client: client, group: group)
+        folder: folder.path, port: port + 3, upstream: upstream, client: client, group: group)
     else {
       ProcessEnvironment.complain("bench-relay: no inference router at \(RouterPeer.program)")
       return []
@@ -208,7 +207,7 @@ struct RelayBench {
     let spent = ProcessCost.cpuMicroseconds(peer.process.processID) - before
     await peer.stop()
     return [
-      BenchRow("LiteLLM adds to the first chunk, p50", value: median(added) / 1000, unit: "ms"),
+      BenchRow("LiteLLM adds to the first chunk, p50", value: added.median / 1000, unit: "ms"),
       BenchRow(
         "LiteLLM, 512 B chunk without TLS, CPU", value: spent / Double(streams * Self.tokens),
         unit: "us"),
@@ -270,7 +269,7 @@ struct RelayBench {
   ) async throws -> Double {
     try await cost(nginx.worker, machine) {
       try await ask(
-        "http://127.0.0.1:\(nginx.port)/v1/sealed/\(Self.tokens)", $0, nil, client)
+        "http://127.0.0.1:\(nginxPort)/v1/sealed/\(Self.tokens)", $0, nil, client)
     }
   }
 
@@ -316,13 +315,13 @@ struct RelayBench {
     var rows: [BenchRow] = []
     if parts.contains("tls") {
       let coordinator = try await launch(
-        folder: folder + "/chunks", port: port + 1, certificate: folder + "/bench")
+        folder: folder.path + "/chunks", port: port + 1, certificate: folder.path + "/bench")
       let machine = try BenchMachine(1, evidenceBytes: 0)
       let node = try await join(coordinator, machine, tokens: Self.tokens, client)
       var costs: [Double] = []
       for _ in 0..<3 { costs.append(try await chunkCost(coordinator, machine, client)) }
       node.cancel()
-      let each = median(costs)
+      let each = costs.median
       rows.append(
         BenchRow(
           "512 B chunk relayed over TLS, CPU", value: each, unit: "us", target: "<= 8",
@@ -335,9 +334,9 @@ struct RelayBench {
 
   /// Ten thousand machines at once, and their return after a restart.
   private func nodes(_ client: HTTPClient) async throws -> [BenchRow] {
-    let data = folder + "/secure"
+    let data = folder.path + "/secure"
     var coordinator = try await launch(
-      folder: data, port: port + 1, certificate: folder + "/bench")
+      folder: data, port: port + 1, certificate: folder.path + "/bench")
     var rows: [BenchRow] = []
     let fleet = try (1...Self.nodeCount).map { try BenchMachine($0, evidenceBytes: 4_096) }
     let before = ProcessCost.residentKiB(coordinator.process.processID)
@@ -358,7 +357,7 @@ struct RelayBench {
     for node in nodes { node.cancel() }
     let begin = ContinuousClock.now
     coordinator = try await launch(
-      folder: data, port: port + 1, certificate: folder + "/bench")
+      folder: data, port: port + 1, certificate: folder.path + "/bench")
     nodes = try await gather(fleet, coordinator, client)
     let seconds = microseconds(since: begin) / 1e6
     rows.append(
@@ -438,54 +437,31 @@ struct RelayBench {
 
   // MARK: nginx
 
-  private struct Nginx {
-    let process: Subprocess
-    let worker: Int32
-    let port: Int
-  }
+  private var nginxPort: Int { port + 2 }
 
   private func startNginx(to upstream: Int) async throws -> Nginx? {
-    let port = port + 2
-    let text = """
-      daemon off; worker_processes 1; pid \(folder)/nginx.pid; error_log \(folder)/error.log;
-      events { worker_connections 1024; }
-      http { access_log off; keepalive_requests 1000000; client_body_temp_path \(folder);
-        proxy_temp_path \(folder); fastcgi_temp_path \(folder); uwsgi_temp_path \(folder);
-        scgi_temp_path \(folder); client_max_body_size 64m;
+    try await Nginx.start(
+      folder: folder.path,
+      http: """
+        client_max_body_size 64m;
         upstream machine { server 127.0.0.1:\(upstream); keepalive 64; }
-        server { listen 127.0.0.1:\(port); location / { proxy_pass http://machine;
-          proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
-          proxy_request_buffering off; } } }
-      """
-    try PrivateFile.write(Array(text.utf8), to: folder + "/nginx.conf")
-    // Without nginx its rows say so by not holding.
-    guard
-      let process = try? await Subprocess.start(
-        .init("/usr/sbin/nginx", ["-c", folder + "/nginx.conf"]), group: group)
-    else { return nil }
-    started.withLock { $0.append(process) }
-    try await group.next().sleep(for: .milliseconds(500))
-    guard let worker = ProcessCost.child(of: process.processID) else { return nil }
-    return Nginx(process: process, worker: worker, port: port)
+        server {
+          listen 127.0.0.1:\(nginxPort);
+          location / {
+            proxy_pass http://machine; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_buffering off; proxy_request_buffering off;
+          }
+        }
+        """)
   }
 
   // MARK: Helpers
 
-  private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
-
   private func microseconds(since start: ContinuousClock.Instant) -> Double {
-    let parts = (ContinuousClock.now - start).components
-    return Double(parts.seconds) * 1e6 + Double(parts.attoseconds) / 1e12
+    (ContinuousClock.now - start).inSeconds * 1e6
   }
 
   private func write(_ source: PEMSource, to path: String) throws {
     if case .text(let bytes) = source { try PrivateFile.write(bytes, to: path) }
-  }
-
-  private func removeFolder() {
-    for path in ["/plain", "/chunks", "/secure", ""].map({ folder + $0 }) {
-      for name in PrivateFile.names(in: path) { PrivateFile.remove("\(path)/\(name)") }
-      _ = unsafe rmdir(path)
-    }
   }
 }

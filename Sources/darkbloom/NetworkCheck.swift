@@ -100,11 +100,11 @@ struct NetworkCheck: Sendable {
   }
 
   private func clock(_ response: ClientResponse) -> Finding {
-    guard let there = response.headers[.date].flatMap({ Self.seconds(ofDate: $0) }) else {
+    guard let there = response.headers[.date].flatMap({ HTTPDate.time($0) }) else {
       return .warning(
         "clock", "the coordinator tells no time", fix: "compare this device's clock yourself")
     }
-    let skew = time.unixTime().seconds - there
+    let skew = time.unixTime().seconds - there.seconds
     guard abs(skew) > 60 else {
       return .fine("clock", "within \(max(1, abs(skew))) s of the coordinator's")
     }
@@ -227,24 +227,5 @@ struct NetworkCheck: Sendable {
 
   private static func rounded(_ value: Double) -> String {
     value >= 10 ? "\(Int(value.rounded()))" : "\((value * 10).rounded() / 10)"
-  }
-
-  /// Seconds since 1970 of an IMF-fixdate, RFC 9110 §5.6.7; `nil` for another form.
-  static func seconds(ofDate text: String) -> Int64? {
-    let words = text.split { $0 == " " || $0 == ":" || $0 == "," }
-    let months = [
-      "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ]
-    guard words.count == 8, let day = Int64(words[1]),
-      let month = months.firstIndex(of: String(words[2])), let year = Int64(words[3]),
-      let hour = Int64(words[4]), let minute = Int64(words[5]), let second = Int64(words[6]),
-      (1970...9999).contains(year)
-    else { return nil }
-    // Days from the civil date, counting years from March.
-    let shifted = year - (month < 2 ? 1 : 0)
-    let dayOfYear = (153 * Int64((month + 10) % 12) + 2) / 5 + day - 1
-    let days =
-      shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + dayOfYear - 719_468
-    return ((days * 24 + hour) * 60 + minute) * 60 + second
   }
 }

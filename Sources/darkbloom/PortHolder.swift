@@ -45,18 +45,7 @@ enum PortHolder {
 
   /// The entries of a folder that are numbers; none where this user may not look.
   private static func numbers(in folder: String) -> [Int] {
-    guard let stream = unsafe opendir(folder) else { return [] }
-    defer { unsafe closedir(stream) }
-    var found: [Int] = []
-    while let entry = unsafe readdir(stream) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { (bytes) in
-        unsafe bytes.withMemoryRebound(to: CChar.self, capacity: 256) {
-          unsafe String(cString: $0)
-        }
-      }
-      if let number = Int(name) { found.append(number) }
-    }
-    return found
+    ((try? FolderNames.all(in: folder)) ?? []).compactMap { Int($0) }
   }
 
   private static func target(of link: String) -> String? {

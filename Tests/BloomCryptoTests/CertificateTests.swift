@@ -108,21 +108,6 @@ import Testing
     }
   }
 
-  @Test func `dates follow the calendar`() {
-    func seconds(_ year: Int, _ month: Int, _ day: Int) -> Int64? {
-      UnixTime(year: year, month: month, day: day, hour: 0, minute: 0, second: 0)?.seconds
-    }
-    #expect(seconds(1970, 1, 1) == 0)
-    #expect(seconds(1969, 12, 31) == -86_400)
-    #expect(seconds(2000, 2, 29) == 951_782_400)
-    #expect(seconds(2000, 3, 1) == 951_868_800)
-    #expect(seconds(2026, 11, 21) == 1_795_219_200)
-    #expect(seconds(9999, 12, 31) == 253_402_214_400)
-    #expect(seconds(2100, 2, 29) == nil)
-    #expect(seconds(2026, 13, 1) == nil)
-    #expect(UnixTime(year: 2026, month: 1, day: 1, hour: 24, minute: 0, second: 0) == nil)
-  }
-
   @Test func `PEM gives its blocks and refuses broken ones`() throws {
     let der: [UInt8] = (0..<100).map { $0 }
     let text = PEM.encode(der, label: "X")

@@ -125,6 +125,20 @@ import Testing
     ]
     for (seconds, expected) in known {
       #expect(text(HTTPDate.bytes(UnixTime(seconds))) == expected)
+      #expect(HTTPDate.time(expected).map { HTTPDate.bytes($0) } == Array(expected.utf8))
     }
+    for seconds in [Int64(0), 951_782_400, 4_107_542_400] {
+      #expect(HTTPDate.time(text(HTTPDate.bytes(UnixTime(seconds))))?.seconds == seconds)
+    }
+  }
+
+  @Test(arguments: [
+    "", "Fri, 01 Jan 1970 00:00:00 GMT", "Thu, 1 Jan 1970 00:00:00 GMT",
+    "Thu, 01 Jan 1970 00:00:00 UTC", "Thu, 01 Jan 1970 00:00:60 GMT",
+    "Mon, 29 Feb 2100 00:00:00 GMT", "Thursday, 01-Jan-70 00:00:00 GMT",
+    "Thu, 9223372036854775807 Jan 1970 00:00:00 GMT",
+  ])
+  func `what is no date of HTTP is not read`(date: String) {
+    #expect(HTTPDate.time(date) == nil)
   }
 }

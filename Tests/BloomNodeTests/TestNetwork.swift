@@ -45,17 +45,9 @@ final class TemporaryFolder: Sendable {
   deinit { Self.remove(path) }
 
   private static func remove(_ path: String) {
-    guard let folder = unsafe opendir(path) else { return }
-    while let entry = unsafe readdir(folder) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) {
-          unsafe String(cString: $0)
-        }
-      }
-      if name == "." || name == ".." { continue }
+    for name in (try? FolderNames.all(in: path)) ?? [] {
       if unsafe unlink("\(path)/\(name)") != 0 { remove("\(path)/\(name)") }
     }
-    unsafe closedir(folder)
     unsafe rmdir(path)
   }
 }

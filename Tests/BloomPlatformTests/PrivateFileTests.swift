@@ -35,4 +35,23 @@ import Darwin
     #expect(throws: PrivateFile.Failure.self) { try PrivateFile.write([1], to: taken) }
     #expect(PrivateFile.names(in: folder.path) == [])
   }
+
+  @Test func `a file is read whole or refused, never cut`() throws {
+    let folder = try TemporaryFolder()
+    let path = "\(folder.path)/file"
+    let bytes = (0..<40_000).map { UInt8(truncatingIfNeeded: $0) }
+    try PrivateFile.write(bytes, to: path)
+    #expect(try PrivateFile.read(path, limitBytes: 40_000) == bytes)
+    let error = #expect(throws: PrivateFile.Failure.self) {
+      try PrivateFile.read(path, limitBytes: 39_999)
+    }
+    #expect(error?.description == "\(path) is longer than 39999 bytes")
+    #expect(try PrivateFile.read(path + "s") == nil)
+    #expect(SmallFile.read(path, limitBytes: 39_999) == nil)
+    #expect(SmallFile.read(path + "s", limitBytes: 1) == nil)
+    let refused = #expect(throws: SystemError.self) {
+      try SmallFile.bytes(path, limitBytes: 39_999)
+    }
+    #expect(refused?.code == EFBIG)
+  }
 }

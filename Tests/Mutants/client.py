@@ -101,11 +101,11 @@ def package():
     wanted, queue = [], [TESTS]
     while queue:
         name = queue.pop()
-        if name in wanted or name == "BloomGateway":
+        if name in wanted:
             continue
         wanted.append(name)
         queue += found[name][1]
-    lines = [found[name][0].replace(', "BloomGateway"', "") for name in reversed(wanted)]
+    lines = [found[name][0] for name in reversed(wanted)]
     start = text.index("let targets")
     head = text[:start] + "let targets: [Target] = [\n" + "\n".join(lines) + "\n]\n"
     return head + text[text.index("\nlet package"):], wanted
