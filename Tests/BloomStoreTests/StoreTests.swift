@@ -75,6 +75,31 @@ import Testing
     try await store.apply(.grant(key: "3", account("user"), Micros(1)))
   }
 
+  @Test func `what is decided from rows sees all that was taken before, and is refused whole`()
+    async throws
+  {
+    let store = try await LedgerStore.open(MemoryBackend(), clock: TestClock())
+    let rows = ["a", "b"].map {
+      AccountRecord(account: account($0), name: $0, createdAt: UnixTime(1))
+    }
+    // Not on the disk yet.
+    try store.submit([.put(rows[0])])
+    try await store.write { seen in
+      #expect(seen.list(AccountRecord.self) == [rows[0]])
+      #expect(seen.get(AccountRecord.self, "a") == rows[0])
+      #expect(seen.get(AccountRecord.self, "b") == nil)
+      return [.put(rows[1], if: .absent)]
+    }
+    await #expect(throws: StoreError(.rejected, "test")) {
+      try await store.write { seen in
+        guard seen.list(AccountRecord.self).isEmpty else { throw StoreError(.rejected, "test") }
+        return [.delete(rows[0])]
+      }
+    }
+    #expect(store.list(AccountRecord.self) == rows)
+    await store.close()
+  }
+
   @Test func `a file of a newer version is refused`() async throws {
     let folder = try TemporaryFolder("store")
     let path = folder.path + "/ledger.sqlite"
