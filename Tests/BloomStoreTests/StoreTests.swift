@@ -195,6 +195,31 @@ import Testing
     await store.close()
   }
 
+  @Test func `a model's name stands in a statement, unless it is a formula or moves a cursor`() {
+    let model = ModelID(digest(1))
+    let key = UsageKey(day: 0, account: account("user"), role: .user, node: nil, model: model)
+    let summary = StatementSummary(account("user"), usage: [key: Usage()], movements: [])
+    for (name, csv, json) in [
+      ("test:q8", ",test:q8\r\n", "\"model_name\":\"test:q8\"}"),
+      ("a,\"b\\", ",\"a,\"\"b\\\"\r\n", "\"model_name\":\"a,\\\"b\\\\\"}"),
+    ] {
+      #expect(summary.csv(names: [model: name]).hasSuffix(csv))
+      #expect(summary.json(names: [model: name]).contains(json))
+    }
+    for name in ["", "=1+1", "-1", " =1", "a\nb", "a\u{1b}[2J", "a\u{85}"] {
+      #expect(summary.csv(names: [model: name]) == summary.csv())
+      #expect(summary.json(names: [model: name]) == summary.json())
+    }
+  }
+
+  @Test func `a quote in a payout's destination ends no field, whatever joins it`() {
+    let payout = Payout(
+      id: 1, account: account("owner"), amount: Micros(5), destination: "a\"\u{301},b",
+      requestedAt: UnixTime(7))
+    let text = ManualRail.export([payout])
+    #expect(text.unicodeScalars.filter { $0 == "\"" }.count == 4)
+  }
+
   @Test func `payouts are handed to a rail and recorded`() async throws {
     struct Rail: PayoutRail {
       func send(_ payout: Payout) async throws -> PayoutResult {
