@@ -248,19 +248,41 @@ struct JSON5Parser {
     case "\r":
       if peek == "\n" { advance() }
       return nil
-    case "x": return try hexadecimal(2)
-    case "u": return try hexadecimal(4)
+    // Two digits are never a surrogate, so there is such a scalar.
+    case "x": return Unicode.Scalar(try hexadecimal(2))
+    case "u": return try unicode()
     default: return scalar
     }
   }
 
-  private mutating func hexadecimal(_ count: Int) throws(ConfigurationError) -> Unicode.Scalar {
+  /// The scalar of `\uXXXX`, or of two of them that are a pair of surrogates (RFC 8259 §7).
+  private mutating func unicode() throws(ConfigurationError) -> Unicode.Scalar {
+    var value = try hexadecimal(4)
+    if (0xd800...0xdbff).contains(value) {
+      guard peek == "\\", index + 1 < scalars.count, scalars[index + 1] == "u" else {
+        throw error("an escape is the first half of a pair without the second")
+      }
+      index += 2
+      let second = try hexadecimal(4)
+      guard (0xdc00...0xdfff).contains(second) else {
+        throw error("an escape is the first half of a pair without the second")
+      }
+      value = 0x10000 + ((value - 0xd800) << 10) + (second - 0xdc00)
+    }
+    guard let scalar = Unicode.Scalar(value) else {
+      throw error("an escape is the second half of a pair without the first")
+    }
+    return scalar
+  }
+
+  private mutating func hexadecimal(_ count: Int) throws(ConfigurationError) -> UInt32 {
     let digits = String(
       String.UnicodeScalarView(scalars[index..<min(index + count, scalars.count)]))
-    guard digits.count == count, let value = UInt32(digits, radix: 16),
-      let scalar = Unicode.Scalar(value)
+    // A sign would be read as part of a number.
+    guard digits.utf8.count == count, digits.allSatisfy(\.isHexDigit),
+      let value = UInt32(digits, radix: 16)
     else { throw error("an escape is malformed") }
     index += count
-    return scalar
+    return value
   }
 }

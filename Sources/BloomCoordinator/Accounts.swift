@@ -89,26 +89,40 @@ package struct Accounts: Sendable {
     for account: AccountID, name: String, limits: KeyLimits = KeyLimits(),
     managesAccount: Bool = false, now: UnixTime
   ) async throws -> (text: String, record: APIKeyRecord) {
-    guard keys(of: account).count(where: { $0.revokedAt == nil }) < Self.keysMax else {
-      throw AccountError(.full, "an account has at most \(Self.keysMax) keys; revoke one first")
-    }
     let key = Self.makeKey(
       for: account, name: try AccountError.check(name: name), limits: limits,
       managesAccount: managesAccount, now: now)
-    var changes: [RecordChange] = [.put(key.record, if: .absent)]
-    let known = keys(of: account)
-    if known.count >= Self.keyRowsMax, let old = known.first(where: { $0.revokedAt != nil }) {
+    try await write { rows in try Self.adding(key.record, to: rows) }
+    return key
+  }
+
+  /// What keeps a new key; the oldest revoked one is forgotten when there are many.
+  ///
+  /// - Throws: ``AccountError`` with `full` when the account has as many in force as it may.
+  static func adding(
+    _ key: APIKeyRecord, to rows: StoredRows
+  ) throws(AccountError) -> [RecordChange] {
+    let known = oldestFirst(rows.list(APIKeyRecord.self, group: key.account.rawValue))
+    guard known.count(where: { $0.revokedAt == nil }) < keysMax else { throw tooManyKeys }
+    var changes: [RecordChange] = [.put(key, if: .absent)]
+    if known.count >= keyRowsMax, let old = known.first(where: { $0.revokedAt != nil }) {
       changes.append(.delete(old))
     }
-    try await write(changes)
-    return key
+    return changes
+  }
+
+  /// Why an account gets no further key.
+  static var tooManyKeys: AccountError {
+    AccountError(.full, "an account has at most \(keysMax) keys; revoke one first")
   }
 
   /// An account's keys, revoked ones included, oldest first.
   package func keys(of account: AccountID) -> [APIKeyRecord] {
-    store.list(APIKeyRecord.self, group: account.rawValue).sorted {
-      ($0.createdAt, $0.id) < ($1.createdAt, $1.id)
-    }
+    Self.oldestFirst(store.list(APIKeyRecord.self, group: account.rawValue))
+  }
+
+  private static func oldestFirst(_ keys: [APIKeyRecord]) -> [APIKeyRecord] {
+    keys.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
   }
 
   /// Revokes a key by the first digits of its hash.
@@ -239,14 +253,16 @@ package struct Accounts: Sendable {
     guard (0...1_000_000_000_000).contains(credit.rawValue) else {
       throw AccountError(.invalid, "credit is between 0 and a million units")
     }
-    guard store.list(InviteRecord.self, group: inviter.rawValue).count < Self.invitesMax else {
-      throw AccountError(.full, "too many invites are still good; take some back first")
-    }
     let secret = SecureRandom.bytes(InviteCode.byteCount)
     let record = InviteRecord(
       hash: SHA256.digest(secret), inviter: inviter, pool: pool, credit: credit, usesLeft: uses,
       expires: expires, purpose: purpose)
-    try await store.write([.put(record, if: .absent)])
+    try await write { rows in
+      guard rows.list(InviteRecord.self, group: inviter.rawValue).count < Self.invitesMax else {
+        throw AccountError(.full, "too many invites are still good; take some back first")
+      }
+      return [.put(record, if: .absent)]
+    }
     return (Base64.encode(secret, .url), record)
   }
 
@@ -298,8 +314,13 @@ package struct Accounts: Sendable {
 
   /// Writes; somebody who was faster makes the code void, not the store broken.
   func write(_ changes: [RecordChange]) async throws {
+    try await write { _ in changes }
+  }
+
+  /// Writes what is decided from the rows as they are, ``LedgerStore/write(deciding:)``.
+  func write(deciding decide: (StoredRows) throws -> [RecordChange]) async throws {
     do {
-      try await store.write(changes)
+      try await store.write(deciding: decide)
     } catch let error as StoreError where error.code == .conflict {
       throw AccountError(.taken, "somebody else was faster; try again")
     }

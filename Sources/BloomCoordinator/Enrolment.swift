@@ -195,7 +195,12 @@ package final class Enrolment: Sendable {
       let key = Accounts.makeKey(
         for: account, name: subject.name, limits: KeyLimits(pool: pool),
         managesAccount: pool == nil, now: now)
-      try await accounts.write([.delete(record), .put(key.record, if: .absent)])
+      try await accounts.write { rows in
+        // Others may have been approved, or made, since this one was.
+        var changes = try Accounts.adding(key.record, to: rows)
+        changes.append(.delete(record))
+        return changes
+      }
       return .key(key.text, account, pool: pool)
     }
   }
@@ -243,11 +248,9 @@ package final class Enrolment: Sendable {
     switch subject.kind {
     case .key(let pool):
       if let pool { _ = try pools.pool(pool, member: account) }
+      // Told to the person here; what holds is the count at the moment the key is made.
       guard accounts.keys(of: account).count(where: { $0.revokedAt == nil }) < Accounts.keysMax
-      else {
-        throw AccountError(
-          .full, "an account has at most \(Accounts.keysMax) keys; revoke one first")
-      }
+      else { throw Accounts.tooManyKeys }
     case .node(let node, let region, let isPrivate):
       changes.append(
         try join(node, account, name: subject.name, region: region, isPrivate: isPrivate))

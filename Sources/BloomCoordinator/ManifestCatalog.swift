@@ -131,6 +131,11 @@ package final class ManifestCatalog: Sendable {
     state.withLock { $0.names[model] ?? (serving == .any ? $0.offers[model]?.name : nil) }
   }
 
+  /// What the operator's list calls models, as far as the folder was read.
+  ///
+  /// Without what machines offer: a statement says the same whoever is connected.
+  package var listedNames: [ModelID: String] { state.withLock { $0.names } }
+
   /// Bytes of a model's weights, from its manifest; 0 when no manifest that clients get says it.
   ///
   /// Never reads the folder. A machine's score grows with them, so where strangers may join only

@@ -105,8 +105,10 @@ struct MoneyDesk: Sendable {
     case "days":
       let summary = try await store.summary(
         of: account, days: period.days, limit: Self.movementsMax)
+      let names = catalog.listedNames
       return isCSV
-        ? .bytes(Array(summary.csv.utf8), type: Self.csvType) : .json(summary.json)
+        ? .bytes(Array(summary.csv(names: names).utf8), type: Self.csvType)
+        : .json(summary.json(names: names))
     case "answers": return try await answers(of: account, period, isCSV: isCSV)
     default: throw AccountError(.invalid, "detail must be days or answers")
     }
@@ -124,6 +126,7 @@ struct MoneyDesk: Sendable {
     }
     // What cannot be read at all is an error with a status, not a body that breaks off.
     let first = try await page(after: 0)
+    let names = catalog.listedNames
     var response = isCSV ? Response.bytes([], type: Self.csvType) : Response.json("")
     response.body = .stream { writer in
       var part = first
@@ -133,7 +136,8 @@ struct MoneyDesk: Sendable {
         isCSV ? Statement.csvHeading : "{\"account\":\"\(account)\",\"lines\":[")
       // Every entry of an account has a line: a page without one is behind the last.
       while let last = part.lines.last?.sequence {
-        try await writer.write(separator + (isCSV ? part.csvLines : part.jsonLines))
+        try await writer.write(
+          separator + (isCSV ? part.csvLines(names: names) : part.jsonLines(names: names)))
         if !isCSV { separator = "," }
         change = change + part.change
         part = try await page(after: last)

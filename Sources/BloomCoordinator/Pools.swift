@@ -63,9 +63,13 @@ package final class Pools: Sendable {
 
   /// Writes a change of some pool; whatever comes of it, the index is made anew.
   private func write(_ changes: [RecordChange]) async throws {
+    try await write { _ in changes }
+  }
+
+  private func write(deciding decide: (StoredRows) throws -> [RecordChange]) async throws {
     index.withLock { $0.forget() }
     defer { index.withLock { $0.forget() } }
-    try await accounts.write(changes)
+    try await accounts.write(deciding: decide)
   }
 
   /// A pool as one of its members sees it.
@@ -107,15 +111,18 @@ package final class Pools: Sendable {
       throw AccountError(
         .invalid, "a pool's name has 1 to 32 characters of a-z, 0-9 and -, not - first")
     }
-    guard store.list(PoolRecord.self, group: owner.rawValue).count < Self.ownedMax else {
-      throw AccountError(.full, "an account owns at most \(Self.ownedMax) pools")
-    }
     let pool = PoolRecord(
       name: name, owner: owner, members: [owner], nodes: [], createdAt: time.unixTime())
     guard self.pool(name) == nil else {
       throw AccountError(.taken, "a pool of that name exists; choose another name")
     }
-    try await write([.put(pool, if: .absent), event(.created, pool, owner)])
+    let created = event(.created, pool, owner)
+    try await write { rows in
+      guard rows.list(PoolRecord.self, group: owner.rawValue).count < Self.ownedMax else {
+        throw AccountError(.full, "an account owns at most \(Self.ownedMax) pools")
+      }
+      return [.put(pool, if: .absent), created]
+    }
     return pool
   }
 

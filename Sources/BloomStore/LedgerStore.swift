@@ -116,6 +116,19 @@ package final class LedgerStore: Sendable {
     _ = try await wait(for: number)
   }
 
+  /// Writes rows decided from the rows as they are; returns when they survive a power loss.
+  ///
+  /// Nobody else writes between the decision and the write: what counts rows before it adds one
+  /// belongs here, where a condition on single rows cannot say it.
+  ///
+  /// - Parameter decide: Runs once under the store's lock: must be short and call nothing of the
+  ///   store.
+  /// - Throws: What `decide` throws, and as ``write(_:)``.
+  package func write(deciding decide: (StoredRows) throws -> [RecordChange]) async throws {
+    let number = try core.withLock { try $0.submit(deciding: decide) }
+    _ = try await wait(for: number)
+  }
+
   /// Queues rows without waiting: they are written with the next group that anybody waits for.
   ///
   /// - Parameter changes: As of ``write(_:)``.
@@ -130,7 +143,7 @@ package final class LedgerStore: Sendable {
   package func get<Value: StoredRecord>(_ type: Value.Type, _ id: String) -> Value? {
     invariant(Value.kind.isCached, "records of this kind are read with fetch")
     let record = core.withLock { $0.records[Record.Key(Value.kind, id)] }
-    return record.flatMap { value(type, $0) }
+    return record.flatMap { $0.value(of: type) }
   }
 
   /// All rows of a cached kind in order of their ids, or those of one group.
@@ -139,14 +152,14 @@ package final class LedgerStore: Sendable {
   package func list<Value: StoredRecord>(_ type: Value.Type, group: String? = nil) -> [Value] {
     invariant(Value.kind.isCached, "records of this kind are read with fetch")
     return core.withLock { $0.records.list(Value.kind, group: group) }
-      .compactMap { value(type, $0) }
+      .compactMap { $0.value(of: type) }
   }
 
   /// A row of a kind that is not cached.
   ///
   /// - Throws: ``StoreError`` when the backend cannot be read.
   package func fetch<Value: StoredRecord>(_ type: Value.Type, _ id: String) async throws -> Value? {
-    try await backend.record(Record.Key(Value.kind, id)).flatMap { value(type, $0) }
+    try await backend.record(Record.Key(Value.kind, id)).flatMap { $0.value(of: type) }
   }
 
   /// All rows of one group of a kind that is not cached, in order of their ids.
@@ -155,7 +168,7 @@ package final class LedgerStore: Sendable {
   package func fetch<Value: StoredRecord>(_ type: Value.Type, group: String) async throws -> [Value]
   {
     try await backend.records(Value.kind, group: group)
-      .sorted { $0.key.id < $1.key.id }.compactMap { value(type, $0) }
+      .sorted { $0.key.id < $1.key.id }.compactMap { $0.value(of: type) }
   }
 
   /// Deletes what expired before now, in memory and on disk.
@@ -174,11 +187,6 @@ package final class LedgerStore: Sendable {
     // A failure reached whoever waited for the change; closing goes on.
     _ = try? await wait(for: last)
     await backend.close()
-  }
-
-  private func value<Value: StoredRecord>(_ type: Value.Type, _ record: Record) -> Value? {
-    // Unreadable rows are treated as missing: verify reports them.
-    try? Value(packed: record.body, expires: record.expires)
   }
 
   // MARK: Group commit

@@ -31,9 +31,8 @@ package struct ManualRail: PayoutRail {
   package static func export(_ payouts: [Payout]) -> String {
     var text = "payout,account,amount_micros,destination,requested\r\n"
     for payout in payouts where payout.state == .requested {
-      let quoted = payout.destination.split(separator: "\"", omittingEmptySubsequences: false)
-        .joined(separator: "\"\"")
-      text += "\(payout.id),\(payout.account),\(payout.amount.rawValue),\"\(quoted)\","
+      let destination = StatementField.quoted(payout.destination)
+      text += "\(payout.id),\(payout.account),\(payout.amount.rawValue),\(destination),"
       text += "\(payout.requestedAt.seconds)\r\n"
     }
     return text

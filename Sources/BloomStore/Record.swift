@@ -61,6 +61,11 @@ package struct Record: Hashable, Sendable {
     self.expires = expires
     self.body = body
   }
+
+  /// The value in it; `nil` for one that cannot be read, which `verify` reports.
+  func value<Value: StoredRecord>(of type: Value.Type) -> Value? {
+    try? Value(packed: body, expires: expires)
+  }
 }
 
 /// A value with a table of its own.
@@ -118,6 +123,27 @@ package struct RecordChange: Hashable, Sendable {
   /// Deletes a value; of several who delete the same, one succeeds.
   package static func delete(_ value: some StoredRecord) -> RecordChange {
     RecordChange(key: value.record.key, record: nil, condition: .unchanged(value.packed))
+  }
+}
+
+/// The rows of cached kinds while a write is decided: nobody else writes meanwhile.
+///
+/// For the closure of ``LedgerStore/write(deciding:)`` only; rows that wait for the disk are in it.
+package struct StoredRows: Sendable {
+  private let table: RecordTable
+
+  init(_ table: RecordTable) { self.table = table }
+
+  /// A row of a cached kind.
+  package func get<Value: StoredRecord>(_ type: Value.Type, _ id: String) -> Value? {
+    invariant(Value.kind.isCached, "records of this kind are read with fetch")
+    return table[Record.Key(Value.kind, id)].flatMap { $0.value(of: type) }
+  }
+
+  /// All rows of a cached kind in order of their ids, or those of one group.
+  package func list<Value: StoredRecord>(_ type: Value.Type, group: String? = nil) -> [Value] {
+    invariant(Value.kind.isCached, "records of this kind are read with fetch")
+    return table.list(Value.kind, group: group).compactMap { $0.value(of: type) }
   }
 }
 

@@ -174,7 +174,7 @@ final class SQLiteStatement {
 
 /// A row of a statement being run.
 @safe
-struct SQLiteRow {
+struct SQLiteRow: StoreRow {
   private let pointer: OpaquePointer
 
   init(_ pointer: OpaquePointer) { unsafe self.pointer = pointer }

@@ -23,12 +23,8 @@ struct SQLiteQueries: StoreReading {
       snapshot.ledger.time = UnixTime(row.integer(1))
     }
     try rows("SELECT * FROM balances") { row in
-      guard let account = AccountID(row.text(0)) else { throw PackedError() }
-      var balance = Balance()
-      for bucket in Bucket.allCases {
-        balance[bucket] = Micros(row.integer(Int32(bucket.rawValue) + 1))
-      }
-      snapshot.ledger.balances[account] = balance
+      let found = try row.balance()
+      snapshot.ledger.balances[found.account] = found.balance
     }
     try rows("SELECT body FROM open_answers") {
       snapshot.ledger.answers.append(try Answer(packed: $0.blob(0)))
@@ -158,7 +154,7 @@ struct SQLiteQueries: StoreReading {
     var result: [Entry] = []
     result.reserveCapacity(numbers.count)
     for number in numbers {
-      try statement.rows([.integer(number)]) { result.append(try entry($0)) }
+      try statement.rows([.integer(number)]) { result.append(try $0.entry()) }
     }
     return result
   }
@@ -208,18 +204,8 @@ struct SQLiteQueries: StoreReading {
       .integer(Int64(days.lowerBound)), .integer(Int64(days.upperBound)),
       .integer(Int64(UsageKey.Role.owner.rawValue)),
     ]) { row in
-      guard let model = Digest(row.blob(1)) else { throw PackedError() }
-      let key = DemandKey(
-        day: Int32(truncatingIfNeeded: row.integer(0)), model: ModelID(model))
-      var usage = Usage()
-      usage.answers = row.integer(2)
-      usage.promptTokens = row.integer(3)
-      usage.completionTokens = row.integer(4)
-      usage.replayedTokens = row.integer(5)
-      usage.gross = Micros(row.integer(6))
-      usage.fee = Micros(row.integer(7))
-      usage.replayPaid = Micros(row.integer(8))
-      result[key] = usage
+      let found = try row.demand()
+      result[found.key] = found.usage
     }
     return result
   }
@@ -255,22 +241,8 @@ struct SQLiteQueries: StoreReading {
   private func usage(_ sql: String, _ values: [SQLiteValue]) throws -> [UsageKey: Usage] {
     var result: [UsageKey: Usage] = [:]
     try connection.prepare(sql).rows(values) { row in
-      guard let account = AccountID(row.text(0)),
-        let role = UsageKey.Role(rawValue: UInt8(truncatingIfNeeded: row.integer(2))),
-        let model = Digest(row.blob(4))
-      else { throw PackedError() }
-      let key = UsageKey(
-        day: Int32(truncatingIfNeeded: row.integer(1)), account: account, role: role,
-        node: NodeID(row.blob(3)), model: ModelID(model))
-      var usage = Usage()
-      usage.answers = row.integer(5)
-      usage.promptTokens = row.integer(6)
-      usage.completionTokens = row.integer(7)
-      usage.replayedTokens = row.integer(8)
-      usage.gross = Micros(row.integer(9))
-      usage.fee = Micros(row.integer(10))
-      usage.replayPaid = Micros(row.integer(11))
-      result[key] = usage
+      let found = try row.usage()
+      result[found.key] = found.usage
     }
     return result
   }
@@ -310,28 +282,13 @@ struct SQLiteQueries: StoreReading {
 
   private func entries(_ sql: String, _ values: [SQLiteValue]) throws -> [Entry] {
     var result: [Entry] = []
-    try connection.prepare(sql).rows(values) { result.append(try entry($0)) }
+    try connection.prepare(sql).rows(values) { result.append(try $0.entry()) }
     return result
-  }
-
-  private func entry(_ row: SQLiteRow) throws -> Entry {
-    try Entry(
-      sequence: row.integer(0), time: UnixTime(row.integer(1)),
-      kind: UInt8(truncatingIfNeeded: row.integer(2)), reference: row.text(3),
-      packed: row.blob(4))
   }
 
   private func records(_ sql: String, _ values: [SQLiteValue]) throws -> [Record] {
     var result: [Record] = []
-    try connection.prepare(sql).rows(values) { row in
-      guard let kind = RecordKind(rawValue: UInt8(truncatingIfNeeded: row.integer(0))) else {
-        throw PackedError()
-      }
-      result.append(
-        Record(
-          key: Record.Key(kind, row.text(1)), group: row.text(2),
-          expires: row.isNull(3) ? nil : UnixTime(row.integer(3)), body: row.blob(4)))
-    }
+    try connection.prepare(sql).rows(values) { result.append(try $0.record()) }
     return result
   }
 }

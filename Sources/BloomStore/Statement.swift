@@ -100,51 +100,47 @@ package struct Statement: Hashable, Sendable {
 extension Statement {
   private static let columns = [
     "entry", "time", "kind", "part", "node", "model", "prompt_tokens", "completion_tokens",
-    "gross_micros", "fee_micros", "replay_micros", "change_micros",
+    "gross_micros", "fee_micros", "replay_micros", "change_micros", "model_name",
   ]
 
-  private static func values(_ line: StatementLine) -> [(text: String, isNumber: Bool)] {
-    [
-      ("\(line.sequence)", true), ("\(line.time.seconds)", true), (line.kind.name, false),
-      (line.part.map { "\($0)" } ?? "", line.part != nil),
-      (line.node?.digest.hex ?? "", false), (line.model?.digest.hex ?? "", false),
-      ("\(line.promptTokens)", true), ("\(line.completionTokens)", true),
-      ("\(line.gross.rawValue)", true), ("\(line.fee.rawValue)", true),
-      ("\(line.replayPaid.rawValue)", true), ("\(line.change.rawValue)", true),
+  private static func values(
+    _ line: StatementLine, _ names: [ModelID: String]
+  ) -> [StatementField] {
+    let part = line.part.map { StatementField.number(Int64($0)) } ?? .empty
+    let name = line.model.flatMap { names[$0] }
+    return [
+      .number(line.sequence), .number(line.time.seconds), .text(line.kind.name), part,
+      .text(line.node?.digest.hex ?? ""), .text(line.model?.digest.hex ?? ""),
+      .number(Int64(line.promptTokens)), .number(Int64(line.completionTokens)),
+      .number(line.gross.rawValue), .number(line.fee.rawValue),
+      .number(line.replayPaid.rawValue), .number(line.change.rawValue), .name(name),
     ]
   }
 
   /// Comma-separated values with a heading, RFC 4180.
   ///
   /// Money in whole micro-units.
-  package var csv: String { Self.csvHeading + csvLines }
+  ///
+  /// - Parameter names: What models are called; others have their digest only.
+  /// - Returns: The text.
+  package func csv(names: [ModelID: String] = [:]) -> String {
+    Self.csvHeading + csvLines(names: names)
+  }
 
-  /// The heading of ``csv``.
+  /// The heading of ``csv(names:)``.
   package static var csvHeading: String { columns.joined(separator: ",") + "\r\n" }
 
-  /// The lines of ``csv`` without its heading.
-  package var csvLines: String {
-    lines.map { Self.values($0).map(\.text).joined(separator: ",") + "\r\n" }.joined()
+  /// The lines of ``csv(names:)`` without its heading.
+  package func csvLines(names: [ModelID: String]) -> String {
+    lines.map { Self.values($0, names).map(\.csv).joined(separator: ",") + "\r\n" }.joined()
   }
 
-  /// The objects of ``json`` with commas between them.
-  package var jsonLines: String {
-    // No value can need an escape: names of accounts and kinds, hexadecimal digits, integers.
-    lines.map { line in
-      let fields = zip(Self.columns, Self.values(line)).compactMap { name, value in
-        value.text.isEmpty
-          ? nil : "\"\(name)\":" + (value.isNumber ? value.text : "\"\(value.text)\"")
-      }
-      return "{" + fields.joined(separator: ",") + "}"
-    }.joined(separator: ",")
-  }
-
-  /// An object with the account and a list of lines.
+  /// The objects of a statement's lines with commas between them.
   ///
   /// Money as integers of micro-units.
-  package var json: String {
-    "{\"account\":\"\(account)\",\"change_micros\":\(change.rawValue),\"lines\":["
-      + jsonLines + "]}"
+  package func jsonLines(names: [ModelID: String]) -> String {
+    lines.map { StatementField.object(Self.columns, Self.values($0, names)) }
+      .joined(separator: ",")
   }
 }
 

@@ -57,48 +57,51 @@ package struct StatementSummary: Hashable, Sendable {
 extension StatementSummary {
   private static let columns = [
     "date", "kind", "node", "model", "answers", "prompt_tokens", "completion_tokens",
-    "gross_micros", "fee_micros", "replay_micros", "change_micros",
+    "gross_micros", "fee_micros", "replay_micros", "change_micros", "model_name",
   ]
 
-  /// Rows of texts and numbers; empty ones are left out of JSON.
-  private var rows: [[(text: String, isNumber: Bool)]] {
-    let answers = lines.map { line in
-      let usage = line.usage
-      let counts: [Int64] = [
-        usage.answers, usage.promptTokens, usage.completionTokens, usage.gross.rawValue,
-        line.key.role == .owner ? usage.fee.rawValue : 0, usage.replayPaid.rawValue,
-        line.change.rawValue,
-      ]
-      return [
-        ("\(CivilDay(line.key.day))", false), (line.key.role == .owner ? "served" : "asked", false),
-        (line.key.node?.digest.hex ?? "", false), (line.key.model.digest.hex, false),
-      ] + counts.map { ("\($0)", true) }
-    }
-    let others = movements.map { line in
-      [("\(CivilDay(Int32(clamping: line.time.seconds / 86400)))", false), (line.kind.name, false)]
-        + Array(repeating: ("", false), count: 8) + [("\(line.change.rawValue)", true)]
-    }
-    return answers + others
+  private func rows(_ names: [ModelID: String]) -> [[StatementField]] {
+    lines.map { Self.answers($0, names[$0.key.model]) } + movements.map { Self.movement($0) }
+  }
+
+  private static func answers(_ line: Line, _ name: String?) -> [StatementField] {
+    let usage = line.usage
+    let isOwner = line.key.role == .owner
+    return [
+      .text("\(CivilDay(line.key.day))"), .text(isOwner ? "served" : "asked"),
+      .text(line.key.node?.digest.hex ?? ""), .text(line.key.model.digest.hex),
+      .number(usage.answers), .number(usage.promptTokens), .number(usage.completionTokens),
+      .number(usage.gross.rawValue), .number(isOwner ? usage.fee.rawValue : 0),
+      .number(usage.replayPaid.rawValue), .number(line.change.rawValue), .name(name),
+    ]
+  }
+
+  private static func movement(_ line: StatementLine) -> [StatementField] {
+    let day = CivilDay(Int32(clamping: line.time.seconds / 86400))
+    var fields = [StatementField](repeating: .empty, count: columns.count)
+    fields[0] = .text("\(day)")
+    fields[1] = .text(line.kind.name)
+    fields[10] = .number(line.change.rawValue)
+    return fields
   }
 
   /// Comma-separated values with a heading, RFC 4180.
   ///
   /// Days as `YYYY-MM-DD` (UTC), money in whole micro-units.
-  package var csv: String {
-    ([Self.columns] + rows.map { $0.map(\.text) })
+  ///
+  /// - Parameter names: What models are called; others have their digest only.
+  /// - Returns: The text.
+  package func csv(names: [ModelID: String] = [:]) -> String {
+    ([Self.columns] + rows(names).map { $0.map(\.csv) })
       .map { $0.joined(separator: ",") + "\r\n" }.joined()
   }
 
-  /// An object with the account and a list of lines, in the columns of ``csv``.
-  package var json: String {
-    // No value can need an escape: days, names of accounts and kinds, hexadecimal digits, integers.
-    let objects = rows.map { row in
-      let fields = zip(Self.columns, row).compactMap { name, value in
-        value.text.isEmpty
-          ? nil : "\"\(name)\":" + (value.isNumber ? value.text : "\"\(value.text)\"")
-      }
-      return "{" + fields.joined(separator: ",") + "}"
-    }
+  /// An object with the account and a list of lines, in the columns of ``csv(names:)``.
+  ///
+  /// - Parameter names: What models are called; others have their digest only.
+  /// - Returns: The text.
+  package func json(names: [ModelID: String] = [:]) -> String {
+    let objects = rows(names).map { StatementField.object(Self.columns, $0) }
     return "{\"account\":\"\(account)\",\"change_micros\":\(change.rawValue),\"lines\":["
       + objects.joined(separator: ",") + "]}"
   }

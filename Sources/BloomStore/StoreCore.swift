@@ -98,6 +98,14 @@ struct StoreCore: Sendable {
     return enqueue(.records(changes))
   }
 
+  mutating func submit(
+    deciding decide: (StoredRows) throws -> [RecordChange]
+  ) throws -> UInt64 {
+    // A statement of its own: the view of the rows is gone before they change, so none are copied.
+    let changes = try decide(StoredRows(records))
+    return try submit(changes)
+  }
+
   mutating func expire(_ now: UnixTime) throws -> UInt64 {
     try checkOpen()
     for key in records.expired(before: now) { set(key, nil) }

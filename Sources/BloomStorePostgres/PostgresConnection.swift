@@ -208,6 +208,7 @@ final class PostgresResult {
 
   var status: ExecStatusType { unsafe PQresultStatus(pointer) }
   var count: Int { Int(unsafe PQntuples(pointer)) }
+  var rows: [PostgresRow] { (0..<count).map { PostgresRow(self, $0) } }
 
   func check(_ function: String) throws {
     if let failure = failure(function) { throw failure }
@@ -244,4 +245,20 @@ final class PostgresResult {
     let isNegative = (bytes.first ?? 0) >= 0x80
     return bytes.reduce(isNegative ? -1 : 0) { $0 << 8 | Int64($1) }
   }
+}
+
+/// A row of a result.
+struct PostgresRow: StoreRow {
+  private let result: PostgresResult
+  private let number: Int
+
+  init(_ result: PostgresResult, _ number: Int) {
+    self.result = result
+    self.number = number
+  }
+
+  func integer(_ column: Int32) -> Int64 { result.integer(number, column) }
+  func isNull(_ column: Int32) -> Bool { result.isNull(number, column) }
+  func text(_ column: Int32) -> String { result.text(number, column) }
+  func blob(_ column: Int32) -> [UInt8] { result.blob(number, column) }
 }

@@ -40,13 +40,10 @@ struct PostgresQueries: StoreReading {
       snapshot.ledger.time = UnixTime(last.integer(0, 1))
     }
     let balances = try query("SELECT account, credit, earned, reserved, held, payout FROM balances")
-    for row in 0..<balances.count {
-      guard let account = AccountID(balances.text(row, 0)) else { throw PackedError() }
-      var balance = Balance()
-      for bucket in Bucket.allCases {
-        balance[bucket] = Micros(balances.integer(row, Int32(bucket.rawValue) + 1))
-      }
-      snapshot.ledger.balances[account] = balance
+      .rows
+    for row in balances {
+      let found = try row.balance()
+      snapshot.ledger.balances[found.account] = found.balance
     }
     snapshot.ledger.answers = try bodies("answers").map { try Answer(packed: $0) }
     snapshot.ledger.disputes = try bodies("disputes").map { try Dispute(packed: $0) }
@@ -163,21 +160,12 @@ struct PostgresQueries: StoreReading {
       [
         .integer(Int64(days.lowerBound)), .integer(Int64(days.upperBound)),
         .integer(Int64(UsageKey.Role.owner.rawValue)),
-      ])
+      ]
+    ).rows
     var result: [DemandKey: Usage] = [:]
-    for row in 0..<rows.count {
-      guard let model = Digest(rows.blob(row, 1)) else { throw PackedError() }
-      let key = DemandKey(
-        day: Int32(truncatingIfNeeded: rows.integer(row, 0)), model: ModelID(model))
-      var usage = Usage()
-      usage.answers = rows.integer(row, 2)
-      usage.promptTokens = rows.integer(row, 3)
-      usage.completionTokens = rows.integer(row, 4)
-      usage.replayedTokens = rows.integer(row, 5)
-      usage.gross = Micros(rows.integer(row, 6))
-      usage.fee = Micros(rows.integer(row, 7))
-      usage.replayPaid = Micros(rows.integer(row, 8))
-      result[key] = usage
+    for row in rows {
+      let found = try row.demand()
+      result[found.key] = found.usage
     }
     return result
   }
@@ -207,25 +195,11 @@ struct PostgresQueries: StoreReading {
   }
 
   private func usage(_ sql: String, _ values: [PostgresValue]) throws -> [UsageKey: Usage] {
-    let rows = try query(sql, values)
+    let rows = try query(sql, values).rows
     var result: [UsageKey: Usage] = [:]
-    for row in 0..<rows.count {
-      guard let account = AccountID(rows.text(row, 0)),
-        let role = UsageKey.Role(rawValue: UInt8(truncatingIfNeeded: rows.integer(row, 2))),
-        let model = Digest(rows.blob(row, 4))
-      else { throw PackedError() }
-      let key = UsageKey(
-        day: Int32(truncatingIfNeeded: rows.integer(row, 1)), account: account, role: role,
-        node: NodeID(rows.blob(row, 3)), model: ModelID(model))
-      var usage = Usage()
-      usage.answers = rows.integer(row, 5)
-      usage.promptTokens = rows.integer(row, 6)
-      usage.completionTokens = rows.integer(row, 7)
-      usage.replayedTokens = rows.integer(row, 8)
-      usage.gross = Micros(rows.integer(row, 9))
-      usage.fee = Micros(rows.integer(row, 10))
-      usage.replayPaid = Micros(rows.integer(row, 11))
-      result[key] = usage
+    for row in rows {
+      let found = try row.usage()
+      result[found.key] = found.usage
     }
     return result
   }
@@ -270,25 +244,10 @@ struct PostgresQueries: StoreReading {
   }
 
   private func entries(_ sql: String, _ values: [PostgresValue]) throws -> [Entry] {
-    let rows = try query(sql, values)
-    return try (0..<rows.count).map { row in
-      try Entry(
-        sequence: rows.integer(row, 0), time: UnixTime(rows.integer(row, 1)),
-        kind: UInt8(truncatingIfNeeded: rows.integer(row, 2)), reference: rows.text(row, 3),
-        packed: rows.blob(row, 4))
-    }
+    try query(sql, values).rows.map { try $0.entry() }
   }
 
   private func records(_ sql: String, _ values: [PostgresValue]) throws -> [Record] {
-    let rows = try query(sql, values)
-    return try (0..<rows.count).map { row in
-      guard let kind = RecordKind(rawValue: UInt8(truncatingIfNeeded: rows.integer(row, 0))) else {
-        throw PackedError()
-      }
-      return Record(
-        key: Record.Key(kind, rows.text(row, 1)), group: rows.text(row, 2),
-        expires: rows.isNull(row, 3) ? nil : UnixTime(rows.integer(row, 3)),
-        body: rows.blob(row, 4))
-    }
+    try query(sql, values).rows.map { try $0.record() }
   }
 }

@@ -183,7 +183,7 @@ struct MoneyCommands {
     ]
     if let node = line["node"]?.string { words.append("machine \(node.prefix(8))") }
     if let model = line["model"]?.string {
-      words.append("model \(model.prefix(8))")
+      words.append("model \(line["model_name"]?.string ?? String(model.prefix(8)))")
       if let answers = line["answers"]?.integer { words.append("\(answers) answers") }
       words.append(
         "\(line["prompt_tokens"]?.integer ?? 0) + \(line["completion_tokens"]?.integer ?? 0) tokens"

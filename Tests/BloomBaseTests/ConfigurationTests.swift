@@ -72,11 +72,34 @@ import Testing
     #expect(members.map(\.name) == ["$a_1", "b c"])
   }
 
+  @Test(arguments: [
+    ("\\u00e9", "\u{e9}"), ("\\xe9", "\u{e9}"), ("\\uD83D\\uDE00", "\u{1f600}"),
+    ("a\\ud83d\\ude00b", "a\u{1f600}b"), ("\\ud800\\udc00", "\u{10000}"),
+    ("\\udbff\\udfff", "\u{10ffff}"),
+  ])
+  func `an escape stands for a scalar, and a pair of halves for one`(
+    escape: String, text: String
+  ) throws {
+    #expect(try JSON5(parsing: "'\(escape)'").kind == .string(text))
+  }
+
+  @Test(arguments: [
+    ("\\ud83d", "first"), ("\\ud83dx", "first"), ("\\ud83d\\n", "first"),
+    ("\\ud83d\\ud83d", "first"), ("\\ud83d\\u0041", "first"), ("\\ude00", "second"),
+    ("\\ude00\\ud83d", "second"),
+  ])
+  func `half of a pair is refused by name`(escape: String, half: String) {
+    let refusal = #expect(throws: ConfigurationError.self) {
+      try JSON5(parsing: "'\(escape)'")
+    }
+    #expect(refusal?.publicDescription.contains("the \(half) half of a pair") == true)
+  }
+
   @Test func `text that is not JSON5 is refused`() {
     for bad in [
-      "", "{", "[1", "{a}", "{a:}", "{:1}", "[,]", "'a", "'a\nb'", "'\\x4'", "'\\ud800'", "01",
-      "1.2.3", "0x", "--1", "tru", "1 2", "/* a", "{a:1,,b:2}", "9223372036854775808x",
-      String(repeating: "[", count: 100),
+      "", "{", "[1", "{a}", "{a:}", "{:1}", "[,]", "'a", "'a\nb'", "'\\x4'", "'\\x+4'",
+      "'\\u+041'", "'\\ud83d\\u12'", "01", "1.2.3", "0x", "--1", "tru", "1 2", "/* a",
+      "{a:1,,b:2}", "9223372036854775808x", String(repeating: "[", count: 100),
     ] {
       #expect(throws: ConfigurationError.self, "\(bad)") { try JSON5(parsing: bad) }
     }

@@ -47,6 +47,15 @@ private struct Office {
       signature: try key.sign(message))
   }
 
+  /// Gives alice as many keys as she may have, but for one.
+  func almostFill() async throws {
+    let now = time.unixTime()
+    let keys = (1..<Accounts.keysMax).map {
+      Accounts.makeKey(for: alice, name: "k\($0)", now: now).record
+    }
+    try await store.write(keys.map { RecordChange.put($0) })
+  }
+
   func node(_ id: NodeID) -> DeviceSubject {
     DeviceSubject(kind: .node(id, region: "", isPrivate: false), name: "attic")
   }
@@ -253,6 +262,56 @@ private struct Office {
     await #expect(throws: AccountError.self) { try await signUp(.invite, late.code) }
     let machine = try await office.accounts.invite(.node, by: office.alice, expires: nil)
     await #expect(throws: AccountError.self) { try await signUp(.invite, machine.code) }
+  }
+
+  // MARK: Limits
+
+  @Test func `keys made at once do not get past the limit`() async throws {
+    let office = try await Office()
+    try await office.almostFill()
+    let (accounts, alice, now) = (office.accounts, office.alice, office.time.unixTime())
+    let made = await withTaskGroup(of: Bool.self, returning: Int.self) { group in
+      for number in 0..<64 {
+        group.addTask {
+          do {
+            _ = try await accounts.addKey(for: alice, name: "n\(number)", now: now)
+            return true
+          } catch {
+            return false
+          }
+        }
+      }
+      var count = 0
+      for await isMade in group where isMade { count += 1 }
+      return count
+    }
+    #expect(made == 1)
+    #expect(accounts.keys(of: alice).count == Accounts.keysMax)
+  }
+
+  @Test func `codes approved for the same last key give one, and another after a revocation`()
+    async throws
+  {
+    let office = try await Office()
+    try await office.almostFill()
+    let first = try await office.enrolment.begin(Self.program)
+    let second = try await office.enrolment.begin(Self.program)
+    for grant in [first, second] {
+      _ = try await office.enrolment.decide(grant.userCode, by: office.alice, approve: true)
+    }
+    guard case .key = try await office.enrolment.poll(first.deviceCode) else {
+      return #expect(Bool(false), "no key")
+    }
+    let refusal = await #expect(throws: AccountError.self) {
+      try await office.enrolment.poll(second.deviceCode)
+    }
+    #expect(refusal?.code == .full)
+    let old = try #require(office.accounts.keys(of: office.alice).first)
+    try await office.accounts.revoke(old.label, of: office.alice, now: office.time.unixTime())
+    office.time.advance(5)
+    guard case .key = try await office.enrolment.poll(second.deviceCode) else {
+      return #expect(Bool(false), "no key")
+    }
   }
 
   @Test func `a limited key cannot make a stronger one`() async throws {

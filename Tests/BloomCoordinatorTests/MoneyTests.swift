@@ -119,6 +119,28 @@ import Darwin
     }
   }
 
+  @Test func `a statement names the models that the operator listed, and no others`()
+    async throws
+  {
+    let lists: [([UInt8], [String])] = [(Machine.manifest, ["test:q8"]), ([1, 2, 3], [])]
+    for (manifest, names) in lists {
+      try await withCoordinator([.answer(tokens: 20)], manifests: [manifest]) { test, nodes in
+        let key = try await test.manager("alice").key
+        let sealed = try test.seal(newAnswer(), to: [nodes[0].machine])
+        #expect(try await test.ask(sealed, using: test.client(key: key)).isFinished)
+        for detail in ["days", "answers"] {
+          let statement = try await test.call("/v1/statement?detail=\(detail)", key: key).value
+          let lines = statement["lines"]?.items ?? []
+          #expect(lines.compactMap { $0["model"]?.string } == [Self.model])
+          #expect(lines.compactMap { $0["model_name"]?.string } == names)
+          let csv = try await Self.text("/v1/statement?format=csv&detail=\(detail)", key, test)
+          #expect(csv.contains("test:q8") == !names.isEmpty)
+          #expect(csv.contains(Self.model))
+        }
+      }
+    }
+  }
+
   @Test func `a statement refuses days that are none and periods without an end`() async throws {
     try await withCoordinator([]) { test, _ in
       let key = try await test.manager("alice").key

@@ -75,7 +75,7 @@ struct ConformanceSuite {
     let spent = try await again.statement(of: user, in: period)
     #expect(spent.change == again.balance(of: user).total)
     #expect(spent.lines.allSatisfy { $0.node == nil })
-    #expect(spent.csv.split(separator: "\r\n").count == spent.lines.count + 1)
+    #expect(spent.csv().split(separator: "\r\n").count == spent.lines.count + 1)
     #expect(try await again.statement(of: user, in: UnixTime(0)..<UnixTime(5)).lines.isEmpty)
 
     let pages = try await [
@@ -101,9 +101,9 @@ struct ConformanceSuite {
       #expect(summary.earned == statement.earned)
       #expect(summary.earnedByNode == statement.earnedByNode)
       #expect(
-        summary.csv.split(separator: "\r\n").count
+        summary.csv().split(separator: "\r\n").count
           == 1 + summary.lines.count + summary.movements.count)
-      #expect(summary.json.contains("\"change_micros\":\(summary.change.rawValue),"))
+      #expect(summary.json().contains("\"change_micros\":\(summary.change.rawValue),"))
       let before = try await again.summary(of: account, days: 0...(day - 1))
       #expect(before.lines.isEmpty && before.movements.isEmpty)
     }

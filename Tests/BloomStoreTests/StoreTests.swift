@@ -75,6 +75,31 @@ import Testing
     try await store.apply(.grant(key: "3", account("user"), Micros(1)))
   }
 
+  @Test func `what is decided from rows sees all that was taken before, and is refused whole`()
+    async throws
+  {
+    let store = try await LedgerStore.open(MemoryBackend(), clock: TestClock())
+    let rows = ["a", "b"].map {
+      AccountRecord(account: account($0), name: $0, createdAt: UnixTime(1))
+    }
+    // Not on the disk yet.
+    try store.submit([.put(rows[0])])
+    try await store.write { seen in
+      #expect(seen.list(AccountRecord.self) == [rows[0]])
+      #expect(seen.get(AccountRecord.self, "a") == rows[0])
+      #expect(seen.get(AccountRecord.self, "b") == nil)
+      return [.put(rows[1], if: .absent)]
+    }
+    await #expect(throws: StoreError(.rejected, "test")) {
+      try await store.write { seen in
+        guard seen.list(AccountRecord.self).isEmpty else { throw StoreError(.rejected, "test") }
+        return [.delete(rows[0])]
+      }
+    }
+    #expect(store.list(AccountRecord.self) == rows)
+    await store.close()
+  }
+
   @Test func `a file of a newer version is refused`() async throws {
     let folder = try TemporaryFolder("store")
     let path = folder.path + "/ledger.sqlite"
@@ -168,6 +193,31 @@ import Testing
       #expect(paged == lines)
     }
     await store.close()
+  }
+
+  @Test func `a model's name stands in a statement, unless it is a formula or moves a cursor`() {
+    let model = ModelID(digest(1))
+    let key = UsageKey(day: 0, account: account("user"), role: .user, node: nil, model: model)
+    let summary = StatementSummary(account("user"), usage: [key: Usage()], movements: [])
+    for (name, csv, json) in [
+      ("test:q8", ",test:q8\r\n", "\"model_name\":\"test:q8\"}"),
+      ("a,\"b\\", ",\"a,\"\"b\\\"\r\n", "\"model_name\":\"a,\\\"b\\\\\"}"),
+    ] {
+      #expect(summary.csv(names: [model: name]).hasSuffix(csv))
+      #expect(summary.json(names: [model: name]).contains(json))
+    }
+    for name in ["", "=1+1", "-1", " =1", "a\nb", "a\u{1b}[2J", "a\u{85}"] {
+      #expect(summary.csv(names: [model: name]) == summary.csv())
+      #expect(summary.json(names: [model: name]) == summary.json())
+    }
+  }
+
+  @Test func `a quote in a payout's destination ends no field, whatever joins it`() {
+    let payout = Payout(
+      id: 1, account: account("owner"), amount: Micros(5), destination: "a\"\u{301},b",
+      requestedAt: UnixTime(7))
+    let text = ManualRail.export([payout])
+    #expect(text.unicodeScalars.filter { $0 == "\"" }.count == 4)
   }
 
   @Test func `payouts are handed to a rail and recorded`() async throws {
