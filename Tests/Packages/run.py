@@ -82,7 +82,8 @@ def check_texts(stage):
         check(done.returncode == 0, f"{script.name}: {done.stderr}")
     copyright = (stage / "usr/share/doc/darkbloom/copyright").read_text()
     # What is compiled in; the rest comes with its own package.
-    for words in ("llama.cpp", "Niels Lohmann", "Runtime Library Exception", "Permission is"):
+    for words in ("llama.cpp", "Copyright 2024 Mozilla", "Niels Lohmann",
+                  "Runtime Library Exception", "Permission is"):
         check(words in copyright, f"the copyright file does not say: {words}")
 
 
