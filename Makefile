@@ -6,7 +6,7 @@ AREA ?= net seal engine schedule ledger relay path
 SEEDS ?= 1000
 SECONDS_EACH ?= 60
 
-.PHONY: help deps run build test check check-deep fmt lint bench chaos lab sim fuzz package clean
+.PHONY: help deps run build test check check-deep sanitize fmt lint bench chaos lab sim fuzz package clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -35,6 +35,9 @@ check: lint build test ## Format lint, release build, all tests
 
 check-deep: check ## check, then sanitizers, long fuzzing and long test variants
 	@scripts/check-deep
+
+sanitize: ## The tests under the thread and the address sanitizer
+	@scripts/check-deep threads addresses
 
 bench: ## Measure: make bench, or make bench AREA=net
 	@scripts/bench $(AREA)

@@ -146,7 +146,9 @@ public enum CommandText: Sendable {
         text += "\(prefix) -f -a \(next.name) -d \(quoted(next.summary))\n"
       }
       let global = seen.isEmpty ? "complete -c \(spec.name)" : prefix
-      for option in command.options + (path.isEmpty ? common : []) {
+      let named = command.subcommands.first { $0.name == command.defaultSubcommand }
+      let own = command.options + (named?.options ?? [])
+      for option in own + (path.isEmpty ? common : []) {
         text += "\(global) -l \(option.name)"
         if let short = option.short { text += " -s \(short)" }
         if option.value != nil { text += " -r" }
@@ -205,16 +207,20 @@ public enum CommandText: Sendable {
   private static func words(_ spec: CommandSpec, _ path: [String]) -> [(word: String, help: String)]
   {
     let commands = spec.command(at: path)?.subcommands.map { ($0.name, $0.summary) } ?? []
-    let meant = spec.command(at: path)?.defaultSubcommand.map { [$0] } ?? []
-    let options = allOptions(spec, path + meant) + (path.isEmpty ? common : [common[0]])
+    let options =
+      allOptions(spec, path + meant(spec, path)) + (path.isEmpty ? common : [common[0]])
     return commands + options.map { ("--\($0.name)", $0.help) }
   }
 
+  /// The subcommand that is meant below a path when none is named; empty when one must be.
+  private static func meant(_ spec: CommandSpec, _ path: [String]) -> [String] {
+    spec.command(at: path)?.defaultSubcommand.map { [$0] } ?? []
+  }
+
   private static func choices(_ spec: CommandSpec) -> [([String], OptionSpec)] {
-    paths(spec).flatMap { path in
-      (allOptions(spec, path) + (path.isEmpty ? common : [])).filter { !$0.choices.isEmpty }.map {
-        (path, $0)
-      }
+    paths(spec).flatMap { path -> [([String], OptionSpec)] in
+      let options = allOptions(spec, path + meant(spec, path)) + (path.isEmpty ? common : [])
+      return options.filter { !$0.choices.isEmpty }.map { (path, $0) }
     }
   }
 

@@ -14,12 +14,15 @@ public struct ConfigurationError: PublicError, Equatable, CustomStringConvertibl
 ///
 /// Names have dots for nested objects: `listen.port` is `--listen-port` as a flag,
 /// `DARKBLOOM_LISTEN_PORT` in the environment and `{listen: {port: …}}` in the file.
+///
+/// A name that is no setting's is refused: in the file, among the flags, and in the environment
+/// where its beginning says for whom it is meant.
 public struct Configuration: Sendable {
   private let flags: [String: String]
   private let environment: [String: String]
   private let file: [String: JSON5]
 
-  /// Checks that the file holds known settings only.
+  /// Checks that file, flags and the variables of groups name known settings only.
   ///
   /// - Parameters:
   ///   - known: The full names of all settings.
@@ -36,6 +39,13 @@ public struct Configuration: Sendable {
     self.environment = environment
     for name in flags.keys.sorted() where !known.contains(name) {
       throw Self.unknown(name, "flags", known)
+    }
+    // `DARKBLOOM_TLS_` begins the variables of `tls` and no others.
+    let groups = Set(known.compactMap { $0.split(separator: ".").dropLast().first })
+    for group in groups.sorted() {
+      let prefix = Self.variable(String(group)) + "_"
+      let variables = Set(known.map { Self.variable($0) }.filter { $0.hasPrefix(prefix) })
+      try Self.checkVariables(prefix, in: environment, known: variables)
     }
     var values: [String: JSON5] = [:]
     if let file {
@@ -56,6 +66,24 @@ public struct Configuration: Sendable {
   public static func variable(_ name: String) -> String {
     "DARKBLOOM_"
       + String(name.uppercased().map { $0 == "." || $0 == "-" ? "_" : $0 })
+  }
+
+  /// Refuses variables that are no setting's: a misspelt one must not pass for one that is obeyed.
+  ///
+  /// - Parameters:
+  ///   - prefix: What the variables of these settings begin with, and no others.
+  ///   - environment: The process's environment.
+  ///   - known: All variables with that prefix.
+  /// - Throws: ``ConfigurationError`` that names the variable and the nearest known one.
+  public static func checkVariables(
+    _ prefix: String, in environment: [String: String], known: Set<String>
+  ) throws(ConfigurationError) {
+    for name in environment.keys.sorted() where name.hasPrefix(prefix) && !known.contains(name) {
+      let rest = String(name.dropFirst(prefix.count))
+      let others = known.map { String($0.dropFirst(prefix.count)) }.sorted()
+      let nearest = NearestName.find(rest, in: others).map { ", did you mean \(prefix + $0)?" }
+      throw ConfigurationError("\(name): there is no such setting\(nearest ?? "")")
+    }
   }
 
   /// A text; `nil` when no place has the setting.

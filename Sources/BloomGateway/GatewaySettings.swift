@@ -69,6 +69,12 @@ package struct GatewaySettings: Sendable, Equatable {
     fileName: String = "gateway.json5"
   ) throws(ConfigurationError) {
     let prefix = "DARKBLOOM_GATEWAY_"
+    // The file's own place is an option, and no setting in it.
+    var names: Set<String> = [prefix + "CONFIG"]
+    for name in Self.names {
+      names.insert(prefix + String(Configuration.variable(name).dropFirst("DARKBLOOM_".count)))
+    }
+    try Configuration.checkVariables(prefix, in: environment, known: names)
     var variables: [String: String] = [:]
     for (name, value) in environment where name.hasPrefix(prefix) {
       variables["DARKBLOOM_" + name.dropFirst(prefix.count)] = value

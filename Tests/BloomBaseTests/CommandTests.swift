@@ -113,7 +113,11 @@ import Testing
           "gate", "a gate",
           subcommands: [
             CommandSpec(
-              "run", "runs it", options: [OptionSpec("port", short: "p", value: "N", "p")]),
+              "run", "runs it",
+              options: [
+                OptionSpec("port", short: "p", value: "N", "p"),
+                OptionSpec("mode", value: "MODE", "how", choices: ["fast", "slow"]),
+              ]),
             CommandSpec("keys", "keys", subcommands: [CommandSpec("list", "lists keys")]),
           ], defaultSubcommand: "run")
       ])
@@ -132,6 +136,11 @@ import Testing
     }
     #expect(CommandText.help(spec, ["gate"]).contains("[COMMAND]"))
     #expect(CommandText.completion(spec, .bash).contains("keys --port"))
+    for shell in [CommandText.Shell.bash, .zsh] {
+      #expect(CommandText.completion(spec, shell).contains("' gate --mode')"), "\(shell)")
+    }
+    let fish = CommandText.completion(spec, .fish).split(separator: "\n")
+    #expect(fish.contains { $0.contains("seen_subcommand_from run keys' -l mode") })
   }
 
   @Test func `near names are found and far ones are not`() {

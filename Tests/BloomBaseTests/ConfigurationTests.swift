@@ -40,6 +40,20 @@ import Testing
     }
   }
 
+  @Test func `a variable of a group that is no setting's is refused`() throws {
+    let error = ConfigurationError(
+      "DARKBLOOM_LISTEN_PROT: there is no such setting, did you mean DARKBLOOM_LISTEN_PORT?")
+    #expect(throws: error) {
+      try Configuration(known: Self.known, environment: ["DARKBLOOM_LISTEN_PROT": "1"])
+    }
+    #expect(throws: ConfigurationError("DARKBLOOM_LISTEN_ZZZZ: there is no such setting")) {
+      try Configuration(known: Self.known, environment: ["DARKBLOOM_LISTEN_ZZZZ": "1"])
+    }
+    // Others may mean other programs of the house.
+    let others = ["DARKBLOOM_LISTEN": "1", "DARKBLOOM_OTHER": "1", "LISTEN_PROT": "1"]
+    #expect(try Configuration(known: Self.known, environment: others).string("name") == nil)
+  }
+
   @Test func `wrong values say where they are and what is wanted`() throws {
     let settings = try Configuration(
       known: Self.known, flags: ["quiet": "maybe"], environment: ["DARKBLOOM_NAME": "x"],

@@ -169,6 +169,10 @@ import Testing
     let told = try PlacementSettings.policy(
       file: file, environment: ["DARKBLOOM_POLICY_TIER": "hardware"])
     #expect(told.minimumTier == .hardware)
+    // A constraint that is not read would be a prompt on a machine that nobody wanted.
+    #expect(throws: ConfigurationError.self) {
+      try PlacementSettings.policy(file: file, environment: ["DARKBLOOM_POLICY_TEIR": "hardware"])
+    }
   }
 
   @Test(arguments: [

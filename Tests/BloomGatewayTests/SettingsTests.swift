@@ -49,6 +49,10 @@ import Testing
     #expect(
       refusal(environment: ["DARKBLOOM_GATEWAY_PORT": "x"])
         == "DARKBLOOM_GATEWAY_PORT must be a whole number")
+    #expect(
+      refusal(environment: ["DARKBLOOM_GATEWAY_PROT": "1"])
+        == "DARKBLOOM_GATEWAY_PROT: there is no such setting, did you mean DARKBLOOM_GATEWAY_PORT?")
+    #expect(refusal(environment: ["DARKBLOOM_GATEWAY_CONFIG": "/x"]) == nil)
     #expect(refusal(file: "{port: 70000}")?.contains("0…65535") == true)
     #expect(refusal(file: "{port: '1'}") == "line 1: port must be a whole number")
     #expect(refusal(file: "{listen: []}") != nil)

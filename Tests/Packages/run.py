@@ -70,6 +70,16 @@ def check_companions(stage, home):
         coordinator.wait(40)
 
 
+def completed(stage, words):
+    """What bash offers for the last of these words."""
+    script = stage / "usr/share/bash-completion/completions" / words[0]
+    ask = (
+        'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); '
+        '"_${1//-/_}"; echo "${COMPREPLY[@]}"'
+    )
+    return run("bash", "-c", ask, script, *words).stdout.split()
+
+
 def check_texts(stage):
     for name in ("darkbloom", "darkbloom-coordinator"):
         manual = gzip.decompress((stage / f"usr/share/man/man1/{name}.1.gz").read_bytes()).decode()
@@ -77,12 +87,29 @@ def check_texts(stage):
         script = stage / "usr/share/bash-completion/completions" / name
         done = run("bash", "-n", script)
         check(done.returncode == 0 and name in script.read_text(), f"{script}: {done.stderr}")
+        for shell, path in (
+            ("zsh -n", f"zsh/vendor-completions/_{name}"),
+            ("fish --no-execute", f"fish/vendor_completions.d/{name}.fish"),
+        ):
+            if shutil.which(shell.split()[0]):
+                done = run(*shell.split(), stage / "usr/share" / path)
+                check(done.returncode == 0, f"{path}: {done.stderr}")
+    for words, offered in (
+        ("darkbloom no", ["node"]),
+        ("darkbloom node sta", ["start", "status"]),
+        # `gateway` alone means `gateway run`.
+        ("darkbloom gateway --tier ha", ["hardware"]),
+        ("darkbloom-coordinator backup --jso", ["--json"]),
+    ):
+        seen = completed(stage, words.split())
+        check(seen == offered, f"bash offers {seen} after: {words}")
     for script in (ROOT / "packaging/debian").iterdir():
         done = run("sh", "-n", script)
         check(done.returncode == 0, f"{script.name}: {done.stderr}")
     copyright = (stage / "usr/share/doc/darkbloom/copyright").read_text()
     # What is compiled in; the rest comes with its own package.
-    for words in ("llama.cpp", "Niels Lohmann", "Runtime Library Exception", "Permission is"):
+    for words in ("llama.cpp", "Copyright 2024 Mozilla", "Niels Lohmann",
+                  "Runtime Library Exception", "Permission is"):
         check(words in copyright, f"the copyright file does not say: {words}")
 
 

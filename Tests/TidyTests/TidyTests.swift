@@ -142,6 +142,15 @@ import Foundation
     }
   }
 
+  @Test func `NOTICE names every licence text, and each that it names is there`() throws {
+    let words = try PackageLayout.read("NOTICE").split { " \n(),".contains($0) }.map(String.init)
+    let named = Set(words.filter { $0.hasPrefix("licences/") })
+    let folder = "\(PackageLayout.root)/licences"
+    let present = try FileManager.default.subpathsOfDirectory(atPath: folder)
+      .map { "licences/\($0)" }
+    #expect(named.symmetricDifference(present).sorted() == [])
+  }
+
   @Test func `no unfinished work and no huge file is checked in`() throws {
     let marks = [
       "TO" + "DO", "FIX" + "ME", "not impl" + "emented", "<<<" + "<<<< ", ">>>" + ">>>> ",
