@@ -60,7 +60,8 @@ public enum ProcessHardening: Sendable {
     let kept = plan.keptDescriptors.sorted()
     guard unsafe cplatform_close_other_descriptors(kept, kept.count) == 0 else {
       throw PlatformError(
-        .hardeningFailed, "closing inherited descriptors; run Linux 5.9 or later, which has "
+        .hardeningFailed,
+        "closing inherited descriptors; run Linux 5.9 or later, which has "
           + "close_range, outside a container that forbids it")
     }
     _ = cplatform_die_with_parent()

@@ -113,7 +113,8 @@ package enum WorkerProgram: Sendable {
     let unknown = order.requiredFacts.filter { SandboxFact(rawValue: $0) == nil }
     guard unknown.isEmpty else {
       throw WorkerError(
-        .unprotected, "it does not know what is demanded (\(unknown.joined(separator: ", "))); "
+        .unprotected,
+        "it does not know what is demanded (\(unknown.joined(separator: ", "))); "
           + "install agent and worker of the same release")
     }
     guard order.verifiesFiles else { return manifest }

@@ -10,11 +10,12 @@ import Testing
     #expect(!facts.architecture.isEmpty)
   }
 
-  @Test(arguments: [
-    ("max 100000\n", nil), ("200000 100000\n", 2), ("150000 100000", 2), ("1000 100000", 1),
-    ("100001 100000", 2), ("50000 10000", 5), ("", nil), ("100000", nil), ("0 100000", nil),
-    ("-1 100000", nil), ("100000 0", nil), ("1 2 3", nil), ("many 100000", nil),
-  ] as [(String, Int?)])
+  @Test(
+    arguments: [
+      ("max 100000\n", nil), ("200000 100000\n", 2), ("150000 100000", 2), ("1000 100000", 1),
+      ("100001 100000", 2), ("50000 10000", 5), ("", nil), ("100000", nil), ("0 100000", nil),
+      ("-1 100000", nil), ("100000 0", nil), ("1 2 3", nil), ("many 100000", nil),
+    ] as [(String, Int?)])
   func `a quota is worth its processors, rounded up`(text: String, processors: Int?) {
     #expect(ProcessorQuota.processors(text) == processors)
   }

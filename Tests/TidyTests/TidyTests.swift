@@ -74,7 +74,9 @@ import Foundation
           let code = line.split(separator: "//", omittingEmptySubsequences: false).first ?? ""
           // Keys and nonces are drawn where they are used once, so that no caller can pass old ones.
           for call in forbiddenCalls
-          where code.contains(call) && !code.contains("SecretBytes.random(") {
+          where code.contains(call) && !code.contains("SecretBytes.random(")
+            && !code.contains("CivilDate(")
+          {
             Issue.record("\(file.path):\(number + 1) is pure but says \(call)")
           }
         }
