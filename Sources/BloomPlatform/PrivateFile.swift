@@ -8,7 +8,7 @@ internal import Darwin
 package enum PrivateFile: Sendable {
   /// Why a file could not be written or read.
   package struct Failure: Error, Sendable, CustomStringConvertible {
-    /// The path and the system's words.
+    /// The path, the system's words and what to do.
     package let description: String
   }
 
@@ -109,8 +109,9 @@ package enum PrivateFile: Sendable {
   }
 
   private static func failure(_ path: String) -> Failure {
-    let reason = unsafe strerror(errno).map { unsafe String(cString: $0) } ?? "unknown error"
-    return Failure(description: "\(path): \(reason)")
+    let code = errno
+    let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "unknown error"
+    return Failure(description: "\(path): \(reason)\(PrivateFolderError.advice(code))")
   }
 
   private static func systemRead(_ file: Int32, _ bytes: inout [UInt8], _ count: Int) -> Int {
