@@ -32,6 +32,10 @@ package enum CoordinatorProgram: Sendable {
         return isWell ? .done : .failed
       }
       return .done
+    } catch let error as PrivateFile.Failure {
+      // Its text names a path: for whoever typed the command, not for a log.
+      ProcessEnvironment.complain("\(spec.name): \(error)")
+      return .failed
     } catch {
       ProcessEnvironment.complain("\(spec.name): \(error.safeDescription)")
       return code(of: error)

@@ -109,10 +109,13 @@ final class Listener: LoopHandle, @unchecked Sendable {
       case UV_EADDRINUSE:
         "is in use by another program: stop it or choose another one"
       case UV_EACCES: "may not be used: choose a port from 1024 up or another folder"
-      case UV_EADDRNOTAVAIL: "cannot be used: the address does not belong to this machine"
-      case UV_EEXIST: "cannot be used: a file that is no socket is there"
-      case UV_ENOENT: "cannot be made: its folder does not exist"
-      case UV_ENAMETOOLONG: "cannot be made: its path is longer than 107 bytes"
+      case UV_EADDRNOTAVAIL:
+        "cannot be used: the address does not belong to this machine: listen on :: or on one "
+          + "of its own"
+      case UV_EEXIST: "cannot be used: a file that is no socket is there: choose another path"
+      case UV_ENOENT: "cannot be made: its folder does not exist: make it or choose another"
+      case UV_ENAMETOOLONG:
+        "cannot be made: its path is longer than 107 bytes: choose a shorter one"
       default: "cannot be listened on: \(UVCode.text(code))"
       }
     return NetError(.listenFailed, "\(what) \(why)")

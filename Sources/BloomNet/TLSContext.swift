@@ -113,14 +113,19 @@ final class TLSContext: @unchecked Sendable {
       return NetError(
         .badCertificate, "\(key) holds no readable PEM private key: it must have no passphrase")
     case CTLS_KEY_MISMATCH:
-      return NetError(.badCertificate, "the key in \(key) does not belong to \(certificate)")
+      return NetError(
+        .badCertificate,
+        "the key in \(key) does not belong to \(certificate): give the one it was made with")
     case CTLS_BAD_ROOTS:
-      return NetError(.badCertificate, "\(name(roots)) holds no valid PEM root certificate")
+      return NetError(
+        .badCertificate,
+        "\(name(roots)) holds no valid PEM root certificate: give the issuer's in PEM")
     default: return NetError(.system, "TLS cannot be set up: out of memory")
     }
   }
 
-  private static func name(_ source: PEMSource?) -> String {
+  /// How an error calls a source.
+  static func name(_ source: PEMSource?) -> String {
     switch source {
     case .file(let path): path
     case .text, nil: "the given text"
@@ -143,7 +148,9 @@ final class TLSContext: @unchecked Sendable {
     var bytes = [UInt8](repeating: 0, count: 1 << 20)
     let count = unsafe fread(&bytes, 1, bytes.count, file)
     guard count > 0, count < bytes.count else {
-      throw NetError(.badCertificate, "the \(what) file \(path) is empty or larger than 1 MiB")
+      throw NetError(
+        .badCertificate,
+        "the \(what) file \(path) is empty, a folder or larger than 1 MiB: give a PEM file")
     }
     // In place: a key must leave no second copy, and the caller wipes this one.
     bytes.removeLast(bytes.count - count)

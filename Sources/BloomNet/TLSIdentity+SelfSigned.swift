@@ -50,7 +50,9 @@ extension TLSIdentity {
         raw.baseAddress?.assumingMemoryBound(to: CChar.self), raw.count, &bytes)
     }
     guard isFound == 1, let digest = Digest(bytes) else {
-      throw NetError(.badCertificate, "there is no valid PEM certificate")
+      throw NetError(
+        .badCertificate,
+        "\(TLSContext.name(certificate)) holds no valid PEM certificate: give the full chain")
     }
     return digest
   }

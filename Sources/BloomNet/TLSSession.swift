@@ -72,17 +72,32 @@ final class TLSSession {
     let code = unsafe ctls_verify_error(pointer)
     if code != 0, let text = unsafe ctls_verify_text(code) {
       let why = unsafe String(cString: text)
-      return NetError(.tlsFailed, "the peer's certificate was refused: \(why)")
+      return NetError(
+        .tlsFailed, "the peer's certificate was refused: \(why)\(Self.advice(code))")
     }
     let reason = unsafe ctls_last_reason(pointer).map { unsafe String(cString: $0) } ?? "unknown"
     return NetError(.tlsFailed, "TLS failed: \(reason)")
+  }
+
+  /// What to do about an X509_V_ERR code of openssl/x509_vfy.h; empty where that depends.
+  private static func advice(_ code: Int) -> String {
+    switch code {
+    case 9, 10: "; check this device's clock, then whether the certificate was renewed"
+    case 2, 18, 19, 20, 21:
+      "; nobody vouches for it here: install the system's root certificates (ca-certificates), or "
+        + "give those of its issuer"
+    case 62, 64: "; it is for another name: check the address that was given"
+    default: ""
+    }
   }
 
   /// Refuses a server whose key is not pinned.
   func checkPins() throws(NetError) {
     if context.pins.isEmpty { return }
     guard let digest = peerKeyDigest, context.pins.contains(digest) else {
-      throw NetError(.tlsFailed, "the server's key is not one of the pinned keys")
+      throw NetError(
+        .tlsFailed,
+        "the server's key is not one of the pinned keys: ask its operator for the new one")
     }
   }
 

@@ -20,10 +20,19 @@ enum UVCode: Sendable {
     case UV_EOF, UV_ECONNRESET, UV_EPIPE: .peerLeft
     case UV_ECANCELED: .closed
     case UV_ETIMEDOUT: NetError(.timedOut, "the peer does not answer any more")
-    case UV_ECONNREFUSED: NetError(.connectFailed, "connection refused: nobody listens there")
+    case UV_ECONNREFUSED:
+      NetError(
+        .connectFailed,
+        "connection refused: nobody listens there; is the program started, and the "
+          + "port the right one?")
     case UV_ENETUNREACH, UV_EHOSTUNREACH, UV_EADDRNOTAVAIL:
       NetError(.connectFailed, "no route to the host: check the network connection")
     case UV_ENOENT: NetError(.connectFailed, "no such socket file: is the service running?")
+    case UV_EACCES, UV_EPERM:
+      NetError(
+        .system,
+        "the system does not permit the connection: check the socket file's owner and "
+          + "mode, or the firewall")
     case UV_EMFILE, UV_ENFILE:
       NetError(.system, "too many open files: raise the limit with ulimit -n")
     default: NetError(.system, "\(text(code)) (\(name(code)))")

@@ -268,7 +268,9 @@ package struct NodeDoctor: Sendable {
       }
       return Finding(
         name: Self.nodeName, state: .fault, text: "a worker failed: \(failure)",
-        fix: "read the log, then fetch the model again or give more memory")
+        fix: PlatformError.isRefusal(failure)
+          ? "do what this line says, then start the node again"
+          : "read the log, then fetch the model again or give more memory")
     }
     guard status["link"]?.string == "open" else {
       let problem = status["link_problem"]?.string

@@ -1,13 +1,13 @@
 #if os(macOS)
 internal import CPlatform
-internal import Darwin
 
 /// The system's sandbox for the worker.
 ///
 /// Not compiled by CI, which runs on Linux.
 ///
 /// `sandbox_init` has been deprecated for years and is still what browsers use: there is no public
-/// replacement for a command-line process. Metal needs IOKit user clients and its compiler service.
+/// replacement for a command-line process. It is called from C: Darwin's module may not have its
+/// header. Metal needs IOKit user clients and its compiler service.
 enum MacSandbox {
   /// The profile, in the sandbox's own language.
   static let profile = """
@@ -25,8 +25,7 @@ enum MacSandbox {
 
   /// Enters the sandbox; it cannot be left.
   static func enter() throws(PlatformError) {
-    var message: UnsafeMutablePointer<CChar>?
-    guard unsafe sandbox_init(profile, 0, &message) == 0 else {
+    guard unsafe cplatform_enter_sandbox(profile) == 0 else {
       throw PlatformError(
         .hardeningFailed, "the system sandbox; \(SandboxFact.noFiles.remedy)")
     }

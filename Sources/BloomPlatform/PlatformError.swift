@@ -24,6 +24,7 @@ public struct PlatformError: PublicError, Equatable {
   }
 
   private static let notLockedStart = "memory for secrets cannot be locked"
+  private static let refusedStart = "the system refused a protection: "
   private static let missingStart = "a protection is not in force: "
 
   /// One sentence for people.
@@ -31,7 +32,7 @@ public struct PlatformError: PublicError, Equatable {
     switch code {
     case .memoryNotLocked:
       "\(Self.notLockedStart) (\(context)); \(SandboxFact.lockedKeys.remedy)"
-    case .hardeningFailed: "the system refused a protection: \(context)"
+    case .hardeningFailed: Self.refusedStart + context
     case .protectionMissing: Self.missingStart + context
     }
   }
@@ -42,6 +43,10 @@ public struct PlatformError: PublicError, Equatable {
     return PlatformError(
       .protectionMissing, ([names] + facts.remedies).joined(separator: "; "))
   }
+
+  /// Whether a public text of this type tells of a step that the system refused; it says what to
+  /// do.
+  public static func isRefusal(_ text: String) -> Bool { text.hasPrefix(refusedStart) }
 
   /// The protections whose absence a public text of this type names; none for any other text.
   ///

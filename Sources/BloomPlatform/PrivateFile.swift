@@ -8,7 +8,7 @@ internal import Darwin
 package enum PrivateFile: Sendable {
   /// Why a file could not be written or read.
   package struct Failure: Error, Sendable, CustomStringConvertible {
-    /// The path and the system's words.
+    /// The path, the system's words and what to do.
     package let description: String
   }
 
@@ -94,6 +94,6 @@ package enum PrivateFile: Sendable {
 
   private static func failure(_ path: String, _ code: Int32 = errno) -> Failure {
     let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "unknown error"
-    return Failure(description: "\(path): \(reason)")
+    return Failure(description: "\(path): \(reason)\(PrivateFolderError.advice(code))")
   }
 }

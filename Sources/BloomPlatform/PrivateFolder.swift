@@ -8,11 +8,24 @@ internal import Darwin
 
 /// Why a file of a private folder could not be used.
 public struct PrivateFolderError: PublicError, Equatable {
-  /// What failed and why, by errno(3); names no path.
+  /// What failed, why by errno(3), and what to do; names no path.
   public let publicDescription: String
 
   init(_ what: String, _ code: Int32) {
-    publicDescription = "cannot \(what): \(unsafe String(cString: strerror(code)))"
+    let reason = unsafe String(cString: strerror(code))
+    publicDescription = "cannot \(what): \(reason)\(Self.advice(code))"
+  }
+
+  /// What to do about an errno(3) of a file; empty where that depends.
+  static func advice(_ code: Int32) -> String {
+    switch code {
+    case EACCES, EPERM: "; give the folder and its files to this user"
+    case ENOSPC, EDQUOT: "; free some space"
+    case EROFS: "; choose a folder that can be written"
+    case ENOENT, ENOTDIR: "; make the folder, or choose another"
+    case EMFILE, ENFILE: "; raise the limit of open files with ulimit -n"
+    default: ""
+    }
   }
 }
 

@@ -4,6 +4,7 @@ public import BloomBase
 internal import Glibc
 #else
 internal import Darwin
+internal import MachO.dyld
 #endif
 
 /// What a program gets from and gives back to the system it runs in.
@@ -16,7 +17,9 @@ public enum ProcessEnvironment: Sendable {
     #if canImport(Glibc)
     var entry = unsafe environ
     #else
-    var entry = unsafe _NSGetEnviron().pointee
+    // The header says nothing of null: an optional, unlike Glibc's variable.
+    let first: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = unsafe _NSGetEnviron().pointee
+    guard var entry = unsafe first else { return result }
     #endif
     while let text = unsafe entry.pointee {
       let line = unsafe String(cString: text)

@@ -19,6 +19,7 @@ package enum ProcessorQuota: Sendable {
   /// The folders whose quotas hold for a process: its own group's, then its parents' to the root.
   ///
   /// - Parameter groups: The text of `/proc/PID/cgroup`.
+  /// - Returns: Absolute paths, the process's own first and the root last.
   package static func folders(_ groups: String) -> [String] {
     let root = "/sys/fs/cgroup"
     // A container may see the path as its host does, or as outside its own part (`/../…`): then
@@ -34,9 +35,10 @@ package enum ProcessorQuota: Sendable {
     return folders + [root]
   }
 
-  /// Processors that the strictest of the quotas leaves; `nil` without any.
+  /// Processors that the strictest of the quotas leaves.
   ///
   /// - Parameter read: Gives the text of a file; `nil` when there is none.
+  /// - Returns: 1 or more; `nil` without any quota.
   package static func strictest(_ read: (String) -> String?) -> Int? {
     guard let groups = read("/proc/self/cgroup") else { return nil }
     return folders(groups).compactMap { read("\($0)/cpu.max") }.compactMap(processors).min()

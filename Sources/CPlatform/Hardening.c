@@ -106,7 +106,13 @@ int cplatform_is_traced(void) {
   return line && atoi(line + sizeof "TracerPid:" - 1) != 0;
 }
 
+int cplatform_enter_sandbox(const char *profile) {
+  (void)profile;
+  return -ENOSYS;
+}
+
 #elif defined(__APPLE__)
+#include <sandbox.h>
 #include <sys/ptrace.h>
 
 int cplatform_harden_process(void) {
@@ -115,6 +121,16 @@ int cplatform_harden_process(void) {
   no_crash_handlers();
   return ptrace(PT_DENY_ATTACH, 0, 0, 0) == 0 ? 0 : -errno;
 }
+// Deprecated for years, and without a public successor for a command-line process.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+int cplatform_enter_sandbox(const char *profile) {
+  char *message = NULL;
+  if (sandbox_init(profile, 0, &message) == 0) return 0;
+  sandbox_free_error(message);
+  return -EPERM;
+}
+#pragma clang diagnostic pop
 int cplatform_die_with_parent(void) { return -ENOTSUP; }
 int cplatform_drop_capabilities(void) { return -ENOTSUP; }
 int cplatform_has_no_capabilities(void) { return geteuid() != 0; }

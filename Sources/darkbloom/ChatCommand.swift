@@ -106,7 +106,7 @@ private struct Chat {
         }
       } catch {
         hasFailed = true
-        ProcessEnvironment.complain("darkbloom: \(error.safeDescription)")
+        ProcessEnvironment.complain("darkbloom: \(error.spoken)")
       }
     }
     if isTalking { Terminal.hint("\n") }

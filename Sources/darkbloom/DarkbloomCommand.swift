@@ -76,6 +76,11 @@ enum DarkbloomCommand {
   }
 }
 
+extension Error {
+  /// What is said to whoever typed the command: with the path that no public text holds.
+  var spoken: String { (self as? PrivateFile.Failure)?.description ?? safeDescription }
+}
+
 /// What every command gets.
 struct CommandContext {
   let command: ParsedCommand

@@ -27,7 +27,7 @@ struct NetworkCheck: Sendable {
     } catch {
       findings.append(
         .fault(
-          "network", "\(error.safeDescription)",
+          "network", error.spoken,
           fix: "join a network with darkbloom join LINK, or run your own: darkbloom up"))
     }
     findings.append(await gateway())

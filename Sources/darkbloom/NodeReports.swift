@@ -121,7 +121,7 @@ struct NodeReports {
           configuration: try setup.configuration(), logKey: logKey
         ).examine()
       } catch {
-        findings = [NodeDoctor.unusable(error.safeDescription)]
+        findings = [NodeDoctor.unusable(error.spoken)]
       }
     }
     let hasFault = findings.contains { $0.state == .fault }

@@ -14,7 +14,8 @@ final class UpLock: Sendable {
     do throws(FileLock.Failure) {
       taken = try FileLock(path)
     } catch {
-      throw UsageError("\(path) cannot be made")
+      throw UsageError(
+        "\(path) cannot be made: choose a folder that this user may write, with --data DIR")
     }
     guard let taken else {
       throw UsageError(

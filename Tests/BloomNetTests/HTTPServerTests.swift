@@ -338,6 +338,22 @@ import Testing
     }
   }
 
+  @Test func `a socket file that cannot be made says why and what to do`() async throws {
+    let folder = "/tmp/bloom-none-\(UInt32.random(in: 0...UInt32.max))"
+    let long = "/tmp/" + String(repeating: "a", count: 200)
+    let cases = [
+      ("\(folder)/s", "make it or choose another"), (long, "choose a shorter one"),
+      ("/etc/passwd", "choose another path"),
+    ]
+    for (path, text) in cases {
+      let server = HTTPServer(.init(.unix(path: path)), responder: Self.router())
+      let error = await #expect(throws: NetError.self) { try await server.run() }
+      #expect(error?.code == .listenFailed)
+      #expect(error?.publicDescription.contains("socket file \(path)") == true)
+      #expect(error?.publicDescription.contains(text) == true, "\(text)")
+    }
+  }
+
   @Test func `a unix-domain socket serves, and its file goes away`() async throws {
     let path = "/tmp/bloom-net-\(UInt32.random(in: 0...UInt32.max)).sock"
     for _ in 0..<2 {

@@ -55,21 +55,24 @@ import Testing
     let identity = try Self.identity()
     let other = try Self.identity()
     try await withTLS(.init(identity: identity)) { _, url in
-      let clients = [
-        Self.client { _ in },
-        Self.client { $0.roots = .custom(other.certificate) },
-        Self.client {
-          $0.roots = .custom(identity.certificate)
-          $0.serverName = "other.example"
-        },
-        Self.client {
-          $0.roots = .pinsOnly
-          $0.pinnedKeys = [Digest.zero]
-        },
+      let wrongName = Self.client {
+        $0.roots = .custom(identity.certificate)
+        $0.serverName = "other.example"
+      }
+      let wrongPin = Self.client {
+        $0.roots = .pinsOnly
+        $0.pinnedKeys = [Digest.zero]
+      }
+      // Each says what to look at.
+      let clients: [(HTTPClient, String)] = [
+        (Self.client { _ in }, "ca-certificates"),
+        (Self.client { $0.roots = .custom(other.certificate) }, "was refused"),
+        (wrongName, "for another name"), (wrongPin, "pinned keys"),
       ]
-      for client in clients {
+      for (client, text) in clients {
         let error = await #expect(throws: NetError.self) { try await client.send(.get(url)) }
         #expect(error?.code == .tlsFailed)
+        #expect(error?.publicDescription.contains(text) == true, "\(text)")
       }
     }
   }
@@ -165,6 +168,7 @@ import Testing
       (.init(certificate: .text(Array("x".utf8)), key: identity.key), "no valid PEM certificate"),
       (.init(certificate: identity.certificate, key: .text(Array("x".utf8))), "private key"),
       (.init(certificate: identity.certificate, key: other.key), "does not belong"),
+      (.files(certificate: "/tmp", key: "/missing.key"), "/tmp is empty, a folder"),
     ]
     for (bad, text) in cases {
       var configuration = HTTPServer.Configuration(loopbackListen())

@@ -52,6 +52,8 @@ import Testing
     let memory = PlatformError(.memoryNotLocked, "65536 bytes").publicDescription
     #expect(PlatformError.protections(missingIn: memory) == SandboxFacts([.lockedKeys]))
     #expect(PlatformError.protections(missingIn: "no-files").facts.isEmpty)
+    #expect(PlatformError.isRefusal(PlatformError(.hardeningFailed, "x").publicDescription))
+    #expect(!PlatformError.isRefusal(text))
     // The name list ends at the first semicolon, and an event's text has 4,096 bytes.
     #expect(SandboxFact.allCases.allSatisfy { !$0.remedy.contains(";") })
     #expect(SandboxFacts(Set(SandboxFact.allCases)).remedies.joined().utf8.count < 3_000)

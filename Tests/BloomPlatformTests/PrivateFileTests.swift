@@ -29,6 +29,7 @@ import Darwin
       try PrivateFile.write([1], to: missing)
     }
     #expect(error?.description.hasPrefix("\(missing): ") == true)
+    #expect(error?.description.hasSuffix("; make the folder, or choose another") == true)
     // rename(2) puts no file in the place of a folder.
     let taken = "\(folder.path)/taken"
     try PrivateFile.makeFolder(taken)

@@ -20,7 +20,7 @@ import Foundation
     "Glibc", "Darwin", "Synchronization", "FoundationEssentials", "Foundation", "Testing",
     "Dispatch", "os", "Security", "CryptoKit", "IOKit", "IOKit.ps", "IOKit.pwr_mgt", "CoreGraphics",
     "DeviceCheck",
-    "AppKit", "Musl",
+    "AppKit", "MachO.dyld", "Musl",
   ]
 
   @Test func `imports are declared`() {

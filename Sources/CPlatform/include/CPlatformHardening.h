@@ -49,6 +49,9 @@ size_t cplatform_seccomp_program(uint64_t *instructions, size_t capacity, int al
 // Installs that program for all threads of the process. seccomp(2) with TSYNC.
 int cplatform_seccomp_install(int allow_device);
 
+// Enters the sandbox of macOS by a profile's text; it cannot be left. sandbox_init(3).
+int cplatform_enter_sandbox(const char *profile);
+
 // Closes every descriptor above 2 that is not in the ascending list. close_range(2).
 int cplatform_close_other_descriptors(const int *keep, size_t count);
 
