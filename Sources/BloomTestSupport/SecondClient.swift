@@ -20,7 +20,7 @@ package enum SecondClient {
   /// - Throws: ``TestSupportError`` with what it printed when it refuses.
   package static func run(_ mode: String, _ path: String) throws(TestSupportError) -> String {
     let python =
-      ProcessEnvironment.current["BLOOM_TEST_PYTHON"] ?? "\(root)/.build/test-python/bin/python"
+      ProcessEnvironment.current["DARKBLOOM_TEST_PYTHON"] ?? "\(root)/.build/test-python/bin/python"
     let command = "'\(python)' '\(root)/Tests/Python/seal_client.py' \(mode) '\(path)' 2>&1"
     guard let pipe = unsafe popen(command, "r") else {
       throw TestSupportError("the second client was not started")

@@ -39,7 +39,7 @@ import Foundation
   func `the official package understands every answer`(_ peer: String) async throws {
     let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
     let python =
-      ProcessInfo.processInfo.environment["BLOOM_TEST_PYTHON"]
+      ProcessInfo.processInfo.environment["DARKBLOOM_TEST_PYTHON"]
       ?? "\(root)/.build/test-python/bin/python"
     let key = "db-peer-test"
     let docs = "\(root)/docs/api.md"

@@ -24,7 +24,7 @@ import Darwin
     for bytes in cases { unsafe fputs("\(kind) \(Hex.encode(bytes))\n", file) }
     unsafe fclose(file)
     let python =
-      unsafe getenv("BLOOM_TEST_PYTHON").map { unsafe String(cString: $0) }
+      unsafe getenv("DARKBLOOM_TEST_PYTHON").map { unsafe String(cString: $0) }
       ?? "\(root)/.build/test-python/bin/python"
     let command = "'\(python)' '\(root)/Tests/Peers/http_peers.py' < '\(input)'"
     guard let pipe = unsafe popen(command, "r") else { throw PeerFailed() }

@@ -17,7 +17,7 @@ import Testing
   }
 
   static func python(_ arguments: String) async throws -> Int {
-    let python = variable("BLOOM_TEST_PYTHON") ?? "\(root)/.build/test-python/bin/python"
+    let python = variable("DARKBLOOM_TEST_PYTHON") ?? "\(root)/.build/test-python/bin/python"
     return try await shell("'\(python)' '\(root)/Tests/Peers/net_clients.py' \(arguments)").code
   }
 

@@ -126,7 +126,7 @@ import Testing
         ["/usr/bin/dbus-daemon", "--nofork", "--config-file=\(folder.path)/bus.conf"],
         output: "\(folder.path)/log")
       let python =
-        ProcessEnvironment.current["BLOOM_TEST_PYTHON"]
+        ProcessEnvironment.current["DARKBLOOM_TEST_PYTHON"]
         ?? "\(Self.root)/.build/test-python/bin/python"
       try await Self.wait(for: path)
       let mock = try ChildProcess.start(

@@ -78,7 +78,7 @@ final class LocalNetwork: Sendable {
   /// Runs a script of `Tests/Peers` with the Python of `scripts/deps-test`, to its end.
   static func python(_ script: String, _ arguments: [String]) async throws -> Subprocess.Exit {
     let python =
-      ProcessEnvironment.current["BLOOM_TEST_PYTHON"] ?? "\(root)/.build/test-python/bin/python"
+      ProcessEnvironment.current["DARKBLOOM_TEST_PYTHON"] ?? "\(root)/.build/test-python/bin/python"
     var options = Subprocess.Options(python, ["\(root)/Tests/Peers/\(script)"] + arguments)
     options.inheritsOutput = true
     return try await Subprocess.start(options).exit()

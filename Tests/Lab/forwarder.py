@@ -28,6 +28,14 @@ async def carry(reader, writer, name):
     waiting = asyncio.Queue(maxsize=256)
     capture = open(f"{options.capture}/{name}", "wb", buffering=0) if options.capture else None
 
+    async def collect():
+        data = None
+        while data != b"":
+            data = await reader.read(65536)
+            if capture:
+                capture.write(data)
+            await waiting.put((loop.time() + half, data))
+
     async def deliver():
         while True:
             due, data = await waiting.get()
@@ -39,20 +47,14 @@ async def carry(reader, writer, name):
             writer.write(data)
             await writer.drain()
 
-    delivery = asyncio.create_task(deliver())
     try:
-        while not delivery.done():
-            data = await reader.read(65536)
-            if capture:
-                capture.write(data)
-            await waiting.put((loop.time() + half, data))
-            if not data:
-                break
-        await delivery
-    except (OSError, ssl.SSLError):
+        # When delivering fails, collecting ends as well, also while it waits for room or for bytes.
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(collect())
+            tasks.create_task(deliver())
+    except* OSError:
         pass  # either end left: the caller closes both
     finally:
-        delivery.cancel()
         if capture:
             capture.close()
 

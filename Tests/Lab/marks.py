@@ -9,13 +9,12 @@ import base64
 import json
 import os
 import random
-import signal
 import struct
 import sys
 import time
 import urllib.parse
 
-from hosts import kill, run, wait_until
+from hosts import kill, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
