@@ -31,6 +31,8 @@ package struct ScheduleLimits: Equatable, Sendable {
   /// The least time from acceptance to the first token; otherwise four times what was predicted.
   package var firstTokenFloor = Duration.seconds(10)
   /// The least time before a hedge; otherwise three times the predicted time to the first token.
+  ///
+  /// For requests with ``WorkRequest/mayHedge`` only.
   package var hedgeFloor = Duration.milliseconds(250)
   /// From a cancel to the node's confirmation.
   ///

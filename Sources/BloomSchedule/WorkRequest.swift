@@ -123,7 +123,11 @@ package struct WorkRequest: Equatable, Sendable {
   package var deadline: Instant
   /// What any node must satisfy.
   package var constraints: PlacementConstraints
-  /// Whether a second candidate may be started when the first token is late.
+  /// Whether a second candidate may be started when the first token is late, its machine alive.
+  ///
+  /// The simulator alone sets it, for a quarter of its requests. The coordinator does not: nobody
+  /// says yet who pays for the prompt that the slower machine read. A second candidate beside a
+  /// machine that fell silent needs no such leave.
   package var mayHedge: Bool
 
   /// Creates a request.

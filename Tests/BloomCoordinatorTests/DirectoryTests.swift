@@ -2,10 +2,19 @@ import BloomBase
 import BloomClient
 import BloomCoordinator
 import BloomCrypto
+import BloomNet
+import BloomPlatform
 import BloomRecords
 import BloomSeal
+import BloomStore
 import BloomTestSupport
 import Testing
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
 
 @Suite(.serialized) struct DirectoryTests {
   @Test func `a client verifies the log and finds every connected machine`() async throws {
@@ -80,6 +89,34 @@ import Testing
 
   private func bigEndian(_ number: UInt64) -> [UInt8] {
     (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * UInt64($0))) }
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func `two publishes at once over a slow disk are one snapshot and one leaf`() async throws {
+    let folder = try TemporaryFolder()
+    let disk = LeafLog(try PrivateFolder(making: folder.path))
+    let store = try await LedgerStore.open(MemoryBackend(), clock: SystemTime())
+    let service = CoordinatorService(
+      configuration: CoordinatorService.Configuration(listen: [.memory(MemoryNetwork())]),
+      store: store, logKey: try SigningKey.generate(.ed25519), leafLog: disk,
+      catalog: ManifestCatalog(), log: Log("test", sink: RecentLog()))
+    // The log's thread waits in open(2) until somebody opens the other end: mkfifo(3).
+    let gate = "\(folder.path)/gate"
+    let made = unsafe mkfifo(gate, 0o600)
+    try #require(made == 0)
+    let stuck = Task { try? await disk.load("gate") }
+    try await Task.sleep(for: .milliseconds(50))
+    let hub = service.hub
+    let publishing = (0..<2).map { _ in Task { await hub.publishDirectory() } }
+    // Long enough for both to wait for the disk, if both had something to publish.
+    try await Task.sleep(for: .milliseconds(200))
+    // For both ends, so that it waits for nobody.
+    let end = unsafe open(gate, O_RDWR)
+    _ = await stuck.value
+    close(end)
+    for task in publishing { await task.value }
+    #expect(try await disk.load().count == 1)
+    await store.close()
   }
 
   @Test func `a history from another key is not believed`() async throws {

@@ -133,6 +133,37 @@ import Testing
     }
   }
 
+  @Test func `what is read of pools while one is changed is not kept`() async throws {
+    let store = try await LedgerStore.open(MemoryBackend(), clock: SystemTime())
+    let pools = Pools(store: store, time: SystemTime())
+    let alice = try #require(AccountID("alice"))
+    let members = (0..<20).compactMap { AccountID("m\($0)") }
+    // Many, so that to read all of them takes longer than to change one.
+    let others = (0..<100).map {
+      PoolRecord(
+        name: "p\($0)", owner: members[0], members: members, nodes: [], createdAt: UnixTime(1))
+    }
+    try await store.write(others.map { RecordChange.put($0) })
+    _ = try await pools.create("lab", owner: alice)
+    for round in 1...20 {
+      let isOver = Locked(false)
+      let reads = Locked(0)
+      let reading = Task {
+        while !isOver.withLock({ $0 }) {
+          _ = pools.pools(of: alice)
+          reads.withLock { $0 += 1 }
+          await Task.yield()
+        }
+      }
+      while reads.withLock({ $0 }) == 0 { await Task.yield() }
+      _ = try await pools.change("lab", by: alice) { $0.policy.maximumMembers = round }
+      isOver.withLock { $0 = true }
+      await reading.value
+      #expect(pools.pools(of: alice).map(\.policy.maximumMembers) == [round])
+    }
+    await store.close()
+  }
+
   @Test func `only the owner changes a pool, and only managing keys do anything`() async throws {
     try await withPool { test, _, alice in
       let bob = try await test.manager("bob")

@@ -294,6 +294,7 @@ func withNetwork(
   configure: (inout NodeService.Configuration) -> Void = { _ in },
   sensor: (any OwnerSensor)? = nil, sleep: (any SleepInhibitor)? = nil,
   time: any TimeSource = SystemTime(), defaultOwner: AccountID? = AccountID("owner"),
+  tls: TLSServerConfiguration? = nil,
   overTCP: ((inout NodeService.Configuration, Int) async throws -> Void)? = nil,
   _ body: @Sendable (TestNetwork) async throws -> Void
 ) async throws {
@@ -317,7 +318,7 @@ func withNetwork(
   let coordinator = TestCoordinator {
     CoordinatorService(
       configuration: CoordinatorService.Configuration(
-        listen: listens, origin: "test", defaultOwner: defaultOwner,
+        listen: listens, tls: tls, origin: "test", defaultOwner: defaultOwner,
         drain: .milliseconds(100)),
       store: store, logKey: logKey, catalog: ManifestCatalog(fixed: [model.manifest.encoded]),
       log: log)

@@ -34,6 +34,47 @@ import Testing
     await restored.close()
   }
 
+  @Test(.timeLimit(.minutes(2)))
+  func `a copy of many steps ends while others write, and is whole`() async throws {
+    let folder = try TemporaryFolder("store")
+    let path = folder.path + "/ledger.sqlite"
+    let store = try await LedgerStore.open(SQLiteBackend(path: path), clock: TestClock())
+    // A step of a copy takes 4 MiB: eight of them.
+    for number in UInt64(0)..<32 {
+      let row = KeyStatementRecord(
+        digest: digest(number), bytes: [UInt8](repeating: 7, count: 1 << 20),
+        expires: UnixTime(4_000_000_000))
+      try await store.write([.put(row)])
+    }
+    let isOver = Locked(false)
+    let written = Locked(0)
+    let writing = Task {
+      while !isOver.withLock({ $0 }) {
+        let number = written.withLock { $0 }
+        try await store.apply(.grant(key: "g\(number)", account("user"), Micros(1)))
+        written.withLock { $0 += 1 }
+      }
+    }
+    defer { isOver.withLock { $0 = true } }
+    // Until something was written while it was copied; on a busy machine the first may be alone.
+    var wasBeside = false
+    for number in 0..<20 where !wasBeside {
+      let target = folder.path + "/copy-\(number).sqlite"
+      let before = written.withLock { $0 }
+      try SQLiteBackend.copy(path, to: target)
+      let after = written.withLock { $0 }
+      wasBeside = after > before
+      let audit = try await SQLiteBackend(path: target).verify()
+      #expect(audit.findings == [])
+      // One may be on the disk and not counted yet.
+      #expect((before...(after + 1)).contains(Int(audit.entryCount)))
+    }
+    isOver.withLock { $0 = true }
+    try await writing.value
+    await store.close()
+    #expect(wasBeside)
+  }
+
   @Test func `a change the database refuses fails alone`() async throws {
     let backend = MemoryBackend()
     let store = try await LedgerStore.open(backend, clock: TestClock())
