@@ -36,6 +36,13 @@ package enum Shell: Sendable {
     !run("command -v \(program)").isEmpty
   }
 
+  /// Whether a process that dies of a signal leaves its core in its own folder.
+  ///
+  /// Elsewhere the kernel hands it to a program, core(5).
+  package static var leavesCores: Bool {
+    run("cat /proc/sys/kernel/core_pattern").hasPrefix("core")
+  }
+
   /// The output of a bash script; a script that hangs is ended after 30 s.
   package static func run(_ script: String) -> String {
     let quoted = script.split(separator: "'", omittingEmptySubsequences: false)

@@ -8,7 +8,8 @@ document's end, and the next begins once PATH is there, or those words were prin
 reader has done before stands in a comment, `<!-- sh … = COMMAND -->`. `sh not-run: REASON` blocks are
 only checked like commands in running text: every `darkbloom …` command and each of its options must
 exist. Names of a real coordinator are replaced by those of one on this machine.
-Reports name the day and the command that made them.
+Reports name the day, the machine and the command that made them. The commands of a table after
+`<!-- table of PROGRAM … -->` stand there without the program's name.
 """
 
 import os
@@ -91,9 +92,26 @@ def check_command(path, line, text):
 COMMAND = r"darkbloom(?:-coordinator)?(?: [^`|&;#()$…]*)?"
 
 
+def check_row(path, number, program, line):
+    """The first cell of a table of commands: the program stands in a comment before it."""
+    command = ""
+    for span in re.findall(r"`([^`]*)`", line.split("|")[1]):
+        # A further option of the command before it.
+        command = f"{command} {span}" if span.startswith("--") else f"{program} {span}"
+        check_command(path, number, command)
+
+
 def check_names(path):
-    fenced = False
+    fenced, table, in_table = False, None, False
     for number, line in enumerate(path.read_text().splitlines(), 1):
+        begins = re.fullmatch(r"<!-- table of (darkbloom[a-z -]*) -->", line)
+        if begins:
+            table, in_table = begins[1], False
+        elif table and line.startswith("|"):
+            in_table = True
+            check_row(path, number, table, line)
+        elif in_table:
+            table, in_table = None, False
         if line.startswith("```"):
             fenced = not fenced
         elif not fenced:
@@ -118,17 +136,29 @@ def check_messages():
                 check_command(path, number, re.sub(r"\\\(.*", "X", span))
 
 
+def headings(path):
+    """The anchors that readers of Markdown make of headings."""
+    lines = [line for line in path.read_text().splitlines() if re.match(r"#+ ", line)]
+    plain = [re.sub(r"[^\w\- ]", "", line.lstrip("#").strip().lower()) for line in lines]
+    return {text.replace(" ", "-") for text in plain}
+
+
 def check_links(path):
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", line):
-            if not (path.parent / target).exists():
+        for target, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", line):
+            file = path.parent / target if target else path
+            if not file.exists():
                 fail(path, number, f"a link to {target}, which does not exist")
+            elif anchor and file.suffix == ".md" and anchor not in headings(file):
+                fail(path, number, f"a link to {target}#{anchor}, where no such heading is")
 
 
 def check_report(path):
     head = "\n".join(path.read_text().splitlines()[:16])
     if not re.search(r"\b20\d\d\b", head) or not re.search(r"`[^`]*(make|scripts/|bench-)", head):
         fail(path, 1, "a report names its day and the command that made it, in its first lines")
+    if not re.search(r"\bcores\b", head):
+        fail(path, 1, "a report names its machine, in its first lines")
 
 
 # Commands that are executed

@@ -144,6 +144,24 @@ import Foundation
     }
   }
 
+  @Test func `what docs/skips.md lists are tests with a condition`() throws {
+    var conditional: Set<String> = []
+    for target in layout.targets where target.isTest {
+      for file in target.files {
+        for (index, line) in file.lines.enumerated() where line.contains("@Test(.enabled(if:") {
+          let words = file.lines[index...].prefix(2).joined(separator: " ")
+          let parts = words.split(separator: "`", omittingEmptySubsequences: false)
+          if parts.count > 1 { conditional.insert(String(parts[1])) }
+        }
+      }
+    }
+    for row in try PackageLayout.read("docs/skips.md").split(separator: "\n")
+    where row.hasPrefix("| `") {
+      let name = String(row.split(separator: "`")[1])
+      #expect(conditional.contains(name), "docs/skips.md lists \(name)")
+    }
+  }
+
   @Test func `NOTICE names every licence text, and each that it names is there`() throws {
     let words = try PackageLayout.read("NOTICE").split { " \n(),".contains($0) }.map(String.init)
     let named = Set(words.filter { $0.hasPrefix("licences/") })
