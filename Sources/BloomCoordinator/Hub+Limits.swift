@@ -55,7 +55,12 @@ extension Hub {
       throw RelayRefusal(reason: .spendLimit, retryAfter: nil)
     }
     row.pending = row.pending + worst
-    try store.submit([.put(row)])
+    do {
+      try store.submit([.put(row)])
+    } catch {
+      _ = try? store.submit(.close(answer))  // as above
+      throw error
+    }
     keyHolds[answer] = KeyHold(key: key.hash, amount: worst)
   }
 

@@ -216,7 +216,17 @@ extension Hub {
   }
 
   func closeBooks(_ answer: AnswerID) {
-    let ticket = try? store.submit(.close(answer))  // its deadline closes it otherwise
+    var ticket: LedgerStore.Ticket?
+    do {
+      ticket = try store.submit(.close(answer))
+    } catch let error as StoreError where error.isCurable {
+      // What it cost is not known before it is closed: neither the key's bound nor the pool's audit
+      // may go on without.
+      return books.postponed(answer, now: time.now())
+    } catch {
+      // It was closed long ago, or the books are closed for good: there is nothing to tell.
+      ticket = nil
+    }
     let pooled = poolAnswers.removeValue(forKey: answer)
     var isToTell = pooled != nil
     switch ticket?.outcome {
@@ -227,13 +237,20 @@ extension Hub {
     case .alreadySettled(_, let paid): settleHold(answer, paid)
     default: settleHold(answer, .zero)
     }
-    if isToTell, let ticket { Task { await tellClosed(ticket, pooled) } }
+    guard isToTell, let ticket else {
+      if pooled != nil { log.error("a pool's audit has a gap: an answer was not closed") }
+      return
+    }
+    Task { await tellClosed(ticket, pooled) }
   }
 
   /// Tells whose work an answer was that was closed without a last receipt.
   private func tellClosed(_ ticket: LedgerStore.Ticket, _ pooled: PoolAnswer?) async {
     // What is not durable was not closed; the statement has what cannot be told.
-    guard let outcome = try? await store.durable(ticket) else { return }
+    guard let outcome = try? await store.durable(ticket) else {
+      if pooled != nil { log.error("a pool's audit has a gap: a closing was not kept") }
+      return
+    }
     switch outcome {
     case .settled(let sequence, let paid, _):
       if paid > .zero { await tellOwners(of: sequence) }

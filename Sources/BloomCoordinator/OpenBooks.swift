@@ -52,6 +52,14 @@ package struct OpenBooks {
     books[answer]?.closeAt = nil
   }
 
+  /// An answer that was due could not be closed: its turn comes again.
+  package mutating func postponed(_ answer: AnswerID, now: Instant) {
+    guard books[answer] == nil else { return }
+    var book = Book()
+    book.closeAt = now + Self.linger
+    books[answer] = book
+  }
+
   /// Answers whose time is over, at most once a second.
   package mutating func takeDue(now: Instant) -> [AnswerID] {
     guard now - sweptAt >= .seconds(1) else { return [] }

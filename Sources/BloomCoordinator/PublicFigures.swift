@@ -20,6 +20,9 @@ final class PublicFigures: Sendable {
   private struct State: Sendable {
     var cached: Cached?
     var demand: Demand?
+    /// Whoever comes meanwhile waits for these: a crowd costs one reading, not one each.
+    var counting: Task<Cached, Never>?
+    var reading: Task<Demand, any Error>?
   }
 
   /// How long figures are the same for everybody.
@@ -140,6 +143,16 @@ final class PublicFigures: Sendable {
     if let cached = state.withLock({ $0.cached }), now - cached.at < .seconds(Self.refreshSeconds) {
       return cached
     }
+    let counting = state.withLock { state -> Task<Cached, Never> in
+      if let running = state.counting { return running }
+      let task = Task<Cached, Never> { await self.count(at: now) }
+      state.counting = task
+      return task
+    }
+    return await counting.value
+  }
+
+  private func count(at now: Instant) async -> Cached {
     let figures = NetworkFigures(await hub.fleet(), at: time.unixTime())
     var names: [ModelID: ModelManifest] = [:]
     for model in figures.models {
@@ -149,7 +162,10 @@ final class PublicFigures: Sendable {
       }
     }
     let cached = Cached(figures: figures, names: names, at: now)
-    state.withLock { $0.cached = cached }
+    state.withLock { state in
+      state.cached = cached
+      state.counting = nil
+    }
     return cached
   }
 
@@ -159,6 +175,19 @@ final class PublicFigures: Sendable {
     if let demand = state.withLock({ $0.demand }), now - demand.at < .seconds(Self.demandSeconds) {
       return demand.byModel
     }
+    let reading = state.withLock { state -> Task<Demand, any Error> in
+      if let running = state.reading { return running }
+      let task = Task<Demand, any Error> {
+        defer { self.state.withLock { $0.reading = nil } }
+        return try await self.read(at: now)
+      }
+      state.reading = task
+      return task
+    }
+    return try await reading.value.byModel
+  }
+
+  private func read(at now: Instant) async throws -> Demand {
     let today = Int32(clamping: time.unixTime().seconds / 86400)
     var byModel: [ModelID: [EarningsEstimate.Day]] = [:]
     for (key, usage) in try await store.demand(days: (today - 7)...(today - 1)) {
@@ -169,7 +198,7 @@ final class PublicFigures: Sendable {
     }
     let demand = Demand(byModel: byModel, at: now)
     state.withLock { $0.demand = demand }
-    return demand.byModel
+    return demand
   }
 }
 

@@ -20,6 +20,19 @@ import Testing
     #expect(books.isEmpty)
   }
 
+  @Test func `an answer that could not be closed is due again a minute later`() {
+    var books = OpenBooks()
+    let answer = newAnswer()
+    books.began(answer)
+    books.ended(answer, now: at(1))
+    #expect(books.takeDue(now: at(61)) == [answer])
+    books.postponed(answer, now: at(61))
+    #expect(!books.isEmpty)
+    #expect(books.takeDue(now: at(120)) == [])
+    #expect(books.takeDue(now: at(121)) == [answer])
+    #expect(books.isEmpty)
+  }
+
   @Test func `an answer without a last receipt is closed a minute after its last part`() {
     var books = OpenBooks()
     let answer = newAnswer()
