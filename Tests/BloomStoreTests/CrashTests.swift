@@ -40,12 +40,16 @@ import Darwin
   }
 
   @Test func `a killed client or server loses nothing acknowledged on postgresql`() async throws {
-    let server = try PrivatePostgres()
+    var server = try PrivatePostgres()
     let folder = try TemporaryFolder("crash")
     var witness = Witness(seed: 8)
     for round in 0..<(Self.isDeep ? 1000 : 6) {
       let log = folder.path + "/log"
       unsafe unlink(log)
+      if round > 0, round.isMultiple(of: 100) {
+        server = try PrivatePostgres()
+        witness.forget()
+      }
       let child = try ChildProcess.start(
         product: "ledger-crash", ["postgres:\(server.settings)", "\(round + 1)"], output: log)
       witness.pause(until: log)
