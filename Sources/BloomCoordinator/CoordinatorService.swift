@@ -166,6 +166,9 @@ package struct CoordinatorService: Sendable {
     server.maxConnections = configuration.maxConnections
     server.maxConnectionsPerAddress = configuration.maxConnectionsPerAddress
     server.timeouts.body = .seconds(10)
+    server.onBadCertificate = { error in
+      log.warning("the renewed certificate cannot be used", ["reason": .error(error)])
+    }
     // The server is made with its router, and one of its routes tells of the server.
     let counts = Locked<(@Sendable () -> (open: Int, refused: Int))?>(nil)
     router = Self.router(

@@ -27,6 +27,12 @@ extension HTTPServer {
     public var maxRequestsPerConnection = 1_000_000
     /// Bytes of an unread request body that are skipped to keep a connection.
     public var maxSkippedBodyBytes = 65_536
+    /// How long a certificate is used before its files are read again, for new connections.
+    public var certificateTime: Duration = NetLimits.tlsContextTime
+    /// Called when files that are read again do not serve; the certificate of before stays in use.
+    ///
+    /// Called on the loop of a new connection; must not block.
+    public var onBadCertificate: @Sendable (NetError) -> Void = { _ in }
     /// Turns an error of a handler into a response; the default tells no more than a status.
     public var errorResponse: @Sendable (any Error) -> Response = HTTPServer.defaultErrorResponse
 

@@ -86,7 +86,7 @@ public final class HTTPServer: Sendable {
 
   /// Reads the certificate and key again; new connections use them.
   ///
-  /// The server does so itself twice a day.
+  /// The server does so itself from time to time, see ``Configuration/certificateTime``.
   /// - Throws: ``NetError/Code/badCertificate``; the old ones stay in use then.
   public func reloadCertificates() throws(NetError) {
     guard let tls = configuration.tls else { return }

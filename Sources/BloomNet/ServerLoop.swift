@@ -44,10 +44,16 @@ final class ServerLoop: @unchecked Sendable {
   /// fresh keys for tickets, of which each context draws its own.
   private func tlsContext(of server: HTTPServer) -> TLSContext? {
     if contextUntil != 0, loop.tick >= contextUntil {
-      // Files that do not fit each other leave the old context in use until the next time.
-      try? server.reloadCertificates()
+      do throws(NetError) {
+        try server.reloadCertificates()
+      } catch {
+        // Files that do not fit each other leave the old context in use until the next time.
+        server.configuration.onBadCertificate(error)
+      }
     }
-    if loop.tick >= contextUntil { contextUntil = loop.tick(after: NetLimits.tlsContextTime) }
+    if loop.tick >= contextUntil {
+      contextUntil = loop.tick(after: server.configuration.certificateTime)
+    }
     return server.tlsContext
   }
 

@@ -160,6 +160,49 @@ import Testing
     }
   }
 
+  @Test func `a renewed certificate is used unasked, and one that is broken is told and not used`()
+    async throws
+  {
+    let path = "/tmp/bloom-tls-\(UInt32.random(in: 0...UInt32.max))"
+    let (certificate, key) = (path + ".crt", path + ".key")
+    let first = try Self.identity()
+    let second = try Self.identity()
+    let firstDigest = try first.keyDigest()
+    let secondDigest = try second.keyDigest()
+    try write(first, certificate, key)
+    defer { remove(certificate, key) }
+    let faults = Locked<[NetError]>([])
+    var configuration = HTTPServer.Configuration(loopbackListen())
+    configuration.tls = .init(identity: .files(certificate: certificate, key: key))
+    configuration.certificateTime = .milliseconds(100)
+    configuration.onBadCertificate = { error in faults.withLock { $0.append(error) } }
+    try await withServer(configuration, Self.facts()) { _, addresses in
+      let url = "https://127.0.0.1:\(addresses[0].port ?? 0)/"
+      @Sendable func served() async throws -> Digest? {
+        let pins = [firstDigest, secondDigest]
+        let client = Self.client {
+          $0.roots = .pinsOnly
+          $0.pinnedKeys = Set(pins)
+        }
+        defer { client.close() }
+        return try await client.send(.get(url)).tls?.peerKeyDigest
+      }
+      #expect(try await served() == firstDigest)
+      try write(second, certificate, key)
+      #expect(try await eventually { (try? await served()) == secondDigest })
+      faults.withLock { $0 = [] }
+      remove(key)
+      let isTold = try await eventually {
+        _ = try? await served()
+        return !faults.withLock { $0.isEmpty }
+      }
+      #expect(isTold)
+      let told = faults.withLock { $0.first }
+      #expect(told?.publicDescription.contains(key) == true)
+      #expect(try await served() == secondDigest)
+    }
+  }
+
   @Test func `bad certificates say which file and what to do`() async throws {
     let identity = try Self.identity()
     let other = try Self.identity()
