@@ -38,6 +38,8 @@ package actor AnswerDriver: PartEvents {
   private var sealedError: SealedError?
   /// The code of a part that was changed on its way.
   private var tampering: String?
+  /// Whether a part ended in order and before its end, which an honest coordinator explains.
+  private var wasCutOff = false
   /// Ends parts whose last receipt does not come.
   private var patience: Task<Void, Never>?
   private let isTokenless: Bool
@@ -205,6 +207,7 @@ package actor AnswerDriver: PartEvents {
     }
     if let error = failure.sealed { sealedError = error }
     if PartFailure.tampered.contains(failure.code) { tampering = failure.code }
+    if failure.code == PartFailure.truncated.code { wasCutOff = true }
     if failure.isWithoutCandidates {
       perform(
         machine.noCandidates(part, isReturning: failure.isReturning, now: time.now()))
@@ -253,7 +256,12 @@ package actor AnswerDriver: PartEvents {
         }
       case .fail(let failure):
         // That nobody was left says less than that somebody on the way changed what was sent.
-        let code = sealedError == nil ? tampering : nil
+        var code = sealedError == nil ? tampering : nil
+        if code == nil, sealedError == nil, wasCutOff,
+          failure == .noCandidates || failure == .tooManyParts
+        {
+          code = PartFailure.truncated.code
+        }
         push(.failed(code.map { .refused(code: $0) } ?? failure, sealedError))
         close()
       }

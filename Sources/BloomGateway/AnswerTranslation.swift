@@ -62,6 +62,13 @@ enum AnswerTranslation {
           "What came back is not what the machine sealed: the coordinator, or somebody on the "
           + "way, changes answers. Nothing of the changed part was shown.")
     }
+    if code == PartFailure.truncated.code {
+      return APIError(
+        status: 502, type: "server_error", code: "answer_cut_off",
+        message:
+          "The answer was cut off before its end: the coordinator, somebody on the way, or the "
+          + "machine ends answers early. What came is authentic, and not whole.")
+    }
     if code == Reason.malformed.name {
       return APIError(
         status: 502, type: "server_error", code: "request_changed",

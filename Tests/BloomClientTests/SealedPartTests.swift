@@ -226,6 +226,16 @@ import Testing
     #expect(outcome.kept.isEmpty)
   }
 
+  @Test func `answers that are cut off every time end in the word for it`() async throws {
+    let outcome = try await ask { envelope, _ in
+      let machine = try machine(envelope)
+      let (sealed, _) = try machine.answer(envelope, tokens: [1], isEnded: false)
+      return Self.response([(1, .accepted(node: machine.node)), (1, .sealed(sealed))])
+    }
+    #expect(outcome.failure == .refused(code: "truncated"))
+    #expect(outcome.tokens.first == 1)
+  }
+
   @Test func `refusals end in an error, the request's own at once`() async throws {
     let credit = try await ask { _, _ in
       .json(#"{"error":{"reason":"no_credit"}}"#, status: .paymentRequired)

@@ -16,7 +16,7 @@ TRICKS = {
     "flip-head": "changed it",
     "flip-answer": "changes answers",
     "swap-records": "changes answers",
-    "truncate": "",
+    "truncate": "cut off",
     "swap-node": "changes answers",
     "replay-answer": "changes answers",
     "second-directory": "another history",
