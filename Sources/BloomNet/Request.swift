@@ -80,7 +80,9 @@ public struct TLSInfo: Sendable, Equatable {
   public let isResumed: Bool
   /// The name the client asked for (SNI); `nil` when it sent none.
   public let serverName: String?
-  /// SHA-256 of the SubjectPublicKeyInfo of the server's certificate; `nil` at the server.
+  /// The peer's certificate, DER; `nil` when it sent none.
+  public let peerCertificate: [UInt8]?
+  /// SHA-256 of the SubjectPublicKeyInfo of ``peerCertificate``.
   public let peerKeyDigest: Digest?
   /// The `tls-exporter` channel binding, 32 bytes, RFC 9266; equal at both ends of a connection.
   ///

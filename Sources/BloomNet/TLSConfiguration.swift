@@ -37,12 +37,24 @@ public struct TLSIdentity: Sendable, Equatable {
 
 /// TLS as a server speaks it.
 ///
-/// ALPN is `http/1.1`; sessions are resumed by tickets. Clients are not asked for certificates.
+/// ALPN is `http/1.1`; sessions are resumed by tickets.
 public struct TLSServerConfiguration: Sendable {
+  /// What to do about certificates of clients.
+  public enum ClientCertificates: Sendable, Equatable {
+    /// Not asked for.
+    case ignored
+    /// Asked for and reported in ``TLSInfo``; who they are is the caller's decision.
+    case reported(required: Bool)
+    /// Must be signed by one of the roots.
+    case verified(roots: PEMSource, required: Bool)
+  }
+
   /// Who this server is.
   public var identity: TLSIdentity
   /// The lowest version.
   public var minimumVersion = TLSVersion.tls12
+  /// Certificates of clients.
+  public var clientCertificates = ClientCertificates.ignored
 
   /// The defaults above.
   public init(identity: TLSIdentity) { self.identity = identity }
@@ -66,6 +78,8 @@ public struct TLSClientConfiguration: Sendable {
   public var roots = Roots.system
   /// SHA-256 digests of SubjectPublicKeyInfo; when not empty, the server's key must be one.
   public var pinnedKeys: Set<Digest> = []
+  /// The client's own certificate.
+  public var identity: TLSIdentity?
   /// The lowest version.
   public var minimumVersion = TLSVersion.tls12
   /// The name to ask for and to check, in place of the URL's host.

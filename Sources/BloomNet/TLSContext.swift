@@ -23,12 +23,25 @@ final class TLSContext: @unchecked Sendable {
 
   /// A server's context.
   init(_ configuration: TLSServerConfiguration) throws(NetError) {
+    let identity = configuration.identity
     pins = []
     checksName = false
     serverName = nil
+    var roots: PEMSource?
+    var verify = Int32(CTLS_VERIFY_NONE)
+    var isRequired = false
+    switch configuration.clientCertificates {
+    case .ignored: break
+    case .reported(let required):
+      verify = Int32(CTLS_VERIFY_REPORT)
+      isRequired = required
+    case .verified(let source, let required):
+      verify = Int32(CTLS_VERIFY_ROOTS)
+      roots = source
+      isRequired = required
+    }
     unsafe pointer = try Self.make(
-      isServer: true, configuration.minimumVersion, configuration.identity, nil,
-      Int32(CTLS_VERIFY_NONE))
+      isServer: true, configuration.minimumVersion, identity, roots, verify, isRequired)
   }
 
   /// A client's context.
@@ -48,12 +61,12 @@ final class TLSContext: @unchecked Sendable {
     }
     checksName = configuration.roots != .pinsOnly
     unsafe pointer = try Self.make(
-      isServer: false, configuration.minimumVersion, nil, roots, verify)
+      isServer: false, configuration.minimumVersion, configuration.identity, roots, verify, false)
   }
 
   private static func make(
     isServer: Bool, _ version: TLSVersion, _ identity: TLSIdentity?, _ roots: PEMSource?,
-    _ verify: Int32
+    _ verify: Int32, _ isRequired: Bool
   ) throws(NetError) -> OpaquePointer {
     let chain = try identity.map { (identity) throws(NetError) in
       try read(identity.certificate, "certificate")
@@ -67,7 +80,7 @@ final class TLSContext: @unchecked Sendable {
         unsafe withText(rootText) { roots, rootsCount in
           unsafe ctls_context_new(
             isServer ? 1 : 0, version == .tls13 ? 1 : 0, chain, chainCount, key, keyCount, roots,
-            rootsCount, verify, &step)
+            rootsCount, verify, isRequired ? 1 : 0, &step)
         }
       }
     }

@@ -107,6 +107,14 @@ final class TLSSession {
     return Digest(bytes)
   }
 
+  private var peerCertificate: [UInt8]? {
+    var der: UnsafeMutablePointer<UInt8>?
+    let count = unsafe ctls_peer_certificate(pointer, &der)
+    defer { unsafe ctls_free(der) }
+    guard count > 0, let der = unsafe der else { return nil }
+    return unsafe Array(UnsafeBufferPointer(start: der, count: count))
+  }
+
   /// What the completed handshake proved.
   func info() -> TLSInfo {
     var exporter = [UInt8](repeating: 0, count: 32)
@@ -115,6 +123,7 @@ final class TLSSession {
       isTLS13: unsafe ctls_is_13(pointer) == 1,
       isResumed: unsafe ctls_is_resumed(pointer) == 1,
       serverName: unsafe ctls_server_name(pointer).map { unsafe String(cString: $0) },
-      peerKeyDigest: peerKeyDigest, exporter: hasExporter ? exporter : nil)
+      peerCertificate: peerCertificate, peerKeyDigest: peerKeyDigest,
+      exporter: hasExporter ? exporter : nil)
   }
 }

@@ -106,7 +106,7 @@ static int use_chain(SSL_CTX *ssl, const char *chain, size_t count) {
   return isGood;
 }
 
-static int use_roots(SSL_CTX *ssl, const char *roots, size_t count) {
+static int use_roots(SSL_CTX *ssl, const char *roots, size_t count, int is_server) {
   BIO *bio = reading(roots, count);
   X509_STORE *store = SSL_CTX_get_cert_store(ssl);
   int found = 0;
@@ -114,6 +114,7 @@ static int use_roots(SSL_CTX *ssl, const char *roots, size_t count) {
     X509 *root = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     if (!root) break;
     if (X509_STORE_add_cert(store, root) == 1) found++;
+    if (is_server) SSL_CTX_add_client_CA(ssl, root);
     X509_free(root);
   }
   BIO_free(bio);
@@ -150,7 +151,8 @@ static int refuse_password(char *buffer, int size, int writing, void *data) {
 
 ctls_context *ctls_context_new(
     int is_server, int minimum_is_13, const char *chain, size_t chain_count, const char *key,
-    size_t key_count, const char *roots, size_t roots_count, int verify, int *step) {
+    size_t key_count, const char *roots, size_t roots_count, int verify, int required,
+    int *step) {
   *step = CTLS_NO_MEMORY;
   ctls_context *context = calloc(1, sizeof *context);
   if (!context) return NULL;
@@ -184,14 +186,16 @@ ctls_context *ctls_context_new(
   }
   if (roots) {
     *step = CTLS_BAD_ROOTS;
-    if (!use_roots(ssl, roots, roots_count)) goto failed;
+    if (!use_roots(ssl, roots, roots_count, is_server)) goto failed;
   } else if (verify == CTLS_VERIFY_ROOTS) {
     SSL_CTX_set_default_verify_paths(ssl);
   }
   if (verify == CTLS_VERIFY_NONE) {
     SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
   } else {
-    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, verify == CTLS_VERIFY_REPORT ? accept_any : NULL);
+    int mode = SSL_VERIFY_PEER;
+    if (required) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    SSL_CTX_set_verify(ssl, mode, verify == CTLS_VERIFY_REPORT ? accept_any : NULL);
   }
   if (is_server) {
     SSL_CTX_set_alpn_select_cb(ssl, select_protocol, NULL);
@@ -335,6 +339,13 @@ const char *ctls_last_reason(ctls_session *session) {
 
 int ctls_is_13(ctls_session *session) { return SSL_version(session->ssl) == TLS1_3_VERSION; }
 int ctls_is_resumed(ctls_session *session) { return SSL_session_reused(session->ssl); }
+
+size_t ctls_peer_certificate(ctls_session *session, uint8_t **der) {
+  X509 *peer = SSL_get0_peer_certificate(session->ssl);
+  *der = NULL;
+  int count = peer ? i2d_X509(peer, der) : 0;
+  return count > 0 ? (size_t)count : 0;
+}
 
 static int key_digest(X509 *certificate, uint8_t digest[32]) {
   unsigned char *der = NULL;

@@ -17,8 +17,10 @@ import Testing
   static func facts() -> Handler {
     Handler { request in
       let tls = request.connection.tls
-      let name = tls?.serverName ?? "none"
-      return .text("\(Hex.encode(tls?.exporter ?? [])) \(name) \(tls?.isTLS13 == true)")
+      let peer = tls?.peerKeyDigest?.hex ?? "none"
+      return .text(
+        "\(Hex.encode(tls?.exporter ?? [])) \(tls?.serverName ?? "none") \(peer) \(tls?.isTLS13 == true)"
+      )
     }
   }
 
@@ -43,7 +45,7 @@ import Testing
         let text = String(decoding: try await response.body.collect(upTo: 1_000), as: UTF8.self)
         let exporter = try #require(response.tls?.exporter)
         #expect(exporter.count == 32)
-        #expect(text == "\(Hex.encode(exporter)) none true")
+        #expect(text == "\(Hex.encode(exporter)) none none true")
         #expect(response.tls?.peerKeyDigest == digest)
       }
     }
@@ -87,6 +89,43 @@ import Testing
       let response = try await client.send(.get(url))
       let text = String(decoding: try await response.body.collect(upTo: 1_000), as: UTF8.self)
       #expect(text.contains(" node.example "))
+    }
+  }
+
+  static func send(
+    _ url: String, to identity: TLSIdentity, as own: TLSIdentity?
+  ) async throws -> String {
+    let client = client {
+      $0.roots = .custom(identity.certificate)
+      $0.identity = own
+    }
+    defer { client.close() }
+    let response = try await client.send(.get(url))
+    return String(decoding: try await response.body.collect(upTo: 1_000), as: UTF8.self)
+  }
+
+  @Test func `client certificates are reported, demanded and checked`() async throws {
+    let identity = try Self.identity()
+    let mine = try TLSIdentity.selfSigned(names: ["node"])
+    let mineHex = try mine.keyDigest().hex
+    let stranger = try TLSIdentity.selfSigned(names: ["node"])
+    var reported = TLSServerConfiguration(identity: identity)
+    reported.clientCertificates = .reported(required: false)
+    try await withTLS(reported) { _, url in
+      let known = try await Self.send(url, to: identity, as: mine)
+      #expect(known.contains(mineHex))
+      let unknown = try await Self.send(url, to: identity, as: nil)
+      #expect(unknown.contains(" none none "))
+    }
+    var verified = TLSServerConfiguration(identity: identity)
+    verified.clientCertificates = .verified(roots: mine.certificate, required: true)
+    try await withTLS(verified) { _, url in
+      let known = try await Self.send(url, to: identity, as: mine)
+      #expect(known.contains(mineHex))
+      await #expect(throws: (any Error).self) { try await Self.send(url, to: identity, as: nil) }
+      await #expect(throws: (any Error).self) {
+        try await Self.send(url, to: identity, as: stranger)
+      }
     }
   }
 

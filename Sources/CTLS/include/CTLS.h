@@ -46,15 +46,16 @@ enum {
   CTLS_BAD_NAME = 6,
 };
 
-// Certificates of the other side: not asked for, as servers do, asked for and reported to the
-// caller, or proven by the roots.
+// Certificates of the other side: not asked for, asked for and reported to the caller, or proven
+// by the roots. For servers the last two also say whether a client may come without one.
 enum { CTLS_VERIFY_NONE = 0, CTLS_VERIFY_REPORT = 1, CTLS_VERIFY_ROOTS = 2 };
 
 // A context; NULL on failure with `*step` set. PEM texts may be NULL with count 0. Each has ticket
 // keys of its own: tickets of another one fall back to a full handshake.
 ctls_context *ctls_context_new(
     int is_server, int minimum_is_13, const char *chain, size_t chain_count, const char *key,
-    size_t key_count, const char *roots, size_t roots_count, int verify, int *step);
+    size_t key_count, const char *roots, size_t roots_count, int verify, int required,
+    int *step);
 void ctls_context_free(ctls_context *context);
 
 // `name`: the server's DNS name or address literal for a client, NULL for a server. `names`: the
@@ -84,6 +85,8 @@ const char *ctls_last_reason(ctls_session *session);
 
 int ctls_is_13(ctls_session *session);
 int ctls_is_resumed(ctls_session *session);
+// DER of the peer's certificate; the count, or 0 without one. Free with ctls_free.
+size_t ctls_peer_certificate(ctls_session *session, uint8_t **der);
 // SHA-256 of the peer's SubjectPublicKeyInfo DER; 0 without a certificate.
 int ctls_peer_key_digest(ctls_session *session, uint8_t digest[32]);
 // The tls-exporter channel binding, RFC 9266; 0 where it is not defined.
