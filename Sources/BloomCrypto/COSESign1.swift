@@ -9,12 +9,13 @@ package enum COSEAlgorithm: Int64, Hashable, Sendable {
   /// Ed25519.
   case edDSA = -8
 
-  /// The algorithm of a kind of key.
-  package init(_ kind: VerifyingKey.Kind) {
+  /// The algorithm of a kind of key; `nil` for RSA.
+  package init?(_ kind: VerifyingKey.Kind) {
     switch kind {
     case .p256: self = .es256
     case .p384: self = .es384
     case .ed25519: self = .edDSA
+    case .rsa: return nil
     }
   }
 
@@ -69,13 +70,15 @@ package struct COSESign1: Hashable, Sendable {
   ///   - contentType: A media type.
   ///   - keyIdentifier: Helps the verifier to find the key.
   ///   - externalData: Bound by the signature but not sent, RFC 9052 §4.4.
-  ///   - signer: Its kind of key names the algorithm.
-  /// - Throws: What the signer throws.
+  ///   - signer: Not an RSA key.
+  /// - Throws: `.unsupported` for RSA; what the signer throws.
   package init(
     signing payload: [UInt8], contentType: String? = nil, keyIdentifier: [UInt8]? = nil,
     externalData: [UInt8], signer: some MessageSigner
   ) throws(CryptoError) {
-    let algorithm = COSEAlgorithm(signer.verifyingKey.kind)
+    guard let algorithm = COSEAlgorithm(signer.verifyingKey.kind) else {
+      throw CryptoError(.unsupported, "an RSA key in COSE")
+    }
     var header = [
       CBORValue.Pair(Self.algorithmLabel, .negative(UInt64(-1 - algorithm.rawValue)))
     ]
@@ -133,11 +136,11 @@ package struct COSESign1: Hashable, Sendable {
 
   /// Throws `.invalidSignature` unless the message was signed by a key over the same external data.
   package func verify(_ key: VerifyingKey, externalData: [UInt8]) throws(CryptoError) {
-    guard key.kind == algorithm.keyKind else {
+    guard key.kind == algorithm.keyKind, let scheme = key.kind.ownScheme else {
       throw CryptoError(.invalidSignature, "a COSE message")
     }
     try key.verify(
-      signature, for: Self.toBeSigned(protected, externalData, payload), key.kind.ownScheme,
+      signature, for: Self.toBeSigned(protected, externalData, payload), scheme,
       context: "a COSE message")
   }
 

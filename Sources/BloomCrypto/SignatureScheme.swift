@@ -1,13 +1,17 @@
+internal import COpenSSL
+
 /// The hash inside a signature scheme.
 package enum HashName: Hashable, Sendable {
   case sha256
   case sha384
+  case sha512
 
   /// The hash of a message.
   package func hash(_ message: [UInt8]) -> [UInt8] {
     switch self {
     case .sha256: SHA256.hash(message)
     case .sha384: SHA384.hash(message)
+    case .sha512: SHA512.hash(message)
     }
   }
 
@@ -16,6 +20,18 @@ package enum HashName: Hashable, Sendable {
     switch self {
     case .sha256: SHA256.byteCount
     case .sha384: SHA384.byteCount
+    case .sha512: SHA512.byteCount
+    }
+  }
+
+  /// libcrypto's description of it.
+  ///
+  /// EVP_sha256(3).
+  var description: OpaquePointer? {
+    switch self {
+    case .sha256: unsafe EVP_sha256()
+    case .sha384: unsafe EVP_sha384()
+    case .sha512: unsafe EVP_sha512()
     }
   }
 }
@@ -24,8 +40,14 @@ package enum HashName: Hashable, Sendable {
 package enum SignatureScheme: Hashable, Sendable {
   /// ECDSA, r ‖ s of fixed width as in COSE and JOSE.
   case ecdsa(HashName)
+  /// ECDSA, DER as in X.509, TPM and App Attest.
+  case ecdsaDER(HashName)
   /// Ed25519, RFC 8032, over the message itself.
   case ed25519
+  /// RSASSA-PKCS1-v1_5, RFC 8017 §8.2.
+  case rsaPKCS1(HashName)
+  /// RSASSA-PSS, RFC 8017 §8.1, with MGF1 of the same hash and a salt as long as it.
+  case rsaPSS(HashName)
 }
 
 /// The two spellings of an ECDSA signature.

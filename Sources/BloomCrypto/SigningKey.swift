@@ -11,21 +11,22 @@ package protocol MessageSigner: Sendable {
 }
 
 extension VerifyingKey.Kind {
-  /// The NIST curve; `nil` for Ed25519.
+  /// The NIST curve; `nil` for the others.
   var curve: PrimeCurve? {
     switch self {
     case .p256: .p256
     case .p384: .p384
-    case .ed25519: nil
+    case .ed25519, .rsa: nil
     }
   }
 
-  /// The scheme COSE and our own records use with it.
-  package var ownScheme: SignatureScheme {
+  /// The scheme COSE and our own records use with it; `nil` for RSA.
+  package var ownScheme: SignatureScheme? {
     switch self {
     case .p256: .ecdsa(.sha256)
     case .p384: .ecdsa(.sha384)
     case .ed25519: .ed25519
+    case .rsa: nil
     }
   }
 }
@@ -45,7 +46,7 @@ package struct SigningKey: MessageSigner, CustomStringConvertible {
 
   /// Takes a scalar (P-256, P-384) or an Ed25519 seed.
   ///
-  /// - Throws: `.invalidKey` when it is out of range.
+  /// - Throws: `.invalidKey` when it is out of range; `.unsupported` for RSA.
   package init(_ kind: VerifyingKey.Kind, secret: SecretBytes) throws(CryptoError) {
     self.secret = secret
     switch kind {
@@ -57,12 +58,14 @@ package struct SigningKey: MessageSigner, CustomStringConvertible {
     case .ed25519:
       handle = try KeyHandle(rawPrivate: secret, type: EVP_PKEY_ED25519)
       verifyingKey = try VerifyingKey(kind, handle.rawPublicKey())
+    case .rsa:
+      throw CryptoError(.unsupported, "an RSA private key")
     }
   }
 
   /// Draws a new key.
   ///
-  /// - Throws: `.exhausted` when `owner` has no room.
+  /// - Throws: `.unsupported` for RSA; `.exhausted` when `owner` has no room.
   package static func generate(_ kind: VerifyingKey.Kind, in owner: (any SecretMemory)? = nil)
     throws(CryptoError) -> SigningKey
   {
@@ -94,6 +97,7 @@ package struct SigningKey: MessageSigner, CustomStringConvertible {
     case .p256: try signECDSA(SHA256.hash(message), .p256)
     case .p384: try signECDSA(SHA384.hash(message), .p384)
     case .ed25519: try signEd25519(message)
+    case .rsa: throw CryptoError(.unsupported, "an RSA private key")
     }
   }
 
@@ -117,6 +121,7 @@ package struct SigningKey: MessageSigner, CustomStringConvertible {
     case .ed25519:
       bytes += KeyEncoding.ed25519PrivatePrefix
       bytes += scalar
+    case .rsa: throw CryptoError(.unsupported, "an RSA private key")
     }
     return try SecretBytes(bytes)
   }

@@ -9,18 +9,21 @@ package struct VerifyingKey: Hashable, Sendable, CustomStringConvertible {
     case p256
     case p384
     case ed25519
+    /// 2048…8192 bits.
+    case rsa
   }
 
   /// Which algorithm.
   package let kind: Kind
-  /// SEC 1 uncompressed point, or 32 bytes of Ed25519.
+  /// SEC 1 uncompressed point, 32 bytes of Ed25519, or the SPKI of an RSA key.
   package let bytes: [UInt8]
 
   private let handle: KeyHandle
 
   /// Reads an uncompressed point or 32 raw bytes.
   ///
-  /// - Throws: `.invalidKey` when the point is not on the curve or the count is wrong.
+  /// - Throws: `.invalidKey` when the point is not on the curve or the count is wrong;
+  ///   `.unsupported` for RSA, which comes as SPKI.
   package init(_ kind: Kind, _ bytes: [UInt8]) throws(CryptoError) {
     self.kind = kind
     self.bytes = bytes
@@ -28,25 +31,34 @@ package struct VerifyingKey: Hashable, Sendable, CustomStringConvertible {
     case .p256: handle = try KeyHandle(.p256, point: bytes, scalar: nil)
     case .p384: handle = try KeyHandle(.p384, point: bytes, scalar: nil)
     case .ed25519: handle = try KeyHandle(rawPublic: bytes, type: EVP_PKEY_ED25519)
+    case .rsa: throw CryptoError(.unsupported, "an RSA key outside SubjectPublicKeyInfo")
     }
   }
 
   /// Reads a SubjectPublicKeyInfo, RFC 5280 §4.1.2.7, in its one DER form.
   ///
-  /// - Throws: `.invalidKey` for another form (compressed points, explicit curves, trailing bytes)
-  ///   and for another kind of key.
+  /// - Throws: `.invalidKey` for another form (compressed points, explicit curves, trailing bytes),
+  ///   `.unsupported` for RSA outside 2048…8192 bits.
   package init(subjectPublicKeyInfo spki: [UInt8]) throws(CryptoError) {
     for (kind, prefix) in KeyEncoding.publicPrefixes where spki.starts(with: prefix) {
       try self.init(kind, Array(spki.dropFirst(prefix.count)))
       return
     }
-    throw CryptoError(.invalidKey, "a SubjectPublicKeyInfo")
+    self.init(.rsa, spki, try Self.rsaHandle(spki))
+  }
+
+  private init(_ kind: Kind, _ bytes: [UInt8], _ handle: KeyHandle) {
+    self.kind = kind
+    self.bytes = bytes
+    self.handle = handle
   }
 
   /// The SubjectPublicKeyInfo in DER.
   package var subjectPublicKeyInfo: [UInt8] {
-    // Every kind has one.
-    (KeyEncoding.publicPrefixes.first { $0.0 == kind }?.1 ?? []) + bytes
+    for (kind, prefix) in KeyEncoding.publicPrefixes where kind == self.kind {
+      return prefix + bytes
+    }
+    return bytes
   }
 
   /// Whether a signature of a message is valid; every malformed signature is simply not.
@@ -54,7 +66,7 @@ package struct VerifyingKey: Hashable, Sendable, CustomStringConvertible {
     -> Bool
   {
     switch scheme {
-    case .ecdsa(let hash):
+    case .ecdsa(let hash), .ecdsaDER(let hash), .rsaPKCS1(let hash), .rsaPSS(let hash):
       return isValid(signature, forHash: hash.hash(message), scheme)
     case .ed25519:
       guard kind == .ed25519, signature.count == 64 else { return false }
@@ -73,7 +85,11 @@ package struct VerifyingKey: Hashable, Sendable, CustomStringConvertible {
     switch (scheme, kind) {
     case (.ecdsa(let hash), .p256): isValidECDSA(signature, digest, hash, .p256)
     case (.ecdsa(let hash), .p384): isValidECDSA(signature, digest, hash, .p384)
-    case (.ecdsa, .ed25519), (.ed25519, _): false
+    case (.ecdsaDER(let hash), .p256): isValidDER(signature, digest, hash, .p256)
+    case (.ecdsaDER(let hash), .p384): isValidDER(signature, digest, hash, .p384)
+    case (.rsaPKCS1(let hash), .rsa): isValidRSA(signature, digest, hash, RSA_PKCS1_PADDING)
+    case (.rsaPSS(let hash), .rsa): isValidRSA(signature, digest, hash, RSA_PKCS1_PSS_PADDING)
+    case (.ecdsa, _), (.ecdsaDER, _), (.rsaPKCS1, _), (.rsaPSS, _), (.ed25519, _): false
     }
   }
 
@@ -97,19 +113,75 @@ package struct VerifyingKey: Hashable, Sendable, CustomStringConvertible {
   /// Feeds the bytes.
   package func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 
+  private func isValidDER(
+    _ signature: [UInt8], _ digest: [UInt8], _ hash: HashName, _ curve: PrimeCurve
+  ) -> Bool {
+    guard
+      let raw = try? ECDSASignature.raw(fromDER: signature, coordinateByteCount: curve.byteCount)
+    else { return false }
+    return isValidECDSA(raw, digest, hash, curve)
+  }
+
   /// EVP_PKEY_verify(3) without a digest name, so that P-256 with SHA-384 is cut as FIPS 186-4 says.
   private func isValidECDSA(
     _ raw: [UInt8], _ digest: [UInt8], _ hash: HashName, _ curve: PrimeCurve
   ) -> Bool {
     guard raw.count == 2 * curve.byteCount, digest.count == hash.byteCount else { return false }
-    let der = ECDSASignature.der(fromRaw: raw)
+    return unsafe isValidByPKEY(ECDSASignature.der(fromRaw: raw), digest) { _ in true }
+  }
+
+  /// Verifies with one of the two paddings.
+  ///
+  /// EVP_PKEY_CTX_set_rsa_padding(3).
+  private func isValidRSA(
+    _ signature: [UInt8], _ digest: [UInt8], _ hash: HashName, _ padding: Int32
+  ) -> Bool {
+    guard digest.count == hash.byteCount else { return false }
+    return unsafe isValidByPKEY(signature, digest) { (context) in
+      guard unsafe EVP_PKEY_CTX_set_rsa_padding(context, padding) == 1,
+        unsafe EVP_PKEY_CTX_set_signature_md(context, hash.description) == 1
+      else { return false }
+      return unsafe padding != RSA_PKCS1_PSS_PADDING
+        || EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1
+    }
+  }
+
+  private func isValidByPKEY(
+    _ signature: [UInt8], _ digest: [UInt8], configure: (OpaquePointer) -> Bool
+  ) -> Bool {
     defer { ERR_clear_error() }
     guard let context = unsafe EVP_PKEY_CTX_new_from_pkey(nil, handle.pointer, nil) else {
       return false
     }
     defer { unsafe EVP_PKEY_CTX_free(context) }
-    return unsafe EVP_PKEY_verify_init(context) == 1
-      && EVP_PKEY_verify(context, der, der.count, digest, digest.count) == 1
+    return unsafe EVP_PKEY_verify_init(context) == 1 && configure(context)
+      && EVP_PKEY_verify(context, signature, signature.count, digest, digest.count) == 1
+  }
+
+  /// d2i_PUBKEY(3), then encoded again: one form, no trailing bytes.
+  private static func rsaHandle(_ spki: [UInt8]) throws(CryptoError) -> KeyHandle {
+    defer { ERR_clear_error() }
+    let refusal = CryptoError(.invalidKey, "a SubjectPublicKeyInfo")
+    guard (256...2048).contains(spki.count) else { throw refusal }
+    let key = unsafe spki.withUnsafeBufferPointer { (bytes) in
+      var position = bytes.baseAddress
+      return unsafe d2i_PUBKEY(nil, &position, bytes.count)
+    }
+    guard let key = unsafe key else { throw refusal }
+    let handle = unsafe KeyHandle(key)
+    guard unsafe EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA else { throw refusal }
+    guard unsafe (2048...8192).contains(EVP_PKEY_get_bits(key)) else {
+      throw CryptoError(.unsupported, "an RSA key of this size")
+    }
+    let count = unsafe i2d_PUBKEY(key, nil)
+    guard Int(count) == spki.count else { throw refusal }
+    var encoded = [UInt8](repeating: 0, count: spki.count)
+    let written = unsafe encoded.withUnsafeMutableBufferPointer { (bytes) in
+      var position = bytes.baseAddress
+      return unsafe i2d_PUBKEY(key, &position)
+    }
+    guard written == count, encoded == spki else { throw refusal }
+    return handle
   }
 }
 

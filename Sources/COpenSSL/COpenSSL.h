@@ -14,7 +14,9 @@
 #include <openssl/obj_mac.h>
 #include <openssl/param_build.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/sha.h>
+#include <openssl/x509.h>
 
 // EVP_PKEY_PUBLIC_KEY and EVP_PKEY_KEYPAIR are expressions over other macros.
 static const int copenssl_public_key = EVP_PKEY_PUBLIC_KEY;

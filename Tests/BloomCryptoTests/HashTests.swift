@@ -15,6 +15,10 @@ import Testing
       Hex.encode(SHA384.hash(abc))
         == "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed"
         + "8086072ba1e7cc2358baeca134c825a7")
+    #expect(
+      Hex.encode(SHA512.hash(abc))
+        == "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+        + "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f")
   }
 
   @Test func `any cut of the input gives the same hash, and a copy forks it`() {

@@ -12,7 +12,7 @@ import Testing
     kind: VerifyingKey.Kind
   ) throws {
     let key = try SigningKey.generate(kind)
-    let scheme = kind.ownScheme
+    let scheme = try #require(kind.ownScheme)
     let message = Array("a receipt".utf8)
     let signature = try key.sign(message)
     #expect(signature.count == (kind == .p384 ? 96 : 64))
@@ -63,6 +63,8 @@ import Testing
       let raw = try key.sign(message)
       let der = ECDSASignature.der(fromRaw: raw)
       #expect(try ECDSASignature.raw(fromDER: der, coordinateByteCount: 32) == raw)
+      #expect(key.verifyingKey.isValid(der, for: message, .ecdsaDER(.sha256)))
+      #expect(!key.verifyingKey.isValid(raw, for: message, .ecdsaDER(.sha256)))
       #expect(!key.verifyingKey.isValid(der, for: message, .ecdsa(.sha256)))
     }
     for text in [
@@ -124,7 +126,9 @@ import Testing
     let stored = try key.pkcs8()
     let read = try SigningKey(pkcs8: stored)
     #expect(read.verifyingKey == key.verifyingKey)
-    #expect(read.verifyingKey.isValid(try read.sign([1]), for: [1], kind.ownScheme))
+    #expect(
+      read.verifyingKey.isValid(
+        try read.sign([1]), for: [1], try #require(kind.ownScheme)))
     var bytes = stored.exposed()
     bytes[bytes.count - 1] ^= 1
     if kind != .ed25519 {
@@ -149,7 +153,9 @@ import Testing
     let p256 = try SigningKey.generate(.p256)
     let ed25519 = try SigningKey.generate(.ed25519)
     let signature = try ed25519.sign([1])
-    for scheme: SignatureScheme in [.ecdsa(.sha256), .ecdsa(.sha384)] {
+    for scheme: SignatureScheme in [
+      .ecdsa(.sha256), .ecdsaDER(.sha256), .rsaPKCS1(.sha256), .rsaPSS(.sha256),
+    ] {
       #expect(!ed25519.verifyingKey.isValid(signature, for: [1], scheme))
     }
     #expect(!p256.verifyingKey.isValid(signature, for: [1], .ed25519))
