@@ -148,7 +148,9 @@ package struct DERReader: Sendable {
   private static let refusal = CryptoError(.malformed, "a DER structure")
 
   /// An OBJECT IDENTIFIER, held by its encoded contents.
-  package struct ObjectIdentifier: Hashable, Sendable {
+  package struct ObjectIdentifier: Hashable, Sendable, CustomStringConvertible,
+    ExpressibleByArrayLiteral
+  {
     /// The encoded contents.
     package let contents: [UInt8]
 
@@ -161,6 +163,38 @@ package struct DERReader: Sendable {
         isStart = byte < 0x80
       }
       self.contents = contents
+    }
+
+    /// Names a known identifier by its arcs, such as `[2, 5, 29, 15]`; at least two arcs.
+    package init(arrayLiteral arcs: UInt64...) {
+      var contents: [UInt8] = []
+      for arc in [arcs[0] * 40 + arcs[1]] + arcs.dropFirst(2) {
+        var digits = [UInt8(arc & 0x7f)]
+        var rest = arc >> 7
+        while rest > 0 {
+          digits.append(UInt8(rest & 0x7f) | 0x80)
+          rest >>= 7
+        }
+        contents.append(contentsOf: digits.reversed())
+      }
+      self.contents = contents
+    }
+
+    /// Dotted numbers; arcs beyond 64 bits print as `?`.
+    package var description: String {
+      var arcs: [String] = []
+      var arc: UInt64? = 0
+      for byte in contents {
+        arc = arc.flatMap { $0 >> 57 == 0 ? $0 << 7 | UInt64(byte & 0x7f) : nil }
+        guard byte < 0x80 else { continue }
+        if arcs.isEmpty, let first = arc {
+          arcs = ["\(min(first / 40, 2))", "\(first - 40 * min(first / 40, 2))"]
+        } else {
+          arcs.append(arc.map { "\($0)" } ?? "?")
+        }
+        arc = 0
+      }
+      return arcs.joined(separator: ".")
     }
   }
 }

@@ -17,6 +17,8 @@
 #include <openssl/rsa.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 // EVP_PKEY_PUBLIC_KEY and EVP_PKEY_KEYPAIR are expressions over other macros.
 static const int copenssl_public_key = EVP_PKEY_PUBLIC_KEY;
@@ -26,3 +28,18 @@ static const int copenssl_key_pair = EVP_PKEY_KEYPAIR;
 static inline const char *copenssl_param_group(void) { return OSSL_PKEY_PARAM_GROUP_NAME; }
 static inline const char *copenssl_param_public(void) { return OSSL_PKEY_PARAM_PUB_KEY; }
 static inline const char *copenssl_param_private(void) { return OSSL_PKEY_PARAM_PRIV_KEY; }
+
+// sk_X509_* are macros over generated inline functions.
+static inline STACK_OF(X509) *copenssl_certificates_new(void) { return sk_X509_new_null(); }
+static inline int copenssl_certificates_push(STACK_OF(X509) *stack, X509 *certificate) {
+  return sk_X509_push(stack, certificate);
+}
+static inline int copenssl_certificates_count(const STACK_OF(X509) *stack) {
+  return sk_X509_num(stack);
+}
+static inline X509 *copenssl_certificates_get(const STACK_OF(X509) *stack, int index) {
+  return sk_X509_value(stack, index);
+}
+static inline void copenssl_certificates_free(STACK_OF(X509) *stack) {
+  sk_X509_pop_free(stack, X509_free);
+}

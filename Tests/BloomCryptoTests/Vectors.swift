@@ -33,4 +33,9 @@ extension JSONValue {
     let text = try #require(self[name]?.string)
     return try #require(Hex.decode(text))
   }
+
+  func base64(_ name: String) throws -> [UInt8] {
+    let text = try #require(self[name]?.string)
+    return try #require(Base64.decode(text))
+  }
 }
