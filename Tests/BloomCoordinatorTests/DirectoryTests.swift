@@ -112,8 +112,8 @@ import Darwin
     try await Task.sleep(for: .milliseconds(200))
     // For both ends, so that it waits for nobody.
     let end = unsafe open(gate, O_RDWR)
-    _ = await stuck.value
     close(end)
+    _ = await stuck.value
     for task in publishing { await task.value }
     #expect(try await disk.load().count == 1)
     await store.close()
