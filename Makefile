@@ -54,6 +54,7 @@ sim: ## Run the simulator on many seeds: make sim SEEDS=1000
 	@"$$(scripts/build --bin-path release)/bloom-sim" run --seeds $(SEEDS)
 
 fuzz: ## Fuzz every decoder: make fuzz SECONDS_EACH=60
+	@scripts/deps --system-only
 	@scripts/fuzz all $(SECONDS_EACH)
 
 package: ## Make Debian packages of all roles in .build/packages
