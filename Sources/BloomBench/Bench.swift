@@ -1,3 +1,5 @@
+internal import BloomBase
+internal import BloomPlatform
 internal import BloomWire
 
 #if canImport(Glibc)
@@ -10,19 +12,19 @@ internal import Darwin
 public struct BenchRow: Sendable {
   /// What was measured.
   public let name: String
-  /// The figure, in `unit`.
+  /// The figure, in `unit`; not finite, and null in the file, when it could not be measured.
   public let value: Double
   /// For example `us/request`, `events/s`, `KiB`.
   public let unit: String
   /// What it is compared with in the same run; `nil` when a row is absolute.
   public let peer: String?
-  /// Ours ÷ the peer's; `nil` without a peer, or when the peer did not run.
+  /// Ours ÷ the peer's, always finite; `nil` without a peer, or when the peer did not run.
   public let ratio: Double?
   /// What is promised, in words, for example `<= 1.2 x nginx`.
   public let target: String?
   /// Whether the target is met; `nil` without a target.
   ///
-  /// A row whose peer did not run is `false`.
+  /// A row whose peer did not run, or whose figure is not finite, is `false`.
   public let holds: Bool?
 
   /// Creates a row.
@@ -34,9 +36,12 @@ public struct BenchRow: Sendable {
     self.value = value
     self.unit = unit
     self.peer = peer
-    self.ratio = ratio
+    let finiteRatio = ratio.flatMap { $0.isFinite ? $0 : nil }
+    self.ratio = finiteRatio
     self.target = target
-    self.holds = holds
+    // Here and not where rows are made, so that no area can forget it.
+    let isMeasured = value.isFinite && (peer == nil || finiteRatio != nil)
+    self.holds = isMeasured ? holds : false
   }
 }
 
@@ -44,24 +49,36 @@ public struct BenchRow: Sendable {
 public enum BenchReport: Sendable {
   /// Prints a table to standard output and writes `<folder>/<area>.json`.
   ///
+  /// Ends the process with status 1 when the file cannot be written: who reads it afterwards would
+  /// take an older one for this run's.
+  ///
   /// - Parameters:
   ///   - area: Names the file, for example `net`.
   ///   - rows: In the order of the table.
   ///   - folder: Made if missing; `.build/bench` in the repository.
   public static func finish(area: String, rows: [BenchRow], folder: String = ".build/bench") {
     for row in rows {
+      let value = row.value.isFinite ? "\(round(row.value)) \(row.unit)" : "not measured"
       let ratio = row.ratio.map { " ratio \(round($0))" } ?? ""
       let peer = row.peer.map { " (peer \($0))" } ?? ""
       let target = row.target.map { " target \($0)" } ?? ""
       let holds = row.holds.map { $0 ? " HOLDS" : " MISSES" } ?? ""
-      print("\(row.name): \(round(row.value)) \(row.unit)\(ratio)\(peer)\(target)\(holds)")
+      print("\(row.name): \(value)\(ratio)\(peer)\(target)\(holds)")
     }
     let objects = rows.map { String(decoding: json($0).encoded, as: UTF8.self) }
     let text = "[" + objects.joined(separator: ",\n ") + "]\n"
     makeFolder(folder)
-    guard let file = unsafe fopen("\(folder)/\(area).json", "w") else { return }
-    unsafe fputs(text, file)
-    unsafe fclose(file)
+    let path = "\(folder)/\(area).json"
+    guard let file = unsafe fopen(path, "w") else { fail(path) }
+    let isTaken = unsafe fputs(text, file) >= 0
+    // A full disk may show only now.
+    guard unsafe fclose(file) == 0, isTaken else { fail(path) }
+  }
+
+  private static func fail(_ path: String) -> Never {
+    let reason = unsafe String(cString: strerror(errno))
+    ProcessEnvironment.complain("cannot write \(path): \(reason)")
+    ProcessEnvironment.exit(.failed)
   }
 
   /// Makes a folder and those above it; existing ones stay as they are.

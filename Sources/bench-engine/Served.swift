@@ -76,6 +76,7 @@ struct Served {
     throw UsageError("darkbloom up was not ready within two minutes")
   }
 
+  /// The peer; `nil` when there is none or it does not start, which its rows say by not holding.
   private static func startServer(_ peers: Peers?) async throws -> Server? {
     guard let peers else { return nil }
     let port = Int.random(in: 30_000..<40_000)
@@ -94,7 +95,10 @@ struct Served {
         return server
       }
     }
-    throw UsageError("llama-server was not ready within a minute")
+    ProcessEnvironment.complain("llama-server was not ready within a minute")
+    server.process.signal(9)
+    _ = try await server.process.exit()
+    return nil
   }
 
   /// Tokens a second of so many streams together, each of ``tokens`` tokens.
@@ -165,8 +169,9 @@ struct Served {
       done
       """
     let numbers = Peers.output(script).split { $0 == " " || $0 == "\n" }.compactMap { Double($0) }
-    guard numbers.count == 3 else { return [] }
-    let megabytes = numbers.map { $0 * 1024 / 1e6 }
+    // Not measured is a row that does not hold, not one that is missing.
+    let megabytes: [Double] =
+      numbers.count == 3 ? numbers.map { $0 * 1024 / 1e6 } : [.nan, .nan, .nan]
     return [
       BenchRow("worker idle, resident in all", value: megabytes[0], unit: "MB"),
       BenchRow(

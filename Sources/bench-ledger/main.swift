@@ -135,7 +135,7 @@ do {
 } catch let error as TestSupportError {
   rows.append(
     BenchRow(
-      "PostgreSQL settlements", value: 0, unit: "1/s", peer: error.description,
-      target: ">= 5000", holds: false))
+      "PostgreSQL settlements, \(clients) clients", value: .nan, unit: "1/s",
+      peer: error.description, target: ">= 5000", holds: false))
 }
 BenchReport.finish(area: "ledger", rows: rows)

@@ -170,7 +170,11 @@ struct RelayBench {
     ]
   }
 
-  /// What an inference router adds and costs, for the same sizes; nothing when there is none.
+  private static let routerAdds = "LiteLLM adds to the first chunk, p50"
+  private static let routerCosts = "LiteLLM, 512 B chunk without TLS, CPU"
+
+  /// What an inference router adds and costs, for the same sizes; rows that do not hold when there
+  /// is none.
   private func router() async throws -> [BenchRow] {
     let client = client()
     defer { client.close() }
@@ -183,7 +187,10 @@ struct RelayBench {
         folder: folder.path, port: port + 3, upstream: upstream, client: client, group: group)
     else {
       ProcessEnvironment.complain("bench-relay: no inference router at \(RouterPeer.program)")
-      return []
+      return [
+        BenchRow(Self.routerAdds, value: .nan, unit: "ms", peer: "LiteLLM", holds: false),
+        BenchRow(Self.routerCosts, value: .nan, unit: "us", peer: "LiteLLM", holds: false),
+      ]
     }
     started.withLock { $0.append(peer.process) }
     let direct = "http://127.0.0.1:\(upstream)/v1/script/"
@@ -207,10 +214,9 @@ struct RelayBench {
     let spent = ProcessCost.cpuMicroseconds(peer.process.processID) - before
     await peer.stop()
     return [
-      BenchRow("LiteLLM adds to the first chunk, p50", value: added.median / 1000, unit: "ms"),
+      BenchRow(Self.routerAdds, value: added.median / 1000, unit: "ms"),
       BenchRow(
-        "LiteLLM, 512 B chunk without TLS, CPU", value: spent / Double(streams * Self.tokens),
-        unit: "us"),
+        Self.routerCosts, value: spent / Double(streams * Self.tokens), unit: "us"),
     ]
   }
 
