@@ -31,7 +31,8 @@ struct GatewayCommand {
     "gateway", "serve OpenAI programs of this device, sealing what leaves it",
     discussion: """
       Settings come from the first place that has them: an option, DARKBLOOM_GATEWAY_ and the setting's \
-      name in the environment, gateway.json5, the default. docs/api.md lists them.
+      name in the environment, gateway.json5, the default. docs/api.md lists them; a package \
+      installs it in /usr/share/doc/darkbloom.
       """,
     subcommands: [runSpec, GatewayKeysCommand.spec], defaultSubcommand: "run")
 

@@ -302,8 +302,9 @@ def coordinator():
     check(done.returncode == 0, f"darkbloom-coordinator init as its user {done.stderr.strip()}")
     done = root(as_service.format("doctor --data /var/lib/darkbloom"))
     check("ledger" in done.stdout or "ok" in done.stdout, f"doctor:\n{done.stdout}{done.stderr}")
-    check(root("test -f /etc/systemd/system/multi-user.target.wants/darkbloom-coordinator.service")
-          .returncode != 0, "the service is not enabled")
+    for unit in ("darkbloom-coordinator", "darkbloom-gateway"):
+        check(root(f"test -f /etc/systemd/system/multi-user.target.wants/{unit}.service")
+              .returncode != 0, f"{unit} is not enabled")
 
 
 def remove(before):
@@ -318,6 +319,8 @@ def remove(before):
     root("apt-get purge -y darkbloom")
     check(not pathlib.Path("/var/lib/darkbloom").exists(), "an unused folder goes with a purge")
     check(not root("getent passwd darkbloom").stdout, "and so does the user")
+    check(not root("getent passwd darkbloom-gateway").stdout
+          and not pathlib.Path("/var/lib/darkbloom-gateway").exists(), "and what the gateway had")
 
 
 def depends(packages):

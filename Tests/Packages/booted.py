@@ -99,6 +99,17 @@ def coordinator():
     check(show(unit, "Result") == "success", "and the old one ended in order")
 
 
+def gateway():
+    """An organisation's gateway without its settings: it fails once, as one says it."""
+    unit = "darkbloom-gateway"
+    check(show(unit, "UnitFileState") == "disabled", "the gateway is not enabled")
+    root(f"systemctl start {unit}")
+    wait_until(lambda: show(unit, "ActiveState") == "failed", 10)
+    check(show(unit, "ActiveState") == "failed" and show(unit, "NRestarts") == "0",
+          "without settings it fails once and names them: "
+          + root(f"journalctl -u {unit} -o cat | grep gateway.json5").stdout.strip())
+
+
 def node():
     """A user's node: its service, an upgrade under it, and its end."""
     user = "su -l newcomer -c 'export XDG_RUNTIME_DIR=/run/user/1000; {}'"
@@ -161,6 +172,7 @@ def inside(arguments):
         done = root("apt-get install -y /opt/packages/*.deb")
         check(done.returncode == 0, f"apt-get install {done.stderr.strip()[-300:]}")
         coordinator()
+        gateway()
         node()
         remove()
     finally:

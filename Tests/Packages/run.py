@@ -106,23 +106,37 @@ def check_texts(stage):
     for script in (ROOT / "packaging/debian").iterdir():
         done = run("sh", "-n", script)
         check(done.returncode == 0, f"{script.name}: {done.stderr}")
-    copyright = (stage / "usr/share/doc/darkbloom/copyright").read_text()
+    documents = stage / "usr/share/doc/darkbloom"
+    for words in (["gateway"], ["gateway", "keys"], ["node"]):
+        said = run(stage / "usr/bin/darkbloom", *words, "--help").stdout
+        for name in re.findall(r"docs/[a-z-]+\.md", said):
+            check((documents / name).exists(), f"{words} names {name}, not installed")
+    check((documents / "docs/api.md").exists(), "docs/api.md is not installed")
+    copyright = (documents / "copyright").read_text()
     # What is compiled in; the rest comes with its own package.
     for words in ("llama.cpp", "Copyright 2024 Mozilla", "Niels Lohmann",
                   "Runtime Library Exception", "Permission is"):
         check(words in copyright, f"the copyright file does not say: {words}")
 
 
-def check_unit(stage):
-    path = stage / "lib/systemd/system/darkbloom-coordinator.service"
+def check_unit(stage, name):
+    path = stage / f"lib/systemd/system/{name}.service"
     unit = dict(re.findall(r"^(\w+)=(.*)$", path.read_text(), re.M))
-    program, *words = unit["ExecStart"].split()
+    line, *options = unit["ExecStart"].split(" --")
+    program, *words = line.split()
     check((stage / program.lstrip("/")).exists(), f"the unit starts {program}, not installed")
-    said = run(stage / program.lstrip("/"), words[0], "--help").stdout
-    for option in re.findall(r"--[a-z-]+", unit["ExecStart"]):
-        check(option in said, f"{words[0]} has no option {option}")
-    user = re.search(r"adduser [^;]*? (\w+)\n", (ROOT / "packaging/debian/postinst").read_text())[1]
-    check(unit["User"] == user, f"the unit runs as {unit['User']}, the package makes {user}")
+    said = run(stage / program.lstrip("/"), *words, "--help").stdout
+    for option in options:
+        option = "--" + option.split()[0]
+        check(option in said, f"{' '.join(words)} has no option {option}")
+    made = (ROOT / "packaging/debian/postinst").read_text()
+    users = re.search(r"for name in ([^;]*); do\n +if ! getent", made)[1].split()
+    check(unit["User"] in users, f"the unit runs as {unit['User']}, the package makes {users}")
+    folder = re.search(r"--data (\S+)", unit["ExecStart"])[1]
+    check(folder == f"/var/lib/{unit['StateDirectory']}", f"{name} writes {folder}, which it may not")
+    for script in ("postinst", "prerm", "postrm"):
+        text = (ROOT / "packaging/debian" / script).read_text()
+        check(name in text, f"{script} does not know {name}")
     if shutil.which("systemd-analyze"):
         copy = stage.parent / path.name
         copy.write_text(path.read_text().replace(program, str(stage / program.lstrip("/"))))
@@ -147,7 +161,8 @@ def main():
         check_programs(stage)
         check_companions(stage, home)
         check_texts(stage)
-        check_unit(stage)
+        check_unit(stage, "darkbloom-coordinator")
+        check_unit(stage, "darkbloom-gateway")
     for failure in failures:
         print(failure)
     print(f"package: {len(files)} files, {len(failures)} faults")
