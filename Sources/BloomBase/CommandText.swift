@@ -133,19 +133,17 @@ public enum CommandText: Sendable {
   }
 
   private static func fish(_ spec: CommandSpec) -> String {
-    var text = ""
+    let function = "__\(identifier(spec.name))_at"
+    var text = spec.subcommands.isEmpty ? "" : fishPlace(spec, function)
     for path in paths(spec) {
       guard let command = spec.command(at: path) else { continue }
-      let seen = path.map { "__fish_seen_subcommand_from \($0)" }
-      let names = command.subcommands.map(\.name).joined(separator: " ")
-      let unseen = names.isEmpty ? [] : ["not __fish_seen_subcommand_from \(names)"]
-      let condition = (seen + unseen).joined(separator: "; and ")
-      let prefix =
-        "complete -c \(spec.name)" + (condition.isEmpty ? "" : " -n \(quoted(condition))")
+      // Where a word stands counts, not that it is there: `gateway keys` is not `keys`.
+      let condition = ([function] + path).joined(separator: " ")
+      let prefix = "complete -c \(spec.name) -n \(quoted(condition))"
       for next in command.subcommands {
         text += "\(prefix) -f -a \(next.name) -d \(quoted(next.summary))\n"
       }
-      let global = seen.isEmpty ? "complete -c \(spec.name)" : prefix
+      let global = path.isEmpty ? "complete -c \(spec.name)" : prefix
       let named = command.subcommands.first { $0.name == command.defaultSubcommand }
       let own = command.options + (named?.options ?? [])
       for option in own + (path.isEmpty ? common : []) {
@@ -159,6 +157,28 @@ public enum CommandText: Sendable {
       }
     }
     return text
+  }
+
+  /// A function of fish's own that says whether the words before the cursor lead to a command.
+  private static func fishPlace(_ spec: CommandSpec, _ function: String) -> String {
+    let steps = paths(spec).filter { !$0.isEmpty }.map { path in
+      quoted(path.dropLast().joined(separator: " ") + " " + (path.last ?? ""))
+    }
+    return """
+      function \(function)
+        set -l place
+        set -l words (commandline -opc)
+        set -e words[1]
+        for word in $words
+          switch "$place $word"
+            case \(steps.joined(separator: " "))
+              set -a place $word
+          end
+        end
+        test "$place" = "$argv"
+      end
+
+      """
   }
 
   private static func pathCases(_ spec: CommandSpec, _ assignment: String) -> String {

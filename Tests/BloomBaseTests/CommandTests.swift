@@ -140,7 +140,32 @@ import Testing
       #expect(CommandText.completion(spec, shell).contains("' gate --mode')"), "\(shell)")
     }
     let fish = CommandText.completion(spec, .fish).split(separator: "\n")
-    #expect(fish.contains { $0.contains("seen_subcommand_from run keys' -l mode") })
+    #expect(fish.contains { $0.contains("-n '__bloom_at gate' -l mode") })
+  }
+
+  @Test func `fish offers a command's words only where the command stands`() {
+    let spec = CommandSpec(
+      "bloom", "a test program",
+      subcommands: [
+        CommandSpec(
+          "gate", "a gate",
+          subcommands: [
+            CommandSpec("keys", "of the gate", subcommands: [CommandSpec("add", "adds one")])
+          ]),
+        CommandSpec("keys", "of the account", subcommands: [CommandSpec("list", "lists them")]),
+      ])
+    let script = CommandText.completion(spec, .fish)
+    let lines = script.split(separator: "\n").map(String.init)
+    for (place, word, help) in [
+      ("", "gate", "a gate"), ("", "keys", "of the account"), (" gate", "keys", "of the gate"),
+      (" gate keys", "add", "adds one"), (" keys", "list", "lists them"),
+    ] {
+      let line = "complete -c bloom -n '__bloom_at\(place)' -f -a \(word) -d '\(help)'"
+      #expect(lines.contains(line), "\(line)")
+    }
+    // The words that lead on, each with what stands before it.
+    #expect(lines.contains("      case ' gate' 'gate keys' 'gate keys add' ' keys' 'keys list'"))
+    #expect(!script.contains("seen_subcommand"))
   }
 
   @Test func `near names are found and far ones are not`() {

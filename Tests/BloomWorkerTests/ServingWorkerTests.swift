@@ -78,8 +78,14 @@ import Testing
         let gdb = Shell.run("\(Shell.asUser)gdb -nx -batch -p \(worker.pid) 2>&1")
         #expect(gdb.contains("Operation not permitted"), "\(gdb)")
       }
-      guard ServingWorker.isRoot else { return }
-      // What root still can do is part of the threat model: this documents it.
+    }
+  }
+
+  /// What root still can do is part of the threat model: this documents it.
+  @Test(.enabled(if: ServingWorker.isRoot))
+  func `root reads the memory of a worker that serves, and cannot attach to it`() async throws {
+    try await serving(guarded: true) { worker in
+      let address = address(in: worker)
       let root = Shell.run("\(Shell.probe) reach \(worker.pid) \(address)")
       #expect(root == "process_vm_readv ok\nproc_mem ok\nattach refused\n", "\(root)")
     }
