@@ -90,8 +90,8 @@ extension HTTPClient {
   public struct Configuration: Sendable {
     /// TLS of `https` and `wss` URLs.
     public var tls = TLSClientConfiguration()
-    /// The proxy of every TCP connection; `nil` for none.
-    public var proxy: ProxyConfiguration?
+    /// The proxy of TCP connections, by the place that they lead to; none unless set.
+    public var proxy = ProxyChoice.none
     /// What heads of responses may hold at most.
     ///
     /// Bodies are limited by their readers.

@@ -183,7 +183,8 @@ public final class HTTPClient: Sendable {
     if let memory = configuration.memory { return try memory.connect() }
     if let path = place.unixSocket { return try await Socket.connect(.unix(path: path), on: loop) }
     let resolver = configuration.resolver ?? SystemResolver(group: group)
-    guard let proxy = configuration.proxy else {
+    let chosen = try configuration.proxy.choose(host: place.host, usesTLS: place.usesTLS)
+    guard let proxy = chosen else {
       return try await Socket.connect(
         try await resolver.resolve(place.host), port: place.port, on: loop)
     }

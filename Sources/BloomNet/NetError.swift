@@ -30,7 +30,7 @@ public struct NetError: PublicError, Equatable, CustomStringConvertible {
     case busy
     /// An argument of the caller cannot be used, for example a URL.
     case invalidArgument
-    /// A proxy refused or failed.
+    /// A proxy refused or failed, or its name is none.
     case proxyFailed
     /// A program could not be started.
     case spawnFailed

@@ -18,15 +18,20 @@ struct AccountClient {
   private let apiKey: String?
   private let http: HTTPClient
 
-  init(base: String, apiKey: String?, http: HTTPClient = HTTPClient()) {
+  init(base: String, apiKey: String?, http: HTTPClient) {
     self.base = base
     self.apiKey = apiKey
     self.http = http
   }
 
   /// The coordinator of a joined network, with this device's key.
-  init(_ network: JoinedNetwork) {
-    self.init(base: network.url, apiKey: network.apiKey)
+  init(_ network: JoinedNetwork, _ context: CommandContext) {
+    self.init(base: network.url, apiKey: network.apiKey, http: context.webClient())
+  }
+
+  /// The same without a key, for who gets one now.
+  static func anonymous(_ network: JoinedNetwork, _ context: CommandContext) -> AccountClient {
+    AccountClient(base: network.url, apiKey: nil, http: context.webClient())
   }
 
   /// Asks with a key.

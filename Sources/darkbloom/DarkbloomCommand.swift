@@ -1,4 +1,5 @@
 internal import BloomBase
+internal import BloomNet
 internal import BloomPlatform
 
 /// The command line of `darkbloom`.
@@ -92,6 +93,13 @@ struct CommandContext {
 
   /// The folder of model files.
   var modelFolder: String { command.value("models") ?? "\(folders.cache)/models" }
+
+  /// A client for coordinators, through the environment's proxy where there is one.
+  func webClient() -> HTTPClient {
+    var configuration = HTTPClient.Configuration()
+    configuration.proxy = ProxyChoice(environment: environment)
+    return HTTPClient(configuration)
+  }
 
   func log(_ component: StaticString, minimum: LogLevel = .warning) -> Log {
     Log(

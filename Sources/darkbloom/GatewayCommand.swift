@@ -133,7 +133,7 @@ struct GatewayCommand {
     _ tap: WireTap
   ) throws -> FollowingService {
     let files = [PolicyCommand.path(context), Self.networkPath(data, settings)]
-    let http = HTTPClient()
+    let http = context.webClient()
     return try FollowingService(
       stamp: {
         files.flatMap { file in

@@ -79,7 +79,7 @@ struct JoinCommand {
 
   /// The coordinator must show a directory signed by the link's key before anything is kept.
   private func verify(_ link: NetworkLink) async throws {
-    let http = HTTPClient()
+    let http = context.webClient()
     defer { http.close() }
     let verifier = try DirectoryVerifier(origin: link.origin, key: link.logKey)
     let bytes: [UInt8]
@@ -97,7 +97,7 @@ struct JoinCommand {
 
   private func signUp(_ invite: String, _ network: inout JoinedNetwork) async throws -> String? {
     let name = context.command.value("name") ?? "user"
-    let made = try await AccountClient(base: network.url, apiKey: nil).post(
+    let made = try await AccountClient.anonymous(network, context).post(
       "/v1/signup", ["name": .string(name), "invite": .string(invite)])
     network.apiKey = made["api_key"]?.string
     return made["account"]?.string

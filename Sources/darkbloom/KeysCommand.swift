@@ -45,7 +45,7 @@ struct KeysCommand {
   func run() async throws -> ExitCode {
     let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
-    let client = AccountClient(network)
+    let client = AccountClient(network, context)
     switch context.command.path.last {
     case "list": show(try await client.get("/v1/keys"))
     case "create":

@@ -43,7 +43,7 @@ struct LoginCommand {
 
   private func logIn() async throws -> ExitCode {
     var network = try JoinedNetwork(path: path)
-    let client = AccountClient(base: network.url, apiKey: nil)
+    let client = AccountClient.anonymous(network, context)
     let name = JSONValue.string(context.command.value("name") ?? "device")
     let granted: JSONValue
     if context.command.has("new") {
@@ -76,7 +76,7 @@ struct LoginCommand {
   private func approve(_ code: String) async throws -> ExitCode {
     let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
-    let client = AccountClient(network)
+    let client = AccountClient(network, context)
     let isApproved = !context.command.has("deny")
     let subject = try await client.post(
       "/v1/device/approve", ["user_code": .string(code), "approve": .bool(isApproved)])

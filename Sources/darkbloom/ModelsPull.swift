@@ -83,8 +83,8 @@ struct ModelsPull {
     ).load()
     var options = ModelDownload.Options(mirrors: mirrors)
     options.diskLimitBytes = UInt64(owner.limits.diskMebibytes) << 20
-    options.client.proxy = try ProxyChoice.choose(
-      setting: owner.proxy, environment: context.environment, coordinator: mirrors[0])
+    options.client.proxy = try ProxyChoice(
+      setting: owner.proxy, environment: context.environment)
     return options
   }
 

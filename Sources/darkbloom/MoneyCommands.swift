@@ -79,7 +79,7 @@ struct MoneyCommands {
   func run() async throws -> ExitCode {
     let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
-    let client = AccountClient(network)
+    let client = AccountClient(network, context)
     switch command.path.last {
     case "account": show(try await client.get("/v1/account"), Self.account)
     case "statement": try await statement(client)

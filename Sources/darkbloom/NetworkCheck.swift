@@ -35,7 +35,7 @@ struct NetworkCheck: Sendable {
   }
 
   private func check(_ network: JoinedNetwork) async -> [Finding] {
-    let http = HTTPClient()
+    let http = context.webClient()
     defer { http.close() }
     let reached = await reach(network, http)
     guard reached.allSatisfy({ $0.verdict != .fault }) else { return reached }
@@ -94,6 +94,7 @@ struct NetworkCheck: Sendable {
         "check the internet connection and firewall; if others reach it, ask the operator"
       case .tlsFailed, .badCertificate:
         "check this device's clock; a proxy that opens TLS must not be used"
+      case .proxyFailed: "check HTTPS_PROXY, or name the coordinator's host in NO_PROXY"
       default: "try again in a minute; if it stays, ask the operator of the network"
       }
     return .fault("coordinator", error.safeDescription, fix: fix)

@@ -93,9 +93,8 @@ struct NodeEnrolment {
   /// A client that goes the way the node's link goes: through the owner's proxy where there is one.
   private func client(_ network: JoinedNetwork) throws -> AccountClient {
     var configuration = HTTPClient.Configuration()
-    configuration.proxy = try ProxyChoice.choose(
-      setting: setup.settingsFile.load().proxy, environment: context.environment,
-      coordinator: network.url)
+    configuration.proxy = try ProxyChoice(
+      setting: setup.settingsFile.load().proxy, environment: context.environment)
     return AccountClient(base: network.url, apiKey: nil, http: HTTPClient(configuration))
   }
 

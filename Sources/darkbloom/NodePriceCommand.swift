@@ -40,7 +40,7 @@ struct NodePriceCommand {
     let change = try body()
     let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
-    let client = AccountClient(network)
+    let client = AccountClient(network, context)
     let path = "/v1/nodes/\(try await machine(client))/price"
     guard let change else {
       let answer = try await client.get(path)

@@ -1,5 +1,6 @@
 internal import BloomBase
 internal import BloomClient
+internal import BloomHTTP
 internal import BloomModels
 internal import BloomNet
 internal import BloomNode
@@ -98,8 +99,10 @@ struct NodeSetup {
     let (file, always) = (settingsFile, isAlways)
     configuration.loadOwner = { try Self.owner(file, always: always) }
     configuration.environment = context.environment
-    configuration.client.proxy = try ProxyChoice.choose(
-      setting: owner.proxy, environment: context.environment, coordinator: network.url)
+    let proxy = try ProxyChoice(setting: owner.proxy, environment: context.environment)
+    // One that is none is told now, not by every attempt of the link.
+    if let url = try? HTTPURL(network.url) { _ = try proxy.choose(for: url) }
+    configuration.client.proxy = proxy
     configuration.workers.threads = try context.command.integer("threads", in: 1...256) ?? 0
     configuration.workers.slots = try context.command.integer("slots", in: 1...64) ?? 0
     return configuration

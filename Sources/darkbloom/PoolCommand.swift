@@ -71,7 +71,7 @@ struct PoolCommand {
   func run() async throws -> ExitCode {
     let network = try JoinedNetwork.current(context)
     _ = try network.requireKey()
-    let client = AccountClient(network)
+    let client = AccountClient(network, context)
     let command = context.command
     switch command.path.last {
     case "create":

@@ -84,8 +84,8 @@ import Testing
       let proxy = try await TestProxy.start(target: addresses[0], requests: proxyRequests)
       var configuration = HTTPClient.Configuration()
       configuration.tls.roots = .custom(identity.certificate)
-      configuration.proxy = ProxyConfiguration(
-        host: "127.0.0.1", port: proxy.port, authorization: "Basic abc")
+      configuration.proxy = .everywhere(
+        ProxyConfiguration(host: "127.0.0.1", port: proxy.port, authorization: "Basic abc"))
       configuration.tls.serverName = "localhost"
       let client = HTTPClient(configuration)
       let response = try await client.send(.get("https://inner.test:443/"))
@@ -104,7 +104,7 @@ import Testing
 
   func client2(_ port: Int) -> HTTPClient {
     var configuration = HTTPClient.Configuration()
-    configuration.proxy = ProxyConfiguration(host: "127.0.0.1", port: port)
+    configuration.proxy = .everywhere(ProxyConfiguration(host: "127.0.0.1", port: port))
     return HTTPClient(configuration)
   }
 

@@ -264,7 +264,8 @@ import Testing
       let running = try await ConnectProxy.start()
       proxy.withLock { $0 = running }
       settings.client.memory = nil
-      settings.client.proxy = ProxyConfiguration(host: "127.0.0.1", port: running.port)
+      settings.client.proxy = .everywhere(
+        ProxyConfiguration(host: "127.0.0.1", port: running.port))
       // Nobody listens at the first; the second is the coordinator.
       settings.coordinators = ["http://127.0.0.1:1", "http://127.0.0.1:\(port)"]
     }) { network in

@@ -168,31 +168,6 @@ import Testing
   }
 }
 
-@Suite struct ProxyChoiceTests {
-  @Test func `the owner's proxy comes first, then the environment's`() throws {
-    let environment = ["HTTPS_PROXY": "http://env:3128", "no_proxy": "inner.org, .local"]
-    func choose(_ setting: String?, _ coordinator: String) throws -> String? {
-      try ProxyChoice.choose(
-        setting: setting, environment: environment, coordinator: coordinator
-      ).map { "\($0.host):\($0.port)" }
-    }
-    #expect(try choose("http://mine", "https://c.org") == "mine:8080")
-    #expect(try choose(nil, "https://c.org") == "env:3128")
-    #expect(try choose(nil, "https://a.inner.org") == nil)
-    #expect(try choose(nil, "https://inner.org") == nil)
-    #expect(try choose(nil, "https://x.local") == nil)
-    #expect(try choose("http://mine", "http://127.0.0.1:8640") == nil)
-    let named = try ProxyChoice.parse("http://us%40er:pa:ss@[::1]:99")
-    #expect(named.host == "::1" && named.port == 99)
-    #expect(named.authorization == "Basic \(Base64.encode(Array("us@er:pa:ss".utf8)))")
-  }
-
-  @Test(arguments: ["https://p:1", "socks5://p", "http://", "http://p:x", ""])
-  func `what is no proxy is refused`(_ text: String) {
-    #expect(throws: NodeError.self) { _ = try ProxyChoice.parse(text) }
-  }
-}
-
 @Suite struct MachineFactsTests {
   @Test func `the estimate follows the published measurements`() throws {
     // LLaMA-2 7B Q4_0 is 3.8 GB: M1 at 68 GB/s made 14.2 tokens/s, M2 Ultra at 800 made 94.3.

@@ -20,15 +20,19 @@ import Darwin
 
     deinit { _ = ChildProcess.run(["/bin/rm", "-rf", path]) }
 
-    func darkbloom(_ arguments: [String]) throws -> (code: Int32, text: String) {
+    func darkbloom(
+      _ arguments: [String], environment: [String] = []
+    ) throws -> (code: Int32, text: String) {
       let output = "\(path)/out-\(UInt32.random(in: 0...UInt32.max))"
-      let code = ChildProcess.run(
-        [
-          // Nobody types, also where the tests run at a terminal.
-          "/bin/sh", "-c", "exec \"$@\" </dev/null", "sh", "/usr/bin/env", "-i", "HOME=\(path)",
-          "PATH=/usr/bin:/bin",
-          "\(ProcessEnvironment.programFolder)/darkbloom",
-        ] + arguments, output: output)
+      var words = [
+        // Nobody types, also where the tests run at a terminal.
+        "/bin/sh", "-c", "exec \"$@\" </dev/null", "sh", "/usr/bin/env", "-i", "HOME=\(path)",
+        "PATH=/usr/bin:/bin",
+      ]
+      words += environment
+      words.append("\(ProcessEnvironment.programFolder)/darkbloom")
+      words += arguments
+      let code = ChildProcess.run(words, output: output)
       return (code, String(decoding: try PrivateFile.read(output) ?? [], as: UTF8.self))
     }
   }
@@ -77,6 +81,29 @@ import Darwin
     default: #expect(outcome.code == 69 && outcome.text.contains("start one: darkbloom gateway"))
     }
     #expect(!outcome.text.contains("No such file"))
+  }
+
+  @Test(arguments: ["join", "login", "netcheck"])
+  func `a coordinator is asked through the environment's proxy`(_ command: String) throws {
+    let home = try Home()
+    let data = "\(home.path)/data"
+    try PrivateFile.makeFolder(data)
+    // RFC 8032 §7.1, test 1; the name is nobody's, and nobody listens at the proxy.
+    let key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    let url = "https://bloom.invalid"
+    var arguments = [command, "--data", data]
+    if command == "join" {
+      let logKey = try #require(Hex.decode(key))
+      arguments.append(NetworkLink(url: url, origin: "bloom", logKey: logKey).text)
+    } else {
+      let network = JSONValue.members([
+        "url": .string(url), "origin": .string("bloom"), "log_key": .string(key),
+      ])
+      try PrivateFile.write(network.encoded, to: "\(data)/network.json")
+    }
+    let outcome = try home.darkbloom(
+      arguments, environment: ["HTTPS_PROXY=http://127.0.0.1:1"])
+    #expect(outcome.code != 0 && outcome.text.contains("connection refused"), "\(outcome.text)")
   }
 
   @Test func `a machine is paired by its code, listed and forgotten`() throws {
