@@ -26,6 +26,22 @@ public enum ParentWatch: Sendable {
     }
   }
 
+  /// The environment of a child that watches this process, as ``Subprocess/Options`` takes it.
+  ///
+  /// - Parameters:
+  ///   - current: The variables of this process.
+  ///   - keepsSettings: Whether `DARKBLOOM_…` variables reach the child; without them its command
+  ///     line and its files alone set it.
+  /// - Returns: `NAME=value` of each variable, sorted.
+  public static func childEnvironment(
+    _ current: [String: String], keepsSettings: Bool = true
+  ) -> [String] {
+    let kept = current.filter { name, _ in
+      name != "DARKBLOOM_PARENT" && (keepsSettings || !name.hasPrefix("DARKBLOOM_"))
+    }
+    return kept.map { "\($0.key)=\($0.value)" }.sorted() + ["DARKBLOOM_PARENT=1"]
+  }
+
   /// Ends this process as SIGTERM would: services drain first.
   public static func terminate() { kill(getpid(), SIGTERM) }
 }

@@ -14,12 +14,19 @@ struct Children: Sendable {
   private var children: [Child] = []
 
   /// Starts a program that lies beside this one.
-  mutating func start(_ name: String, _ program: String, _ arguments: [String]) async throws {
-    let environment =
-      ProcessEnvironment.current.filter { $0.key != "DARKBLOOM_PARENT" }
-      .map { "\($0.key)=\($0.value)" } + ["DARKBLOOM_PARENT=1"]
+  ///
+  /// - Parameters:
+  ///   - name: How messages call it.
+  ///   - program: Its file.
+  ///   - arguments: Its command line.
+  ///   - keepsSettings: Whether this process's `DARKBLOOM_…` variables are for it too.
+  /// - Throws: `NetError` when it cannot be started.
+  mutating func start(
+    _ name: String, _ program: String, _ arguments: [String], keepsSettings: Bool = true
+  ) async throws {
     var options = Subprocess.Options("\(ProcessEnvironment.programFolder)/\(program)", arguments)
-    options.environment = environment
+    options.environment = ParentWatch.childEnvironment(
+      ProcessEnvironment.current, keepsSettings: keepsSettings)
     options.isDetached = true
     let process = try await Subprocess.start(options)
     let exit = Locked<Subprocess.Exit?>(nil)

@@ -54,13 +54,14 @@ struct UpCommand {
     try PrivateFile.write([], to: network)
     var children = Children()
     do {
+      // Variables of a coordinator are for one that an operator runs, not for the local one.
       try await children.start(
         "coordinator", "darkbloom-coordinator",
         [
           "serve", "--local", "--data", "\(data)/coordinator", "--listen", "127.0.0.1:0",
           "--catalog", "\(data)/catalog", "--log",
           context.command.value("log-level") ?? "warning",
-        ])
+        ], keepsSettings: false)
       let started = children
       try await Waiting.say("starting the coordinator") { try await waitForFile(network, started) }
       // Whoever starts a network on one machine sits in front of it.

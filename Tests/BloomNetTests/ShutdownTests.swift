@@ -9,6 +9,18 @@ import Darwin
 #endif
 
 @Suite(.timeLimit(.minutes(1))) struct ShutdownTests {
+  @Test func `a child's environment names its parent, and holds settings when they are for it`() {
+    let current = [
+      "HOME": "/h", "DARKBLOOM_TIER": "hardware", "DARKBLOOM_PARENT": "0", "DARKBLOOMED": "1",
+    ]
+    #expect(
+      ParentWatch.childEnvironment(current)
+        == ["DARKBLOOMED=1", "DARKBLOOM_TIER=hardware", "HOME=/h", "DARKBLOOM_PARENT=1"])
+    #expect(
+      ParentWatch.childEnvironment(current, keepsSettings: false)
+        == ["DARKBLOOMED=1", "HOME=/h", "DARKBLOOM_PARENT=1"])
+  }
+
   @Test func `the first signal cancels the service and lets it drain`() async {
     await #expect(processExitsWith: .exitCode(7)) {
       let signal = ShutdownSignal()

@@ -44,12 +44,19 @@ final class LocalNetwork: Sendable {
     in folder: String, model: String? = nil, options: [String] = []
   ) async throws -> LocalNetwork {
     let port = Int.random(in: 20_000..<30_000)
-    let program = Subprocess.Options(
+    var program = Subprocess.Options(
       "\(ProcessEnvironment.programFolder)/darkbloom",
       [
         "up", "--data", folder, "--models", "\(folder)/models", "--port", "\(port)", "--threads",
         "1", "--keep-content",
       ] + (model.map { ["--model", $0] } ?? []) + options)
+    // What a shell sets for another coordinator must not reach the local one, which would have
+    // no database and take no machine.
+    let settings = [
+      "DARKBLOOM_DATABASE": "postgresql://nobody@/none", "DARKBLOOM_TIER": "hardware",
+    ]
+    let variables = ProcessEnvironment.current.merging(settings) { $1 }
+    program.environment = variables.map { "\($0.key)=\($0.value)" }
     let process = try await Subprocess.start(program)
     let network = { token in
       LocalNetwork(process, port: port, token: token, folder: folder)
