@@ -33,6 +33,8 @@ public struct ParsedCommand: Sendable, Equatable {
   /// The arguments that are not options.
   public fileprivate(set) var arguments: [String] = []
   fileprivate var values: [String: [String]] = [:]
+  /// The variables that stood in for options.
+  fileprivate var variables: [String: String] = [:]
 
   /// Whether a flag was given.
   public func has(_ option: String) -> Bool { values[option] != nil }
@@ -43,6 +45,9 @@ public struct ParsedCommand: Sendable, Equatable {
   /// All values of an option that may be repeated.
   public func all(_ option: String) -> [String] { values[option] ?? [] }
 
+  /// How errors call an option: by its variable when the value came from there.
+  public func place(of option: String) -> String { variables[option] ?? "--\(option)" }
+
   /// A value as a whole number; `nil` when the option was not given.
   ///
   /// - Throws: ``UsageError`` when it is not a whole number in the range.
@@ -52,7 +57,7 @@ public struct ParsedCommand: Sendable, Equatable {
     guard let text = value(option) else { return nil }
     guard let number = Int(text), range.contains(number) else {
       let bounds = range == Int.min...Int.max ? "" : " in \(range.lowerBound)…\(range.upperBound)"
-      throw UsageError("--\(option) must be a whole number\(bounds)")
+      throw UsageError("\(place(of: option)) must be a whole number\(bounds)")
     }
     return number
   }
@@ -234,6 +239,7 @@ public enum CommandParser: Sendable {
           try check(option, value, variable)
           parsed.values[option.name] = [value]
         }
+        parsed.variables[option.name] = variable
       }
       return parsed
     }

@@ -25,6 +25,9 @@ package struct GatewaySettings: Sendable, Equatable {
   package var candidates = 2
   /// Whether prompts and answers are kept beside their receipts.
   package var keepsContent = false
+  /// Whether what was delivered is replayed when an answer goes on elsewhere, so that its text is
+  /// the same.
+  package var continuesExactly = false
   /// The longest silence of a stream, in seconds, before a sign of life is sent; 0 for none.
   package var keepAliveSeconds = 10
   /// The longest that an answer may take, in seconds.
@@ -49,7 +52,7 @@ package struct GatewaySettings: Sendable, Equatable {
   /// The full names of all settings.
   package static let names: Set<String> = [
     "listen", "port", "hosts", "origins", "tls.certificate", "tls.key", "plain-http", "network",
-    "candidates", "keep-content", "keep-alive", "timeouts.answer", "timeouts.head",
+    "candidates", "keep-content", "exact", "keep-alive", "timeouts.answer", "timeouts.head",
     "timeouts.body", "timeouts.idle", "timeouts.write", "timeouts.drain",
   ]
 
@@ -109,6 +112,7 @@ package struct GatewaySettings: Sendable, Equatable {
     network = try values.string("network")
     candidates = try values.integer("candidates", in: 1...4) ?? candidates
     keepsContent = try values.boolean("keep-content") ?? false
+    continuesExactly = try values.boolean("exact") ?? false
     keepAliveSeconds = try values.integer("keep-alive", in: 0...3600) ?? keepAliveSeconds
     let range = 1...86_400
     answerSeconds = try values.integer("timeouts.answer", in: range) ?? answerSeconds

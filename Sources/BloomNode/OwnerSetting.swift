@@ -113,8 +113,8 @@ package struct OwnerSetting: Sendable {
       "Whether to serve over a network that costs by volume."),
     OwnerSetting(
       "network.proxy", .text(\.proxy),
-      "HTTP proxy that is asked to CONNECT, as \"http://host:port\"; HTTPS_PROXY of the environment "
-        + "when it is not set."),
+      "HTTP proxy that is asked to CONNECT, as \"http://host:port\"; when it is not set, HTTPS_PROXY "
+        + "and NO_PROXY of the environment, for TLS."),
     OwnerSetting(
       "network.coordinators", .texts(\.coordinators),
       "Further coordinators of the same network, tried in order when its own cannot be reached."),

@@ -15,13 +15,11 @@ struct GatewayCommand {
     environment: "DARKBLOOM_GATEWAY_PORT")
 
   static let keepContent = OptionSpec(
-    "keep-content", "keep prompts and answers beside their receipts, for darkbloom verify",
-    environment: "DARKBLOOM_KEEP_CONTENT")
+    "keep-content", "keep prompts and answers beside their receipts, for darkbloom verify")
 
   static let exact = OptionSpec(
     "exact",
-    "replay what was delivered when an answer goes on elsewhere, so that its text is the same",
-    environment: "DARKBLOOM_EXACT")
+    "replay what was delivered when an answer goes on elsewhere, so that its text is the same")
 
   static let config = OptionSpec(
     "config", value: "FILE", "the settings, gateway.json5 in the configuration folder unless given",
@@ -65,7 +63,7 @@ struct GatewayCommand {
       flags["candidates"] = "\(count)"
     }
     flags["network"] = command.value("network")
-    if command.has("keep-content") { flags["keep-content"] = "true" }
+    for name in ["keep-content", "exact"] where command.has(name) { flags[name] = "true" }
     let named = command.value("config")
     let path = named ?? "\(context.folders.configuration)/gateway.json5"
     let bytes = try PrivateFile.read(path)
@@ -171,7 +169,7 @@ struct GatewayCommand {
     configuration.candidates = settings.candidates
     configuration.keepsContent = settings.keepsContent
     configuration.timeouts.total = .seconds(settings.answerSeconds)
-    configuration.continuesExactly = context.command.has("exact")
+    configuration.continuesExactly = settings.continuesExactly
     return PrivateInference(
       configuration: configuration, network: view, time: SystemTime(),
       keep: { receipt in

@@ -11,6 +11,8 @@ import Testing
         options: [
           OptionSpec(
             "port", short: "p", value: "PORT", "listen there", environment: "BLOOM_PORT"),
+          OptionSpec(
+            "mood", value: "MOOD", "why", choices: ["good", "bad"], environment: "BLOOM_MOOD"),
           OptionSpec("quiet", short: "q", "say less", environment: "BLOOM_QUIET"),
           OptionSpec("mode", value: "MODE", "how", choices: ["fast", "slow"]),
           OptionSpec("model", short: "m", value: "FILE", "load it", repeats: true),
@@ -56,6 +58,26 @@ import Testing
     #expect(try run("node a -p 8", ["BLOOM_PORT": "7"]).value("port") == "8")
     #expect(try run("node a", ["BLOOM_QUIET": "1"]).has("quiet"))
     #expect(try !run("node a", ["BLOOM_QUIET": "false"]).has("quiet"))
+  }
+
+  @Test func `a wrong value is blamed on the variable that it came from`() throws {
+    let variables = ["BLOOM_PORT": "x", "BLOOM_QUIET": "1"]
+    func refusal(_ line: String) throws -> String? {
+      let command = try run(line, variables)
+      do throws(UsageError) {
+        _ = try command.integer("port", in: 1...9)
+        return nil
+      } catch {
+        return error.publicDescription
+      }
+    }
+    #expect(try refusal("node a") == "BLOOM_PORT must be a whole number in 1…9")
+    #expect(try refusal("node a --port y") == "--port must be a whole number in 1…9")
+    let command = try run("node a", variables)
+    #expect(command.place(of: "quiet") == "BLOOM_QUIET")
+    #expect(command.place(of: "mode") == "--mode")
+    let error = #expect(throws: UsageError.self) { _ = try run("node a", ["BLOOM_MOOD": "odd"]) }
+    #expect(error?.publicDescription == "BLOOM_MOOD must be one of good, bad")
   }
 
   @Test func `bad lines say what to type`() {

@@ -3,6 +3,12 @@ import BloomGateway
 import BloomNet
 import Testing
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// Where a gateway's settings come from, and which are refused.
 @Suite struct SettingsTests {
   private func refusal(
@@ -39,6 +45,38 @@ import Testing
     #expect(try GatewaySettings(environment: environment, file: file).port == 2)
     #expect(try GatewaySettings(file: file).port == 1)
     #expect(try GatewaySettings(file: "{}") == GatewaySettings())
+  }
+
+  @Test func `how answers are kept and go on is set as everything else is`() throws {
+    let file = "{exact: true, 'keep-content': true}"
+    let none = ["DARKBLOOM_GATEWAY_EXACT": "no", "DARKBLOOM_GATEWAY_KEEP_CONTENT": "0"]
+    let plain = GatewaySettings()
+    #expect(!plain.continuesExactly && !plain.keepsContent)
+    let read = try GatewaySettings(file: file)
+    #expect(read.continuesExactly && read.keepsContent)
+    let denied = try GatewaySettings(environment: none, file: file)
+    #expect(!denied.continuesExactly && !denied.keepsContent)
+    let asked = try GatewaySettings(
+      flags: ["exact": "true", "keep-content": "true"], environment: none)
+    #expect(asked.continuesExactly && asked.keepsContent)
+    #expect(
+      refusal(environment: ["DARKBLOOM_GATEWAY_EXACT": "x"])
+        == "DARKBLOOM_GATEWAY_EXACT must be true or false")
+  }
+
+  @Test func `the page lists every setting`() throws {
+    let path = #filePath.split(separator: "/").dropLast(3).map(String.init) + ["docs", "api.md"]
+    let page = try String(contentsOfFile: "/" + path.joined(separator: "/"), encoding: .utf8)
+    let lines = page.split(separator: "\n").drop { $0 != "## Settings" }.dropFirst()
+    var names: Set<String> = []
+    for line in lines.prefix(while: { !$0.hasPrefix("## ") }) where line.hasPrefix("| `") {
+      let cell = line.dropFirst(2).prefix { $0 != "|" }
+      let parts = cell.split(separator: "`", omittingEmptySubsequences: false)
+      for (index, part) in parts.enumerated() where index % 2 == 1 {
+        names.insert(part.hasPrefix(".") ? "timeouts\(part)" : String(part))
+      }
+    }
+    #expect(names == GatewaySettings.names)
   }
 
   @Test func `a wrong setting is named with its place and the nearest known one`() {

@@ -24,13 +24,15 @@ import Darwin
       _ arguments: [String], environment: [String] = []
     ) throws -> (code: Int32, text: String) {
       let output = "\(path)/out-\(UInt32.random(in: 0...UInt32.max))"
-      let code = ChildProcess.run(
-        [
-          // Nobody types, also where the tests run at a terminal.
-          "/bin/sh", "-c", "exec \"$@\" </dev/null", "sh", "/usr/bin/env", "-i", "HOME=\(path)",
-          "PATH=/usr/bin:/bin",
-        ] + environment + ["\(ProcessEnvironment.programFolder)/darkbloom"] + arguments,
-        output: output)
+      var words = [
+        // Nobody types, also where the tests run at a terminal.
+        "/bin/sh", "-c", "exec \"$@\" </dev/null", "sh", "/usr/bin/env", "-i", "HOME=\(path)",
+        "PATH=/usr/bin:/bin",
+      ]
+      words += environment
+      words.append("\(ProcessEnvironment.programFolder)/darkbloom")
+      words += arguments
+      let code = ChildProcess.run(words, output: output)
       return (code, String(decoding: try PrivateFile.read(output) ?? [], as: UTF8.self))
     }
   }
