@@ -4,7 +4,7 @@
 run.py [--skip-tests]
 
 As root it makes a user for that, who has neither rights nor caches, and takes it away again; else it
-runs as whoever calls it, with an empty home folder. The path of the clone has a space in it. System
+runs as whoever calls it, with an empty home folder. The paths of home and clone have spaces in them. System
 libraries must be there; Python packages for the one client are those of `scripts/deps-test`.
 """
 
@@ -67,7 +67,7 @@ class Newcomer:
             name: value for name, value in os.environ.items()
             if name in known or name.startswith("PIP_")
         }
-        self.environment |= {"HOME": str(home), "USER": USER, "TMPDIR": str(home / "tmp")}
+        self.environment |= {"HOME": str(home), "USER": USER}
 
     def start(self, *command, has_network=True, **options):
         """Starts a command of the user's in a process group of its own, as a terminal does."""
@@ -146,10 +146,9 @@ def main():
     python = ROOT / ".build/test-python/bin/python"
     with newcomer() as (uid, gid, home):
         person = Newcomer(uid, gid, home)
-        for folder in (person.clone.parent, home / "tmp"):
-            folder.mkdir()
-            if os.geteuid() == 0:
-                os.chown(folder, uid, gid)
+        person.clone.parent.mkdir()
+        if os.geteuid() == 0:
+            os.chown(person.clone.parent, uid, gid)
         # What is committed, as everybody gets it.
         bundle = home / "darkbloom.bundle"
         subprocess.run(["git", "-C", ROOT, "bundle", "create", "-q", bundle, "HEAD"], check=True)
