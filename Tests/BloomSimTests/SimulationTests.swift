@@ -10,7 +10,8 @@ import Darwin
 
 private var isDeep: Bool { unsafe getenv("DARKBLOOM_DEEP") != nil }
 
-@Suite struct SimulationTests {
+/// One at a time: each computes on a thread of the pool that other tests wait for.
+@Suite(.serialized) struct SimulationTests {
   @Test(arguments: 0..<10)
   func `no seed breaks a rule`(group: UInt64) {
     let each: UInt64 = isDeep ? 200 : 10
@@ -108,7 +109,7 @@ private final class StoreFile {
   }
 }
 
-@Suite struct CapacityTests {
+@Suite(.serialized) struct CapacityTests {
   @Test func `the model agrees with published points`() {
     guard let m1 = Chip.named("M1") else {
       Issue.record("no M1")
