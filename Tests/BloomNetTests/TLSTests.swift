@@ -141,13 +141,7 @@ import Testing
     defer { remove(certificate, key) }
     try await withTLS(.init(identity: .files(certificate: certificate, key: key))) { server, url in
       @Sendable func served() async throws -> Digest? {
-        let pins = [firstDigest, secondDigest]
-        let client = Self.client {
-          $0.roots = .pinsOnly
-          $0.pinnedKeys = Set(pins)
-        }
-        defer { client.close() }
-        return try await client.send(.get(url)).tls?.peerKeyDigest
+        try await Self.keyServed(at: url, of: [firstDigest, secondDigest])
       }
       #expect(try await served() == firstDigest)
       try write(second, certificate, key)
@@ -158,6 +152,16 @@ import Testing
       #expect(error?.publicDescription.contains(key) == true)
       #expect(try await served() == secondDigest)
     }
+  }
+
+  /// The key that a server shows on a new connection, if it is one of these.
+  private static func keyServed(at url: String, of pins: Set<Digest>) async throws -> Digest? {
+    let client = client {
+      $0.roots = .pinsOnly
+      $0.pinnedKeys = pins
+    }
+    defer { client.close() }
+    return try await client.send(.get(url)).tls?.peerKeyDigest
   }
 
   @Test func `a renewed certificate is used unasked, and one that is broken is told and not used`()
@@ -179,13 +183,7 @@ import Testing
     try await withServer(configuration, Self.facts()) { _, addresses in
       let url = "https://127.0.0.1:\(addresses[0].port ?? 0)/"
       @Sendable func served() async throws -> Digest? {
-        let pins = [firstDigest, secondDigest]
-        let client = Self.client {
-          $0.roots = .pinsOnly
-          $0.pinnedKeys = Set(pins)
-        }
-        defer { client.close() }
-        return try await client.send(.get(url)).tls?.peerKeyDigest
+        try await Self.keyServed(at: url, of: [firstDigest, secondDigest])
       }
       #expect(try await served() == firstDigest)
       try write(second, certificate, key)
