@@ -1,10 +1,11 @@
 #if os(Linux)
 import BloomPlatform
 import BloomTestSupport
+import BloomTestTraits
 import Testing
 
 /// The probe program is victim and attacker; see its `main.swift`.
-@Suite struct HardeningTests {
+@Suite(.ownThread) struct HardeningTests {
   /// Starts a victim as an ordinary user and runs a script with its facts in `$pid`, `$ordinary`,
   /// `$secret`, `$kind` and `$guard`.
   private func withVictim(_ kind: String, _ script: String) -> String {
@@ -128,7 +129,7 @@ import Testing
     func cores(_ kind: String) -> String {
       Shell.run(
         """
-        folder=$(mktemp -d); chmod 777 $folder; cd $folder; ulimit -c unlimited
+        folder=$(mktemp -d /tmp/bloom-core-XXXXXX); chmod 777 $folder; cd $folder; ulimit -c unlimited
         # The control must die of the signal, not go through a crash handler.
         export SWIFT_BACKTRACE=enable=no
         coproc V { exec \(Shell.asUser)\(Shell.probe) victim \(kind); }

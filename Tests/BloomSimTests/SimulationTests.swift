@@ -1,5 +1,6 @@
 import BloomBase
 import BloomSim
+import BloomTestTraits
 import Testing
 
 #if canImport(Glibc)
@@ -10,8 +11,8 @@ import Darwin
 
 private var isDeep: Bool { unsafe getenv("DARKBLOOM_DEEP") != nil }
 
-/// One at a time: each computes on a thread of the pool that other tests wait for.
-@Suite(.serialized) struct SimulationTests {
+/// One at a time: each computes for as long as it runs.
+@Suite(.ownThread, .serialized) struct SimulationTests {
   @Test(arguments: 0..<10)
   func `no seed breaks a rule`(group: UInt64) {
     let each: UInt64 = isDeep ? 200 : 10

@@ -3,6 +3,7 @@ import BloomLedger
 import BloomStore
 import BloomStorePostgres
 import BloomTestSupport
+import BloomTestTraits
 import Testing
 
 #if canImport(Glibc)
@@ -12,7 +13,7 @@ import Darwin
 #endif
 
 /// Kills a settling process, or its database server, at random points and reads what is left.
-@Suite(.serialized) struct CrashTests {
+@Suite(.ownThread, .serialized) struct CrashTests {
   static let isDeep = unsafe getenv("DARKBLOOM_DEEP") != nil
 
   @Test func `a killed process loses nothing acknowledged and pays nothing twice`() async throws {

@@ -3,9 +3,10 @@ import BloomLedger
 import BloomStore
 import BloomStorePostgres
 import BloomTestSupport
+import BloomTestTraits
 import Testing
 
-@Suite struct PostgresTests {
+@Suite(.ownThread) struct PostgresTests {
   @Test func `postgresql keeps what a backend must keep`() async throws {
     let server = try PrivatePostgres()
     let settings = server.settings

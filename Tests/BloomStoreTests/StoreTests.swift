@@ -2,9 +2,10 @@ import BloomBase
 import BloomLedger
 import BloomStore
 import BloomTestSupport
+import BloomTestTraits
 import Testing
 
-@Suite struct StoreTests {
+@Suite(.ownThread) struct StoreTests {
   @Test func `memory keeps what a backend must keep`() async throws {
     let backend = MemoryBackend()
     try await ConformanceSuite { backend }.run()

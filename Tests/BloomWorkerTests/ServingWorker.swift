@@ -48,7 +48,7 @@ final class ServingWorker: Sendable {
       ProcessEnvironment.current["XDG_CACHE_HOME"]
       ?? "\(ProcessEnvironment.current["HOME"] ?? "")/.cache"
     let file = "\(cache)/darkbloom/engine/current/share/models/smollm2-135m-instruct-q4_1.gguf"
-    let folder = Shell.run("d=$(mktemp -d); chmod 777 $d; echo $d")
+    let folder = Shell.run("d=$(mktemp -d /tmp/bloom-worker-XXXXXX); chmod 777 $d; echo $d")
       .filter { !$0.isWhitespace }
     let manifest = try await ModelStore(root: "\(folder)/models").add(file, inPlace: true)
     let weights = unsafe open(file, O_RDONLY)

@@ -5,11 +5,12 @@ import BloomPlatform
 import BloomRecords
 import BloomSeal
 import BloomTestSupport
+import BloomTestTraits
 import BloomWire
 import Testing
 
 /// Attacks on the real worker while it computes an answer.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct ServingWorkerTests {
+@Suite(.ownThread, .serialized, .timeLimit(.minutes(3))) struct ServingWorkerTests {
   private static let isChunk: @Sendable (WorkerEvent) -> Bool = { event in
     if case .chunk = event { true } else { false }
   }

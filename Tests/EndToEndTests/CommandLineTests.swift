@@ -1,6 +1,7 @@
 import BloomBase
 import BloomPlatform
 import BloomTestSupport
+import BloomTestTraits
 import BloomWire
 import Testing
 
@@ -11,7 +12,7 @@ import Darwin
 #endif
 
 /// Commands on a device that has joined nothing, without a network: they help, or say what to do.
-@Suite struct CommandLineTests {
+@Suite(.ownThread) struct CommandLineTests {
   /// A home without anything in it.
   private final class Home: Sendable {
     let path = "/tmp/darkbloom-cli-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"

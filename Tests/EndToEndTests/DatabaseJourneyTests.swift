@@ -2,6 +2,7 @@ import BloomBase
 import BloomNet
 import BloomPlatform
 import BloomTestSupport
+import BloomTestTraits
 import BloomWire
 import Testing
 
@@ -12,7 +13,7 @@ import Darwin
 #endif
 
 /// A coordinator whose books are in PostgreSQL, with the program as operators run it.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct DatabaseJourneyTests {
+@Suite(.ownThread, .serialized, .timeLimit(.minutes(2))) struct DatabaseJourneyTests {
   private struct Outcome {
     let code: Int
     let output: String

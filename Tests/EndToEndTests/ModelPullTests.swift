@@ -4,6 +4,7 @@ import BloomModels
 import BloomNet
 import BloomPlatform
 import BloomTestSupport
+import BloomTestTraits
 import Testing
 
 #if canImport(Glibc)
@@ -13,7 +14,7 @@ import Darwin
 #endif
 
 /// `darkbloom models` as a user types it, against an HTTPS mirror with a certificate of its own.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct ModelPullTests {
+@Suite(.ownThread, .serialized, .timeLimit(.minutes(3))) struct ModelPullTests {
   /// A mirror whose folders behave differently, and a home that trusts its certificate or not.
   final class Lab: Sendable {
     let folder: TemporaryFolder

@@ -4,6 +4,7 @@ import BloomModels
 import BloomNet
 import BloomPlatform
 import BloomTestSupport
+import BloomTestTraits
 import BloomWire
 import Testing
 
@@ -14,7 +15,7 @@ import Darwin
 #endif
 
 /// The way of money with the programs as people run them: a price, an answer, a payout, the books.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct MoneyJourneyTests {
+@Suite(.ownThread, .serialized, .timeLimit(.minutes(2))) struct MoneyJourneyTests {
   private struct Outcome {
     let code: Int
     let output: String

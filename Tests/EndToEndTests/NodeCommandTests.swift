@@ -2,6 +2,7 @@ import BloomBase
 import BloomModels
 import BloomPlatform
 import BloomTestSupport
+import BloomTestTraits
 import BloomWire
 import Testing
 
@@ -12,7 +13,7 @@ import Darwin
 #endif
 
 /// The node's commands as an owner types them, with a service manager that only takes notes.
-@Suite struct NodeCommandTests {
+@Suite(.ownThread) struct NodeCommandTests {
   /// A home of its own, with a network and a model that was never fetched.
   final class Home: Sendable {
     let path: String
