@@ -46,7 +46,8 @@ package struct AnswerTimeouts: Hashable, Sendable {
   package var recovery: Duration
   /// The same while a machine or the coordinator is known to be coming back.
   ///
-  /// 20 s: a worker that loads its model again, a coordinator that is restarted.
+  /// 20 s: a worker that loads its model again, a machine whose program or network is back in
+  /// seconds, a coordinator that is restarted.
   package var returning: Duration
   /// The whole answer.
   package var total: Duration
@@ -212,7 +213,7 @@ package struct AnswerStateMachine: ~Copyable {
   ///   - number: The part.
   ///   - isRetriable: Whether another machine, or the same later, may do better.
   ///   - isReturning: As for ``noCandidates(_:isReturning:now:)``; of a part that was taken, that
-  ///     its machine is there and starts its engine again.
+  ///     its machine starts its engine again, or vanished and may come back.
   ///   - code: Why, for the error when it is not.
   ///   - now: The driver's time.
   /// - Returns: What to do now.

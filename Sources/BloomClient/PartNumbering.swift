@@ -66,6 +66,8 @@ extension PartFailure {
   ) -> PartFailure {
     PartFailure(
       isRetriable: isRetriable, code: reason.name,
-      isWithoutCandidates: isRetriable && !wasAccepted, isReturning: reason.isWorthWaiting)
+      isWithoutCandidates: isRetriable && !wasAccepted,
+      // One that vanished in mid-answer is started again by its system, or changes networks.
+      isReturning: reason.isWorthWaiting || wasAccepted && reason == .nodeLost)
   }
 }

@@ -161,7 +161,7 @@ extension Reason {
   /// Whether whoever refused or failed is there and may take a part soon: full, starting its engine
   /// or loading the model again, or not yet sure that the part before it is over.
   ///
-  /// Machines that are gone, or whose owner is back, are nobody to wait for.
+  /// Machines that are not there, or whose owner is back, are nobody to wait for.
   var isWorthWaiting: Bool {
     switch self {
     case .busy, .queueFull, .modelUnavailable, .engineFailed, .replay, .answerUnknown,

@@ -73,8 +73,10 @@ extension Hub {
       return perform(session.machine.stored(receipt: digest), of: session)
     }
     measure(facts, relay)
-    // Another part that still runs has its own receipt to come.
-    let isAlone = books.living(facts.answer) <= (relay?.isEnded == false ? 1 : 0)
+    // Another part that still runs has its own receipt to come. Of a part that is over here, with the
+    // link or this process before, the gateway lacks the end and goes on: only the books' time
+    // closes its answer.
+    let isAlone = relay?.isEnded == false && books.living(facts.answer) <= 1
     let closes = isComplete && isAlone
     relay?.settling += 1
     if let relay {

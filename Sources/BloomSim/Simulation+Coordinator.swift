@@ -137,10 +137,11 @@ extension Simulation {
 
   private func done(_ connection: Int, _ stream: StreamID, _ number: Int, _ bytes: [UInt8]) {
     let id = leave(connection, stream)
-    // Another part that still runs has its own receipt to come.
+    // Another part that still runs has its own receipt to come. The gateway of a part that is over
+    // here lacks the end and goes on.
     let isLiving = id.map { coordinator.requests[$0] != nil } ?? false
     let living = SimBytes.Receipt(bytes).map { coordinator.books.living($0.answer) } ?? 0
-    let receipt = take(receipt: bytes, node: number, closes: living <= (isLiving ? 1 : 0))
+    let receipt = take(receipt: bytes, node: number, closes: isLiving && living <= 1)
     if let receipt { confirm(connection, receipt.digest) }
     guard let id, plan.sabotage != .hidesEnds else { return }
     let node = nodes[number].name

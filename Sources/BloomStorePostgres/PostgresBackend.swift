@@ -14,6 +14,7 @@ package actor PostgresBackend: StoreBackend {
 
   private nonisolated let executor = ThreadExecutor(name: "postgres-write")
   private let settings: String
+  private let patience: Duration
   private let reader: PostgresReader
   private var connection: PostgresConnection?
   /// What `meta` says while this is the writer; ``PostgresSchema/takeOver(_:)``.
@@ -21,11 +22,18 @@ package actor PostgresBackend: StoreBackend {
 
   /// Prepares a backend; the first call connects.
   ///
-  /// - Parameter settings: `host=… dbname=…` or a `postgresql://` address (libpq §34.1.1).
-  package init(_ settings: String) {
+  /// - Parameters:
+  ///   - settings: `host=… dbname=…` or a `postgresql://` address (libpq §34.1.1).
+  ///   - patience: How long the server may be silent while it owes an answer; then its connection
+  ///     is given up, as if it was lost.
+  package init(_ settings: String, patience: Duration = PostgresBackend.patience) {
     self.settings = settings
-    reader = PostgresReader(settings)
+    self.patience = patience
+    reader = PostgresReader(settings, patience: patience)
   }
+
+  /// A minute: twice as long as the server itself waits for a lock.
+  package static let patience = Duration.seconds(60)
 
   deinit { executor.stop() }
 
@@ -114,7 +122,7 @@ package actor PostgresBackend: StoreBackend {
 
   private func open() throws -> PostgresConnection {
     if let connection { return connection }
-    let opened = try PostgresConnection(settings)
+    let opened = try PostgresConnection(settings, patience: patience)
     try PostgresSchema.migrate(opened)
     if writer > 0 { try resume(opened) }
     connection = opened
@@ -144,9 +152,13 @@ actor PostgresReader {
 
   private nonisolated let executor = ThreadExecutor(name: "postgres-read")
   private let settings: String
+  private let patience: Duration
   private var connection: PostgresConnection?
 
-  init(_ settings: String) { self.settings = settings }
+  init(_ settings: String, patience: Duration) {
+    self.settings = settings
+    self.patience = patience
+  }
 
   deinit { executor.stop() }
 
@@ -161,7 +173,7 @@ actor PostgresReader {
         self.connection = nil
       }
     }
-    let opened = try PostgresConnection(settings)
+    let opened = try PostgresConnection(settings, patience: patience)
     let result = try body(PostgresQueries(opened))
     connection = opened
     return result

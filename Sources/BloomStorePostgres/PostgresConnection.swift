@@ -22,18 +22,22 @@ enum PostgresValue {
 @safe
 final class PostgresConnection {
   private let handle: OpaquePointer
+  private var patience: Duration
   private var prepared: [String: String] = [:]
 
   /// Connects. postgresql.org/docs/15/libpq-connect.html
   ///
   /// Ten seconds at most for each address of the server, unless the settings say otherwise. A server
   /// that vanishes without a word is missed within 20 seconds, a lock that nobody lets go of within
-  /// 30: no caller waits for ever. What the library says in words may hold addresses, so it is
-  /// asked only for the kind of failure.
+  /// 30, one that stands still with its disk after `patience`: no caller waits for ever. What the
+  /// library says in words may hold addresses, so it is asked only for the kind of failure.
   ///
-  /// - Parameter settings: `host=… dbname=…` or a `postgresql://` address.
+  /// - Parameters:
+  ///   - settings: `host=… dbname=…` or a `postgresql://` address.
+  ///   - patience: How long the server may be silent while it owes an answer.
   /// - Throws: ``StoreError`` when the server cannot be reached or refuses.
-  init(_ settings: String) throws {
+  init(_ settings: String, patience: Duration = PostgresBackend.patience) throws {
+    self.patience = patience
     // What comes later wins: the settings, and what they hold.
     let parameters = [
       ("connect_timeout", "10"), ("keepalives_idle", "10"), ("keepalives_interval", "5"),
@@ -54,6 +58,10 @@ final class PostgresConnection {
         unsafe PQpingParams(names, values, 1)
       }
       throw Self.error(answer)
+    }
+    // Otherwise a call returns when the server has answered, however long that is.
+    guard unsafe PQsetnonblocking(handle, 1) == 0 else {
+      throw StoreError(.unavailable, "PQsetnonblocking")
     }
     try execute(
       "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = '30s'")
@@ -85,9 +93,15 @@ final class PostgresConnection {
   deinit { unsafe PQfinish(handle) }
 
   /// Runs statements without parameters and results.
-  func execute(_ sql: String) throws {
-    let result = unsafe PostgresResult(PQexec(handle, sql))
-    try result.check("PQexec")
+  ///
+  /// - Parameters:
+  ///   - sql: The statements.
+  ///   - patience: For those that take longer than others.
+  func execute(_ sql: String, patience: Duration? = nil) throws {
+    let usual = self.patience
+    defer { self.patience = usual }
+    self.patience = patience ?? usual
+    try result("PQsendQuery", unsafe PQsendQuery(handle, sql))
   }
 
   /// Prepares a statement once in the connection's life; its short name.
@@ -96,21 +110,14 @@ final class PostgresConnection {
   func prepare(_ sql: String) throws -> String {
     if let name = prepared[sql] { return name }
     let name = "s\(prepared.count)"
-    let result = unsafe PostgresResult(PQprepare(handle, name, sql, 0, nil))
-    try result.check("PQprepare")
+    try result("PQsendPrepare", unsafe PQsendPrepare(handle, name, sql, 0, nil))
     prepared[sql] = name
     return name
   }
 
   /// Runs a statement, prepared at its first use, and waits for its rows.
   func query(_ sql: String, _ values: [PostgresValue]) throws -> PostgresResult {
-    let name = try prepare(sql)
-    let result = unsafe withParameters(values) { count, pointers, lengths, formats in
-      unsafe PostgresResult(
-        PQexecPrepared(handle, name, count, pointers, lengths, formats, 1))
-    }
-    try result.check("PQexecPrepared")
-    return result
+    try result("PQsendQueryPrepared", send(try prepare(sql), values))
   }
 
   /// Sends a batch in one round trip; all of it happens or, after the first error, none.
@@ -121,21 +128,20 @@ final class PostgresConnection {
     guard unsafe PQenterPipelineMode(handle) == 1 else {
       throw StoreError(.unavailable, "PQenterPipelineMode")
     }
-    var failure: StoreError?
     for statement in statements {
-      let code = unsafe withParameters(statement.values) { count, pointers, lengths, formats in
-        unsafe PQsendQueryPrepared(
-          handle, statement.name, count, pointers, lengths, formats, 1)
+      guard send(statement.name, statement.values) == 1 else {
+        throw StoreError(.unavailable, "PQsendQueryPrepared")
       }
-      guard code == 1 else { throw StoreError(.unavailable, "PQsendQueryPrepared") }
     }
     guard unsafe PQpipelineSync(handle) == 1 else {
       throw StoreError(.unavailable, "PQpipelineSync")
     }
+    try flush()
+    var failure: StoreError?
     var isSynced = false
     var isBetween = false
     while !isSynced {
-      guard let pointer = unsafe PQgetResult(handle) else {
+      guard let result = try nextResult() else {
         // Ends one statement's results. Of a lost connection it comes again and again, and the
         // status may go on to say that all is well.
         guard !isBetween, unsafe PQstatus(handle) == CONNECTION_OK else {
@@ -145,7 +151,6 @@ final class PostgresConnection {
         continue
       }
       isBetween = false
-      let result = unsafe PostgresResult(pointer)
       if result.status == PGRES_PIPELINE_SYNC {
         isSynced = true
       } else if result.status != PGRES_PIPELINE_ABORTED, failure == nil {
@@ -156,6 +161,56 @@ final class PostgresConnection {
       throw StoreError(.unavailable, "PQexitPipelineMode")
     }
     if let failure { throw failure }
+  }
+
+  private func send(_ name: String, _ values: [PostgresValue]) -> Int32 {
+    unsafe withParameters(values) { count, pointers, lengths, formats in
+      unsafe PQsendQueryPrepared(handle, name, count, pointers, lengths, formats, 1)
+    }
+  }
+
+  /// The result of what was sent: of several statements the last one's, which is the error's if
+  /// there was one.
+  @discardableResult
+  private func result(_ function: String, _ isSent: Int32) throws -> PostgresResult {
+    guard isSent == 1 else { throw StoreError(.unavailable, function) }
+    try flush()
+    var last: PostgresResult?
+    while let result = try nextResult() { last = result }
+    guard let last else { throw StoreError(.unavailable, "connection lost") }
+    try last.check(function)
+    return last
+  }
+
+  // MARK: Waiting, postgresql.org/docs/15/libpq-async.html
+
+  private func flush() throws {
+    while true {
+      switch unsafe PQflush(handle) {
+      case 0: return
+      case 1: try wait(for: POLLIN | POLLOUT)
+      default: throw StoreError(.unavailable, "connection lost")
+      }
+    }
+  }
+
+  private func nextResult() throws -> PostgresResult? {
+    while unsafe PQisBusy(handle) == 1 { try wait(for: POLLIN) }
+    guard let pointer = unsafe PQgetResult(handle) else { return nil }
+    return unsafe PostgresResult(pointer)
+  }
+
+  private func wait(for events: Int32) throws {
+    var descriptor = pollfd(
+      fd: unsafe PQsocket(handle), events: Int16(events), revents: 0)
+    var ready: Int32
+    repeat {
+      ready = unsafe poll(&descriptor, 1, Int32(patience / .milliseconds(1)))
+    } while ready < 0 && errno == EINTR
+    guard ready > 0 else { throw StoreError(.unavailable, "the PostgreSQL server is silent") }
+    guard unsafe PQconsumeInput(handle) == 1 else {
+      throw StoreError(.unavailable, "connection lost")
+    }
   }
 
   private func withParameters<R>(

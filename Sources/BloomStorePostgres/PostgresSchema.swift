@@ -66,7 +66,10 @@ enum PostgresSchema {
     guard version <= newest else {
       throw StoreError(.unreadable, "schema \(version) is newer than \(newest)")
     }
-    for sql in migrations.dropFirst(Int(version)) { try connection.execute(sql) }
+    for sql in migrations.dropFirst(Int(version)) {
+      // A table of years may be written anew.
+      try connection.execute(sql, patience: .seconds(3_600))
+    }
     try connection.execute("UPDATE meta SET value = \(newest) WHERE name = 'schema'; COMMIT")
   }
 

@@ -83,6 +83,19 @@ package final class PrivatePostgres: Sendable {
       """)
   }
 
+  /// Has all of the server's processes stand still, as on a disk that hangs, or go on.
+  ///
+  /// - Throws: ``TestSupportError`` when it does not run.
+  package func freeze(_ isFrozen: Bool) throws(TestSupportError) {
+    let signal = isFrozen ? "STOP" : "CONT"
+    try run(
+      """
+      read pid < \(folder.path)/data/postmaster.pid &&
+      { children=$(pgrep -P $pid || cat /proc/$pid/task/$pid/children) 2>/dev/null
+        kill -\(signal) $pid $children; }
+      """)
+  }
+
   /// Starts the server; after ``kill()`` it recovers from its log first.
   ///
   /// - Throws: ``TestSupportError`` when it does not start.

@@ -249,6 +249,7 @@ import Testing
 
   /// Begins an answer, loses its machine, and then says what `then` says to every other part.
   private func loses(
+    _ reason: Reason = .ownerActive,
     _ then: @escaping @Sendable ([UInt8], Int) throws -> Response
   ) async throws -> Outcome {
     try await ask(
@@ -259,7 +260,7 @@ import Testing
       let (sealed, _) = try machine.answer(envelope, tokens: [1, 2], isEnded: false)
       return Self.response([
         (1, .accepted(node: machine.node)), (1, .sealed(sealed)),
-        (1, .attemptFailed(reason: .nodeLost, isRetriable: true, retryAfterMilliseconds: 0)),
+        (1, .attemptFailed(reason: reason, isRetriable: true, retryAfterMilliseconds: 0)),
       ])
     }
   }
@@ -281,11 +282,16 @@ import Testing
     #expect(gone.failure == .noCandidates)
   }
 
-  @Test func `machines that are only full are waited for`() async throws {
-    let outcome = try await loses { envelope, number in
+  @Test(arguments: [
+    (Reason.ownerActive, "busy"), (.engineFailed, "not_proven"), (.nodeLost, "not_proven"),
+  ])
+  func `machines that are only full, and the one at work, are waited for`(
+    loss: Reason, refusal: String
+  ) async throws {
+    let outcome = try await loses(loss) { envelope, number in
       // Longer than anybody is looked for when nobody is there.
       guard number > 6 else {
-        return .json(#"{"error":{"reason":"busy"}}"#, status: .serviceUnavailable)
+        return .json("{\"error\":{\"reason\":\"\(refusal)\"}}", status: .serviceUnavailable)
       }
       let machine = try machine(envelope)
       let (sealed, _) = try machine.answer(envelope, tokens: [3])

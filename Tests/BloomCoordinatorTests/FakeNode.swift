@@ -16,6 +16,8 @@ actor FakeNode {
     case answer(tokens: Int)
     /// Sends some tokens, then the connection breaks.
     case breaks(afterTokens: Int)
+    /// Sends some tokens, the connection breaks, and it computes the answer to its end.
+    case endsAlone(afterTokens: Int)
     /// Accepts and is never heard again, pulses included.
     case silent
     /// Sends some tokens and waits until it is told to stop.
@@ -39,7 +41,7 @@ actor FakeNode {
   let machine: Machine
   private let behaviour: Behaviour
   private var link: NodeLinkMachine
-  private let outbox = TwoLaneQueue(byteLimit: 64 << 20)
+  private var outbox = TwoLaneQueue(byteLimit: 64 << 20)
   private var opener: RequestOpener
   private var stopped: Set<StreamID> = []
   private var paused: Set<StreamID> = []
@@ -58,15 +60,16 @@ actor FakeNode {
     opener = machine.opener()
   }
 
-  /// One connection from beginning to end.
+  /// One connection from beginning to end; another one may follow.
   func run(
     _ client: HTTPClient, _ base: String = "http://coordinator", key: String? = nil
   ) async throws {
     var headers = HTTPFields()
     if let key { headers.add(.authorization, try HTTPFieldValue("Bearer " + key)) }
     let socket = try await client.webSocket(try HTTPURL(base + "/v1/node"), headers: headers)
+    let outbox = TwoLaneQueue(byteLimit: 64 << 20)
+    self.outbox = outbox
     perform(link.connected(now: time.now()))
-    let outbox = outbox
     await withTaskGroup(of: Void.self) { group in
       group.addTask {
         while true {
@@ -186,7 +189,8 @@ actor FakeNode {
     var sealer = try opened.answer(start: now)
     var tokens = 3
     switch behaviour {
-    case .answer(let count), .breaks(let count), .waits(let count): tokens = count
+    case .answer(let count), .breaks(let count), .endsAlone(let count), .waits(let count):
+      tokens = count
     case .floods(let bytes): tokens = bytes / 512
     case .garbage: return give(stream, [UInt8](repeating: 0xee, count: 4_096))
     case .silent, .forged, .hoards, .echoes, .steals, .overruns: break
@@ -212,6 +216,7 @@ actor FakeNode {
       }
     }
     if case .breaks = behaviour { return outbox.finish() }
+    if case .endsAlone = behaviour { outbox.finish() }
     if case .waits = behaviour {
       while !stopped.contains(stream) { try await Task.sleep(for: .milliseconds(2)) }
     }

@@ -123,6 +123,27 @@ import Testing
     }
   }
 
+  @Test func `an answer whose end its gateway did not get goes on, whatever its machine says`()
+    async throws
+  {
+    try await withCoordinator([.endsAlone(afterTokens: 5), .answer(tokens: 3)]) { test, nodes in
+      let answer = newAnswer()
+      let first = try await test.ask(try test.seal(answer, to: [nodes[0].machine]))
+      #expect(!first.isFinished)
+      #expect(first.failures.contains(.nodeLost))
+      try await withThrowingTaskGroup { group in
+        // Back again, it hands in the receipt of the whole answer.
+        try await test.join(nodes[0], &group)
+        try await test.until("acknowledged") { await nodes[0].acknowledged.count == 1 }
+        let second = try await test.ask(try test.seal(answer, to: [nodes[1].machine], part: 1))
+        #expect(second.isFinished)
+        #expect(second.settled.map(\.cost) == [Micros(12 + 2 * 8)])
+        group.cancelAll()
+      }
+      #expect(test.store.balance(of: test.user).reserved == .zero)
+    }
+  }
+
   @Test func `a machine that breaks is paid for what it delivered and the next part goes on`()
     async throws
   {

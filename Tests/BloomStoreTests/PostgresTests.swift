@@ -129,6 +129,28 @@ import Testing
     #expect(try await PostgresBackend(server.settings).verify().findings == [])
   }
 
+  @Test func `a server that stands still is given up, and nothing is written twice`() async throws {
+    let server = try PrivatePostgres()
+    let backend = PostgresBackend(
+      "\(server.settings) connect_timeout=2", patience: .milliseconds(500))
+    let store = try await LedgerStore.open(backend, clock: TestClock())
+    let user = account("user")
+    try await store.apply(.grant(key: "before", user, Micros(1)))
+    try server.freeze(true)
+    await #expect(throws: StoreError.self) {
+      try await store.apply(.grant(key: "frozen", user, Micros(2)))
+    }
+    await #expect(throws: StoreError.self) {
+      try await backend.entries(after: 0, limit: .max)
+    }
+    try server.freeze(false)
+    for _ in 0..<1000 where store.trouble != nil { try await Task.sleep(for: .milliseconds(20)) }
+    try await store.apply(.grant(key: "frozen", user, Micros(2)))
+    #expect(store.balance(of: user).credit == Micros(3))
+    await store.close()
+    #expect(try await PostgresBackend(server.settings).verify().findings == [])
+  }
+
   @Test func `a connection that breaks while the server lives is not noticed`() async throws {
     let server = try PrivatePostgres()
     let store = try await LedgerStore.open(PostgresBackend(server.settings), clock: TestClock())

@@ -61,6 +61,8 @@ CLIENT = [
     ("waits-for-nobody", ("PartNumbering.swift",
      "isWithoutCandidates: isRetriable,\n      isReturning: reason.isWorthWaiting",
      "isWithoutCandidates: isRetriable,\n      isReturning: @ || reason.isWorthWaiting")),
+    ("gives-up-on-the-vanished", ("PartNumbering.swift",
+     "wasAccepted && reason == .nodeLost", "!@ && wasAccepted && reason == .nodeLost")),
     ("gives-up-on-the-full", ("SealedPartRunner.swift",
      "var isWorthWaiting: Bool {\n    switch self {", "var isWorthWaiting: Bool {\n    if @ { return false }\n    return switch self {")),
     ("ignores-places", ("NetworkView.swift", "guard !places.isEmpty", "guard @ || !places.isEmpty")),
