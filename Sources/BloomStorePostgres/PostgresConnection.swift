@@ -97,6 +97,7 @@ final class PostgresConnection {
   /// - Parameters:
   ///   - sql: The statements.
   ///   - patience: For those that take longer than others.
+  /// - Throws: ``StoreError`` when they fail, the connection is lost or the server is silent.
   func execute(_ sql: String, patience: Duration? = nil) throws {
     let usual = self.patience
     defer { self.patience = usual }
