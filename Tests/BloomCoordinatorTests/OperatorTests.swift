@@ -6,6 +6,7 @@ import BloomRecords
 import BloomStore
 import BloomStorePostgres
 import BloomTestSupport
+import BloomTestTraits
 import BloomWire
 import Testing
 
@@ -177,7 +178,7 @@ import Darwin
     try await Self.expectAllProven(SQLiteBackend(path: copy))
   }
 
-  @Test func `the dump of a database in use proves every receipt`() async throws {
+  @Test(.ownThread) func `the dump of a database in use proves every receipt`() async throws {
     let server = try PrivatePostgres()
     let copy = Locked("")
     try await Self.work(on: PostgresBackend(server.settings)) {
