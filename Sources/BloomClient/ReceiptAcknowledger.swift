@@ -32,15 +32,17 @@ package struct ReceiptAcknowledgement: Equatable, Sendable {
 
 /// Tells the coordinator what was received, beside the answers and never in their way.
 ///
-/// At most 256 wait; beyond, the oldest is dropped, since an acknowledgement only helps the books.
-/// Each is tried three times within half a minute. Safe from any thread.
+/// An answer is closed, and its money released, when the coordinator hears of its end. Eight are told
+/// at once and 1,024 wait at most; beyond, the oldest is dropped: time closes its answer. Each is tried
+/// three times within half a minute. Safe from any thread.
 package final class ReceiptAcknowledger: Sendable {
   private struct State: Sendable {
     var waiting: [ReceiptAcknowledgement] = []
-    var isSending = false
+    var senders = 0
   }
 
-  private static let limit = 256
+  private static let limit = 1024
+  private static let sendersMax = 8
   private let send: @Sendable (ReceiptAcknowledgement) async throws -> Void
   private let pause: Duration
   private let loop: EventLoop
@@ -70,8 +72,9 @@ package final class ReceiptAcknowledger: Sendable {
     let starts = state.withLock { state in
       if state.waiting.count >= Self.limit { state.waiting.removeFirst() }
       state.waiting.append(acknowledgement)
-      defer { state.isSending = true }
-      return !state.isSending
+      guard state.senders < Self.sendersMax else { return false }
+      state.senders += 1
+      return true
     }
     // Ends by itself: every try has a deadline, and what waits is bounded.
     if starts { Task { await self.run() } }
@@ -90,7 +93,7 @@ package final class ReceiptAcknowledger: Sendable {
   private func next() -> ReceiptAcknowledgement? {
     state.withLock { state in
       guard !state.waiting.isEmpty else {
-        state.isSending = false
+        state.senders -= 1
         return nil
       }
       return state.waiting.removeFirst()

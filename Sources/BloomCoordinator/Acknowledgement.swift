@@ -36,6 +36,8 @@ struct Acknowledgement: Equatable, Sendable {
 extension Hub {
   /// Compares what a gateway acknowledges with the books; a difference holds the owner's share.
   ///
+  /// Whoever has the part that brought an answer to its end needs no other: the answer is closed.
+  ///
   /// - Returns: `agreed` when it is what was booked, `noted` when there is nothing to compare yet,
   ///   `held` when the owner's share waits for a decision, `unknown` when the account paid no such
   ///   part.
@@ -54,7 +56,11 @@ extension Hub {
     if let open = store.read({ $0.answers[ack.answer] }) {
       guard open.payer == payer, open.parts.indices.contains(ack.part) else { return .unknown }
       let served = open.parts[ack.part].served
-      if ack.isRight { return served?.receipt == ack.receipt ? .agreed : .noted }
+      if ack.isRight {
+        guard served?.receipt == ack.receipt else { return .noted }
+        if books.takeEnd(of: ack.answer, ack.receipt) { closeBooks(ack.answer) }
+        return .agreed
+      }
       try await store.apply(.reportMismatch(ack.answer, part: ack.part))
       if let served { question(served.node, payer) }
       return .held

@@ -23,7 +23,7 @@ extension Hub {
       perform(session.machine.cancel(attempt.stream, code.wire), of: session)
     case .attemptFailed(let id, let node, let code, let willRetry):
       guard let attempt = attempt(id, node) else { return }
-      failedParts.insert(id)
+      followable.insert(id)
       metrics.attemptFailed(code.wire)
       let isUnopened = relays[id]?.unopened.contains(node) == true
       relays[id]?.sink.push(
@@ -74,10 +74,10 @@ extension Hub {
     case .done: metrics.ended(.done)
     case .cancelled:
       metrics.ended(.cancelled)
-      failedParts.insert(id)
+      followable.insert(id)
     case .failed(let code, let retryAfter):
       metrics.ended(.failed)
-      failedParts.insert(id)
+      followable.insert(id)
       relay.sink.push(
         .attemptFailed(
           reason: relay.unopened.isEmpty ? code.wire : .malformed,
@@ -98,7 +98,7 @@ extension Hub {
 
   /// The next part may begin, and the gateway hears it at once: its own timer would be later.
   private func suspect(_ id: RequestID) {
-    failedParts.insert(id)
+    followable.insert(id)
     guard let relay = relays[id], !relay.isEnded, !relay.isSuspected else { return }
     relay.isSuspected = true
     relay.sink.push(.suspected, attempt: relay.attempts.last?.number ?? 0)
@@ -151,7 +151,7 @@ extension Hub {
       guard let relay = session.streams.removeValue(forKey: stream), let node = session.node else {
         return
       }
-      failedParts.insert(relay.id)
+      followable.insert(relay.id)
       handle(.handedBack(relay.id, node))
     case .suspected:
       session.isSuspect = true

@@ -50,6 +50,9 @@ extension Hub {
       case .reserved(let worst) = outcome
     else { return }
     var row = currentSpend(of: key.hash)
+    if !KeySpend.covers(key.limits, row, worst: worst), closeEnds(of: request.reservation.payer) {
+      row = currentSpend(of: key.hash)
+    }
     guard KeySpend.covers(key.limits, row, worst: worst) else {
       _ = try? store.submit(.close(answer))  // its deadline closes it otherwise
       throw RelayRefusal(reason: .spendLimit, retryAfter: nil)

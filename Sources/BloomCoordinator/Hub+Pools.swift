@@ -75,22 +75,7 @@ extension Hub {
 
   // MARK: The audit
 
-  /// An answer was closed by its last receipt: its parts go into the audits of their pools, once.
-  ///
-  /// When `isWhole`, the receipt is all there is and the books need not be read.
-  func noteAnswered(_ facts: ReceiptFacts, isWhole: Bool, in sequence: Int64) {
-    guard let answer = poolAnswers.removeValue(forKey: facts.answer) else { return }
-    guard isWhole else {
-      Task { await noteAnswered(answer, in: sequence) }
-      return
-    }
-    guard let pool = answer.pools[facts.part] else { return }
-    note(
-      pool, answer.account, facts.owner, facts.node, facts.model, facts.basePromptTokens,
-      facts.completionTokens)
-  }
-
-  /// The parts that the entry of a closed answer has a line of.
+  /// An answer was closed: the parts that its entry has a line of go into the audits of their pools.
   func noteAnswered(_ answer: PoolAnswer, in sequence: Int64) async {
     guard let settlement = try? await store.entry(sequence)?.settlement else {
       return log.error("a pool's audit has a gap: an entry cannot be read")

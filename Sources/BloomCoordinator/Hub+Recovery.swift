@@ -18,7 +18,7 @@ extension Hub {
       handle(
         .answerRestored(
           part, answer.payer, answer.model, output ?? .tokens64k, dispatches: answer.parts.count))
-      failedParts.insert(part)
+      followable.insert(part)
       books.began(answer.id)
       books.ended(answer.id, now: time.now())
     }
@@ -58,7 +58,7 @@ extension Hub {
   /// For the end of a drain that took too long.
   package func handOver() {
     for relay in Array(relays.values) where !relay.isEnded {
-      failedParts.insert(relay.id)
+      followable.insert(relay.id)
       relay.sink.push(
         .attemptFailed(reason: .draining, isRetriable: true, retryAfterMilliseconds: 1000),
         attempt: relay.attempts.count)

@@ -9,14 +9,36 @@ internal import BloomStore
 internal import BloomWire
 
 extension Hub {
-  func admission(of request: SealedRequest) -> PartAdmission {
+  private func admission(of request: SealedRequest) -> PartAdmission {
     let id = request.work.id
     let previous = RequestID(answer: id.answer, part: id.part - 1)
     return PartAdmission(
       answer: id.answer, part: Int(id.part), payer: request.reservation.payer,
       model: request.reservation.model,
       maxCompletionTokens: request.reservation.maxCompletionTokens,
-      previousFailed: failedParts.contains(previous))
+      previousFailed: followable.contains(previous))
+  }
+
+  /// Takes a part into the books: of the first, the worst case is reserved.
+  func admit(_ request: SealedRequest) throws -> LedgerStore.Ticket {
+    guard request.work.id.part == 0 else {
+      return try store.submit(.admitPart(admission(of: request)))
+    }
+    do {
+      return try store.submit(.reserve(request.reservation))
+    } catch let error as LedgerError where error == .insufficientCredit {
+      guard closeEnds(of: request.reservation.payer) else { throw error }
+      return try store.submit(.reserve(request.reservation))
+    }
+  }
+
+  /// Closes what an account's gateways have not yet said to have: its money is needed.
+  ///
+  /// - Returns: Whether there was anything.
+  func closeEnds(of payer: AccountID) -> Bool {
+    let ends = store.read { ledger in books.takeEnds { ledger.answers[$0]?.payer == payer } }
+    for answer in ends { closeBooks(answer) }
+    return !ends.isEmpty
   }
 
   /// A running receipt: the ledger keeps the last valid one of each part.
@@ -55,7 +77,9 @@ extension Hub {
     if let ticket = try? store.submit(.receipt(facts)) { flushLater(ticket) }
   }
 
-  /// A last receipt: paid once, acknowledged when it is durable.
+  /// A part's last receipt: booked once, acknowledged when it is durable.
+  ///
+  /// It closes nothing: who knows that the end has arrived is the gateway.
   func settle(_ receipt: [UInt8], _ stream: StreamID, _ session: NodeSession) {
     let digest = SHA256.digest(receipt)
     let appraised = appraise(receipt, of: stream, session)
@@ -73,52 +97,35 @@ extension Hub {
       return perform(session.machine.stored(receipt: digest), of: session)
     }
     measure(facts, relay)
-    // Another part that still runs has its own receipt to come. Of a part that is over here, with the
-    // link or this process before, the gateway lacks the end and goes on: only the books' time
-    // closes its answer.
-    let isAlone = relay?.isEnded == false && books.living(facts.answer) <= 1
-    let closes = isComplete && isAlone
     relay?.settling += 1
     if let relay {
-      // A part that did not bring the answer to its end counts as failed: the next may begin.
-      if !isComplete { failedParts.insert(relay.id) }
+      // Until its gateway says that it has the end, the next part may begin: that end may be lost.
+      followable.insert(relay.id)
       handle(
         .finished(
           relay.id, facts.node,
           WorkSummary(
             promptTokens: facts.basePromptTokens, completionTokens: facts.completionTokens)))
     }
-    Task { await self.book(facts, closes, digest, relay, session.id) }
+    Task { await self.book(facts, bringsEnd: isComplete, relay, session.id) }
   }
 
   private func book(
-    _ facts: ReceiptFacts, _ closes: Bool, _ digest: Digest, _ relay: Relay?,
-    _ sessionID: SessionID
+    _ facts: ReceiptFacts, bringsEnd: Bool, _ relay: Relay?, _ sessionID: SessionID
   ) async {
     var cost: Micros?
     var isDurable = true
     let start = time.now()
     do {
-      let outcome = try await apply(closes ? .settle(facts) : .receipt(facts), relay)
-      if case .settled(let sequence, let paid, _) = outcome, paid > .zero {
-        tellOwner(of: facts, paid, sequence)
-      }
-      switch outcome {
-      case .settled(let sequence, let paid, _), .alreadySettled(let sequence, let paid):
-        cost = paid
-        books.closed(facts.answer)
-        metrics.receipt(.settled)
-        var isWhole = false
-        if case .settled = outcome {
-          metrics.settledMicros.add(Int(paid.rawValue))
-          isWhole = books.isSingle(facts.answer)
-        }
-        settleHold(facts.answer, paid)
-        noteAnswered(facts, isWhole: isWhole, in: sequence)
+      switch try await apply(.receipt(facts), relay) {
       case .noted(let paid):
         cost = paid
-        metrics.receipt(.noted)
-      case .reserved, .partAdmitted, .unchanged, .posted, .version: break
+        metrics.receipt(.settled)
+        if bringsEnd { books.brought(toEnd: facts.answer, by: facts.digest) }
+      case .alreadySettled(_, let paid):
+        cost = paid
+        metrics.receipt(.settled)
+      case .reserved, .partAdmitted, .settled, .unchanged, .posted, .version: break
       }
     } catch let error as LedgerError {
       metrics.receipt(.unbooked)
@@ -130,12 +137,12 @@ extension Hub {
     }
     metrics.settleTime.record(time.now() - start)
     if isDurable, let session = sessions[sessionID] {
-      perform(session.machine.stored(receipt: digest), of: session)
+      perform(session.machine.stored(receipt: facts.digest), of: session)
     }
     guard let relay else { return }
     if let cost {
       relay.sink.push(
-        .settled(receipt: digest, cost: cost), attempt: relay.attempts.last?.number ?? 0)
+        .settled(receipt: facts.digest, cost: cost), attempt: relay.attempts.last?.number ?? 0)
     }
     relay.settling -= 1
     finishWhenSettled(relay)
@@ -193,20 +200,14 @@ extension Hub {
     }
   }
 
-  /// Tells a machine what its last receipt brought, less the platform's fee.
-  ///
-  /// An answer of one part needs no look at the books; the others are read there.
-  private func tellOwner(of facts: ReceiptFacts, _ paid: Micros, _ sequence: Int64) {
-    guard facts.part == 0, books.isSingle(facts.answer) else {
-      Task { await tellOwners(of: sequence) }
-      return
-    }
-    let fee = store.read { $0.policy.policy.fee(of: paid) }
-    tell(facts.node, facts.digest, paid - fee)
-  }
-
   /// Tells the machines of a closed answer what each of their receipts brought.
-  private func tellOwners(of sequence: Int64) async {
+  private func tellOwners(
+    of sequence: Int64, _ paid: Micros, _ only: AnswerPart.Served?
+  ) async {
+    if let only {
+      let fee = store.read { $0.policy.policy.fee(of: paid) }
+      return tell(only.node, only.receipt, paid - fee)
+    }
     // What cannot be read now stands in the owner's statement all the same.
     guard let lines = try? await store.entry(sequence)?.settlement?.lines else { return }
     for line in lines where line.earned > .zero { tell(line.node, line.receipt, line.earned) }
@@ -217,7 +218,11 @@ extension Hub {
     perform(session.machine.say(.settlement(receipt: receipt, earned: earned)), of: session)
   }
 
+  /// Closes an answer: pays its parts by their receipts and releases the rest.
   func closeBooks(_ answer: AnswerID) {
+    // The only receipt of an answer of one part: the books need not be read for it.
+    let parts = store.read { $0.answers[answer]?.parts }
+    let only = parts?.count == 1 ? parts?.first?.served : nil
     var ticket: LedgerStore.Ticket?
     do {
       ticket = try store.submit(.close(answer))
@@ -230,32 +235,31 @@ extension Hub {
       ticket = nil
     }
     let pooled = poolAnswers.removeValue(forKey: answer)
-    var isToTell = pooled != nil
     switch ticket?.outcome {
-    case .settled(_, let paid, _):
-      metrics.settledMicros.add(Int(paid.rawValue))
-      settleHold(answer, paid)
-      isToTell = isToTell || paid > .zero
-    case .alreadySettled(_, let paid): settleHold(answer, paid)
+    case .settled(_, let paid, _), .alreadySettled(_, let paid): settleHold(answer, paid)
     default: settleHold(answer, .zero)
     }
-    guard isToTell, let ticket else {
+    guard let ticket else {
       if pooled != nil { log.error("a pool's audit has a gap: an answer was not closed") }
       return
     }
-    Task { await tellClosed(ticket, pooled) }
+    Task { await tellClosed(answer, ticket, only, pooled) }
   }
 
-  /// Tells whose work an answer was that was closed without a last receipt.
-  private func tellClosed(_ ticket: LedgerStore.Ticket, _ pooled: PoolAnswer?) async {
-    // What is not durable was not closed; the statement has what cannot be told.
+  /// Tells whose work a closed answer was.
+  private func tellClosed(
+    _ answer: AnswerID, _ ticket: LedgerStore.Ticket, _ only: AnswerPart.Served?,
+    _ pooled: PoolAnswer?
+  ) async {
     guard let outcome = try? await store.durable(ticket) else {
-      if pooled != nil { log.error("a pool's audit has a gap: a closing was not kept") }
-      return
+      // What is not durable was not closed: once more when the store is back, or by who starts next.
+      poolAnswers[answer] = pooled
+      return books.postponed(answer, now: time.now())
     }
     switch outcome {
     case .settled(let sequence, let paid, _):
-      if paid > .zero { await tellOwners(of: sequence) }
+      metrics.settledMicros.add(Int(paid.rawValue))
+      if paid > .zero { await tellOwners(of: sequence, paid, only) }
       if let pooled { await noteAnswered(pooled, in: sequence) }
     case .alreadySettled(let sequence, _):
       if let pooled { await noteAnswered(pooled, in: sequence) }

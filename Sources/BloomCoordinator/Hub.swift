@@ -37,7 +37,7 @@ package actor Hub {
   var isPublishing = false
   /// The snapshot that is on its way to the disk.
   var publishing: Task<Void, Never>?
-  var failedParts = FailedParts()
+  var followable = FollowableParts()
   var servedParts = ServedParts()
   var books = OpenBooks()
   var figures = FleetFigures()
@@ -159,7 +159,7 @@ package actor Hub {
     hide(node)
     for (stream, relay) in session.streams {
       checkRunning(stream, session)
-      failedParts.insert(relay.id)
+      followable.insert(relay.id)
     }
     session.streams = [:]
     handle(.nodeLeft(node))
@@ -178,11 +178,11 @@ package actor Hub {
     guard relays[id] == nil else { throw RelayRefusal(reason: .replay, retryAfter: nil) }
     try checkPace(of: request)
     try checkPrivacy(of: request)
+    noteDoubt(of: RequestID(answer: id.answer, part: id.part &- 1), request.reservation.payer)
     let relay = Relay(request, arrivedAt: time.now())
     // In memory and durable with the next group: an answer need not wait for a disk, and a
     // reservation that a crash takes back was never paid.
-    let ticket = try store.submit(
-      id.part == 0 ? .reserve(request.reservation) : .admitPart(admission(of: request)))
+    let ticket = try admit(request)
     try hold(request, ticket.outcome)
     flushLater(ticket)
     metrics.requests.add()
@@ -205,8 +205,16 @@ package actor Hub {
   /// The gateway's connection ended; what runs for it is stopped and settled by its receipts.
   package func clientLeft(_ id: RequestID) {
     guard let relay = relays[id], !relay.isEnded else { return }
-    failedParts.insert(id)
+    followable.insert(id)
     handle(.requestCancelled(id))
+  }
+
+  /// The next part is asked for: who keeps asking has lost the connection of a part that is well.
+  private func noteDoubt(of id: RequestID, _ payer: AccountID) {
+    guard let relay = relays[id], relay.request.reservation.payer == payer,
+      relay.doubt.asked(now: time.now())
+    else { return }
+    clientLeft(id)
   }
 
   /// The gateway's connection took a batch: each node may send as many bytes more as were its own.

@@ -80,6 +80,8 @@ final class Relay {
   var isEnded = false
   /// Whether the gateway was told that the node is silent.
   var isSuspected = false
+  /// Whether the gateway asks for the next part.
+  var doubt = PartDoubt()
 
   init(_ request: SealedRequest, arrivedAt: Instant) {
     self.request = request

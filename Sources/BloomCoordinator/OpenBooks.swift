@@ -2,20 +2,22 @@ package import BloomBase
 
 /// Which answers may still go on: their money is released when no further part can come.
 ///
-/// A part that was cancelled or lost does not end an answer: the gateway may go on elsewhere, and
-/// two parts may run at once. So an answer is closed when its last part has ended for a while.
+/// A machine's last receipt does not end an answer: its gateway may never have got the end, and goes
+/// on elsewhere. Nor does a part that was cancelled or lost, and two parts may run at once. So an
+/// answer is closed when its gateway says that it has the end, or when its last part has been over
+/// for a while.
 package struct OpenBooks {
   private struct Book {
     var living = 0
-    /// Parts that ever began here.
-    var count = 0
     var closeAt: Instant?
-    /// Its last receipt closed it in the ledger: there is nothing left to close.
-    var isClosed = false
+    /// The last receipt of a part that brought the answer to its end.
+    var end: Digest?
   }
 
   /// From the end of the last part to the closing: longer than a gateway waits before the next.
   private static let linger = Duration.seconds(60)
+  /// Until an answer whose closing failed is tried again.
+  private static let retry = Duration.seconds(5)
   private var books: [AnswerID: Book] = [:]
   private var sweptAt = Instant(nanoseconds: 0)
 
@@ -25,38 +27,49 @@ package struct OpenBooks {
   /// Whether no answer is open.
   package var isEmpty: Bool { books.isEmpty }
 
-  /// Parts of an answer that run now.
-  package func living(_ answer: AnswerID) -> Int { books[answer]?.living ?? 0 }
-
-  /// Whether one part only was ever run for an answer.
-  package func isSingle(_ answer: AnswerID) -> Bool { books[answer]?.count == 1 }
-
   /// A part begins.
   package mutating func began(_ answer: AnswerID) {
     books[answer, default: Book()].living += 1
-    books[answer]?.count += 1
     books[answer]?.closeAt = nil
-    books[answer]?.isClosed = false
   }
 
   /// A part is over.
   package mutating func ended(_ answer: AnswerID, now: Instant) {
     guard let book = books[answer] else { return }
     books[answer]?.living = max(0, book.living - 1)
-    if book.living <= 1, !book.isClosed { books[answer]?.closeAt = now + Self.linger }
+    if book.living <= 1 { books[answer]?.closeAt = now + Self.linger }
   }
 
-  /// The answer was closed by its last receipt, mostly before its last part ends here.
-  package mutating func closed(_ answer: AnswerID) {
-    books[answer]?.isClosed = true
-    books[answer]?.closeAt = nil
+  /// A part's last receipt says that the answer is at its end.
+  package mutating func brought(toEnd answer: AnswerID, by receipt: Digest) {
+    books[answer]?.end = receipt
+  }
+
+  /// Its gateway has the part with this last receipt: whether the answer is to be closed now.
+  ///
+  /// `true` once. Another part that still runs has its own receipt to come: then time closes it.
+  package mutating func takeEnd(of answer: AnswerID, _ receipt: Digest) -> Bool {
+    guard let book = books[answer], book.living == 0, book.end == receipt else { return false }
+    books[answer] = nil
+    return true
+  }
+
+  /// Answers at their end whose gateways have not said that they have it: taken once.
+  ///
+  /// - Parameter isWanted: Whether an answer is to be closed now.
+  package mutating func takeEnds(where isWanted: (AnswerID) -> Bool) -> [AnswerID] {
+    let ends = books.compactMap { answer, book in
+      book.living == 0 && book.end != nil && isWanted(answer) ? answer : nil
+    }
+    for answer in ends { books[answer] = nil }
+    return ends
   }
 
   /// An answer that was due could not be closed: its turn comes again.
   package mutating func postponed(_ answer: AnswerID, now: Instant) {
     guard books[answer] == nil else { return }
     var book = Book()
-    book.closeAt = now + Self.linger
+    book.closeAt = now + Self.retry
     books[answer] = book
   }
 
@@ -65,12 +78,8 @@ package struct OpenBooks {
     guard now - sweptAt >= .seconds(1) else { return [] }
     sweptAt = now
     var due: [AnswerID] = []
-    for (answer, book) in books where book.living == 0 {
-      guard let closeAt = book.closeAt else {
-        books[answer] = nil
-        continue
-      }
-      guard closeAt <= now else { continue }
+    for (answer, book) in books {
+      guard book.living == 0, let closeAt = book.closeAt, closeAt <= now else { continue }
       due.append(answer)
       books[answer] = nil
     }

@@ -40,6 +40,7 @@ extension LedgerError {
     switch self {
     case .insufficientCredit: .noCredit
     case .unknownAnswer: .answerUnknown
+    case .answerClosed: .answerClosed
     case .previousPartHealthy, .partOutOfOrder, .termsDiffer: .partNotAllowed
     default: .replay
     }

@@ -101,6 +101,11 @@ enum AnswerTranslation {
         status: 503, type: "server_error", code: "pool_empty",
         message: "No machine of the pool is connected; `darkbloom pool list` shows them. "
           + "`darkbloom gateway --pool none` asks the whole network.", retryAfterSeconds: 5)
+    case .answerClosed:
+      return APIError(
+        status: 409, type: "server_error", code: "answer_closed",
+        message: "This device was away for longer than a minute while the answer was made: it was "
+          + "closed and booked as far as it had come. Ask again.")
     case .rateLimited:
       return APIError(
         status: 429, type: "rate_limit_error", code: "rate_limit_exceeded",

@@ -16,7 +16,7 @@ extension Ledger {
       else { throw .answerExists }
       return .reserved(known.reserved)
     }
-    guard closed[terms.answer] == nil else { throw .answerExists }
+    guard closed[terms.answer] == nil else { throw .answerClosed }
 
     let key = PriceKey(terms.model, terms.kind)
     let list = prices.listPrice(key, version: prices.version)
@@ -47,7 +47,9 @@ extension Ledger {
   }
 
   mutating func admit(_ terms: PartAdmission) throws(LedgerError) -> LedgerOutcome {
-    guard var answer = answers[terms.answer] else { throw .unknownAnswer }
+    guard var answer = answers[terms.answer] else {
+      throw closed[terms.answer] == nil ? .unknownAnswer : .answerClosed
+    }
     guard answer.payer == terms.payer, answer.model == terms.model,
       answer.maxCompletionTokens == terms.maxCompletionTokens
     else { throw .termsDiffer }
@@ -73,13 +75,6 @@ extension Ledger {
     guard let updated = try answer.noting(facts, now) else { return .unchanged }
     keep(updated)
     return .noted(micros: lines(of: updated, now).reduce(.zero) { $0 + $1.gross })
-  }
-
-  mutating func settle(
-    _ facts: ReceiptFacts, _ now: UnixTime
-  ) throws(LedgerError) -> LedgerOutcome {
-    guard let answer = answers[facts.answer] else { return try close(facts.answer, now) }
-    return try close(answer.noting(facts, now) ?? answer, now)
   }
 
   mutating func close(_ id: AnswerID, _ now: UnixTime) throws(LedgerError) -> LedgerOutcome {

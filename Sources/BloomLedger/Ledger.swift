@@ -75,7 +75,6 @@ package struct Ledger: Sendable {
     case .admitPart(let admission): return try admit(admission)
     case .receipt(let facts): return try note(facts, now)
     case .close(let answer): return try close(answer, now)
-    case .settle(let facts): return try settle(facts, now)
     case .reportMismatch(let answer, let part): return try reportMismatch(answer, part)
     case .deposit(let key, let account, let amount):
       return try bring(.deposit, from: .cash, to: account, amount, key, now)

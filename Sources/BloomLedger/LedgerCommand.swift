@@ -96,12 +96,10 @@ package enum LedgerCommand: Hashable, Sendable {
   case reserve(Reservation)
   /// Lets an answer go on on another machine.
   case admitPart(PartAdmission)
-  /// Notes a running receipt; money moves when the answer is closed.
+  /// Notes a receipt, running or last; money moves when the answer is closed.
   case receipt(ReceiptFacts)
   /// Closes the answer by the last receipt of every part and releases the rest.
   case close(AnswerID)
-  /// Notes a last receipt and closes, in one entry.
-  case settle(ReceiptFacts)
   /// Notes before closing that the user's own count differs; the owner's share will be held.
   case reportMismatch(AnswerID, part: Int)
   /// Money came in; `key` is the payment provider's.

@@ -8,6 +8,8 @@ package enum LedgerError: String, PublicError, Equatable, CaseIterable {
   case insufficientCredit
   /// The answer was reserved already, with other terms.
   case answerExists
+  /// The answer was closed: paid, and its reservation released.
+  case answerClosed
   /// No open or recently closed answer has this identity.
   case unknownAnswer
   /// The part was not admitted.
@@ -51,6 +53,7 @@ package enum LedgerError: String, PublicError, Equatable, CaseIterable {
     case .insufficientCredit:
       "not enough credit for the longest possible answer; add credit or lower max_tokens"
     case .answerExists: "this answer was reserved already; start a new one"
+    case .answerClosed: "this answer was closed; start a new one"
     case .unknownAnswer: "no such answer is open; start a new one"
     case .unknownPart: "this part of the answer was not admitted; ask for it first"
     case .partOutOfOrder: "this part does not follow the last one; continue from the last part"

@@ -103,7 +103,7 @@ package enum ReasonCode: UInt8, CaseIterable, Sendable {
     case .retryBudgetSpent: ("retry-budget-spent", "the answer used all the attempts it may have")
     case .noCandidate: ("no-candidate", "none of the named nodes can serve; draw others")
     case .badCandidates: ("bad-candidates", "a request names one to four different nodes")
-    case .partNotAdmitted: ("part-not-admitted", "the part before this one has not failed")
+    case .partNotAdmitted: ("part-not-admitted", "the part before this one is well")
     case .duplicateRequest: ("duplicate-request", "this part of the answer was already given in")
     case .accountQueueFull: ("account-queue-full", "the account has too many waiting requests")
     case .networkQueueFull: ("network-queue-full", "the network has too many waiting requests")

@@ -165,9 +165,8 @@ extension Scheduler {
         && Int32(modelNumbers[request.model] ?? -1) == answer.model
         && request.output == answer.output
         && answer.livingCount < 2
-      guard mayFollow, answer.lastState == .failed || answer.lastState == .suspect else {
-        return .partNotAdmitted
-      }
+      // Of a part that is over the gateway may lack the end.
+      guard mayFollow, answer.lastState != .living else { return .partNotAdmitted }
       if Int(answer.dispatches) >= limits.dispatchesPerAnswer { return .retryBudgetSpent }
     } else if request.id.part > 0 {
       return .partNotAdmitted

@@ -57,6 +57,8 @@ package enum FaultKind: String, CaseIterable, Sendable {
   case ownerReturns
   /// The coordinator is killed, sometimes in the middle of a commit.
   case coordinatorCrash
+  /// A user's device changes networks: its connections carry nothing more, and it may not notice.
+  case gatewayCut
   /// A gateway is killed with all its answers.
   case gatewayCrash
   /// Morning in a region: most of its owners return within seconds, many without a goodbye.

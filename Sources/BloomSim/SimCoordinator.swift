@@ -25,6 +25,8 @@ struct SimCoordinator {
     var attempts: [Attempt] = []
     /// The gateway was told that the machine is silent.
     var isSuspected = false
+    /// Whether the gateway asks for the next part.
+    var doubt = PartDoubt()
   }
 
   struct Place: Hashable {
@@ -43,8 +45,8 @@ struct SimCoordinator {
   /// Their order of arrival; those that ended are taken out now and then.
   var order: [RequestID] = []
   var placed: [Place: RequestID] = [:]
-  /// Parts that were seen to fail: only then may the next begin.
-  var failedParts = FailedParts()
+  /// Parts that failed, fell silent or are over: only then may the next begin.
+  var followable = FollowableParts()
   /// Which answers may still go on.
   var books = OpenBooks()
   /// Receipts booked since the last group was written.

@@ -74,5 +74,9 @@ struct SimSession {
   /// Whether a token of it came: only one machine's can be the part's.
   var hasDelivered = false
   var isCancelled = false
+  /// The connection carries nothing more, whoever has noticed.
+  var isCut = false
+  /// The last receipt that was booked of it.
+  var settled: Digest?
   var failure = PartFailure.truncated
 }

@@ -93,7 +93,7 @@ extension Simulation {
       seed: plan.seed &+ UInt64(report.coordinatorCrashes), ledger: ledger)
     for answer in ledger.answers.values.sorted(by: { $0.id.description < $1.id.description }) {
       let last = RequestID(answer: answer.id, part: UInt16(max(answer.parts.count - 1, 0)))
-      coordinator.failedParts.insert(last)
+      coordinator.followable.insert(last)
       coordinator.books.began(answer.id)
       coordinator.books.ended(answer.id, now: now)
       _ = coordinator.scheduler.handle(

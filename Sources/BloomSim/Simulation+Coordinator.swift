@@ -75,11 +75,11 @@ extension Simulation {
       }
     case .bytes(let stream, let bytes): forward(connection, stream, node, bytes)
     case .receipt(_, let bytes):
-      _ = take(receipt: bytes, node: number, closes: false)
+      _ = take(receipt: bytes, node: number)
     case .done(let stream, let bytes): done(connection, stream, number, bytes)
     case .handedBack(let stream, _):
       if let id = leave(connection, stream) {
-        coordinator.failedParts.insert(id)
+        coordinator.followable.insert(id)
         apply(.handedBack(id, node))
       }
     case .suspected:
@@ -137,16 +137,17 @@ extension Simulation {
 
   private func done(_ connection: Int, _ stream: StreamID, _ number: Int, _ bytes: [UInt8]) {
     let id = leave(connection, stream)
-    // Another part that still runs has its own receipt to come. The gateway of a part that is over
-    // here lacks the end and goes on.
-    let isLiving = id.map { coordinator.requests[$0] != nil } ?? false
-    let living = SimBytes.Receipt(bytes).map { coordinator.books.living($0.answer) } ?? 0
-    let receipt = take(receipt: bytes, node: number, closes: isLiving && living <= 1)
+    let receipt = take(receipt: bytes, node: number)
     if let receipt { confirm(connection, receipt.digest) }
     guard let id, plan.sabotage != .hidesEnds else { return }
     let node = nodes[number].name
     guard let receipt else { return apply(.finished(id, node, nil)) }
-    if receipt.end != .complete { coordinator.failedParts.insert(id) }
+    // Until its gateway says that it has the end, the next part may begin.
+    coordinator.followable.insert(id)
+    if receipt.end == .complete {
+      coordinator.books.brought(toEnd: receipt.answer, by: receipt.digest)
+      say(id, .settled(receipt: receipt.digest, cost: .zero), attempt: 0)
+    }
     apply(
       .finished(
         id, node,
@@ -165,18 +166,14 @@ extension Simulation {
   }
 
   /// Checks and books a receipt; `nil` for bytes that are none of this node's.
-  private func take(receipt bytes: [UInt8], node: Int, closes: Bool) -> SimBytes.Receipt? {
+  private func take(receipt bytes: [UInt8], node: Int) -> SimBytes.Receipt? {
     guard let receipt = SimBytes.Receipt(bytes), receipt.node == node else { return nil }
     let facts = ReceiptFacts(
       digest: receipt.digest, node: nodes[node].name, owner: nodes[node].owner, model: model,
       answer: receipt.answer, part: receipt.part, basePromptTokens: receipt.promptTokens,
       replayedTokens: receipt.replayed, completionTokens: receipt.completion,
       isFinal: receipt.end != .running, signedAt: unixTime)
-    let settles = closes && receipt.end == .complete && plan.sabotage != .keepsReservations
-    switch book(settles ? .settle(facts) : .receipt(facts)) {
-    case .settled, .alreadySettled: coordinator.books.closed(facts.answer)
-    default: break
-    }
+    book(.receipt(facts))
     coordinator.booked.append(receipt.digest)
     return receipt
   }
@@ -196,7 +193,7 @@ extension Simulation {
   }
 
   private func failParts(on connection: Int) {
-    for id in placed(on: connection) { coordinator.failedParts.insert(id) }
+    for id in placed(on: connection) { coordinator.followable.insert(id) }
     coordinator.placed = coordinator.placed.filter { $0.key.connection != connection }
   }
 

@@ -28,6 +28,9 @@ extension Simulation {
       for id in answerOrder {
         if let answer = answers[id], answer.client == client { leave(answer) }
       }
+    case .gatewayCut:
+      happened(kind)
+      cutGateway(Int.random(in: 0..<plan.clients, using: &chance))
     case .dawn: dawn(nodes[number].region)
     }
   }
@@ -43,6 +46,23 @@ extension Simulation {
         sleep(number, milliseconds: away)
       } else {
         ownerReturns(number, milliseconds: away)
+      }
+    }
+  }
+
+  /// What is under way for a client's device arrives nowhere; each side notices soon, or never.
+  private func cutGateway(_ client: Int) {
+    let (gatewayNotices, coordinatorNotices) = (draw(1) < 0.5, draw(1) < 0.5)
+    for session in sessions.indices where sessions[session].isOpen && !sessions[session].isCut {
+      guard sessions[session].part >= 0,
+        answers[sessions[session].answer]?.client == client
+      else { continue }
+      sessions[session].isCut = true
+      if gatewayNotices {
+        queue.add(.bodyEnd(session: session, isBroken: true), at: now + milliseconds(draw(1000)))
+      }
+      if coordinatorNotices {
+        queue.add(.hangUp(session: session), at: now + milliseconds(draw(3000)))
       }
     }
   }

@@ -38,7 +38,7 @@ extension Simulation {
 
   /// The coordinator took the part up: the next has the next number.
   func gatewayBegins(_ session: Int) {
-    guard sessions[session].part >= 0, let answer = answers[sessions[session].answer] else {
+    guard sessions[session].part >= 0, !sessions[session].isCut, let answer = answers[sessions[session].answer] else {
       return
     }
     if answer.takenParts > 0 { count { $0.continued += 1 } }
@@ -48,7 +48,7 @@ extension Simulation {
 
   /// The coordinator did not take the part up.
   func gatewayIsRefused(_ session: Int, _ reason: Reason) {
-    guard sessions[session].part >= 0, let answer = answers[sessions[session].answer] else {
+    guard sessions[session].part >= 0, !sessions[session].isCut, let answer = answers[sessions[session].answer] else {
       return
     }
     sessions[session].failure = answer.numbering.refused(reason)
@@ -57,7 +57,7 @@ extension Simulation {
   }
 
   func gatewayReceives(_ session: Int, _ bytes: [UInt8]) {
-    guard sessions[session].isOpen else { return }
+    guard sessions[session].isOpen, !sessions[session].isCut else { return }
     sessions[session].decoder.append(bytes)
     while sessions[session].isOpen {
       let item: OuterRecordDecoder.Item?
@@ -73,8 +73,11 @@ extension Simulation {
 
   /// The response body is over, whatever was missing; broken with its connection or in order.
   func gatewayLoses(_ session: Int, isBroken: Bool) {
-    guard sessions[session].isOpen else { return }
+    guard sessions[session].isOpen, isBroken || !sessions[session].isCut else { return }
     sessions[session].isOpen = false
+    if !isBroken, let receipt = sessions[session].settled, network.next() % 8 > 0 {
+      queue.add(.acknowledged(sessions[session].answer, receipt), at: arrival(after: now))
+    }
     let part = sessions[session].part
     guard let answer = answers[sessions[session].answer], answer.sessions[part] == session else {
       return
@@ -174,7 +177,7 @@ extension Simulation {
       perform(answer, answer.machine.partAccepted(part, by: node, now: now))
     case .alive, .queued: perform(answer, answer.machine.partAlive(part, now: now))
     case .suspected: perform(answer, answer.machine.partSuspected(part, now: now))
-    case .settled: break
+    case .settled(let receipt, _): sessions[session].settled = receipt
     }
   }
 

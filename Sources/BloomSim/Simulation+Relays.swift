@@ -16,14 +16,20 @@ extension Simulation {
     let id = envelope.id
     guard coordinator.requests[id] == nil else { return refuse(session, .replay) }
     let payer = account(client)
+    // Who keeps asking for the next part has lost the connection of one that is well.
+    let previous = RequestID(answer: id.answer, part: id.part &- 1)
+    if let work = coordinator.requests[previous], work.client == client,
+      coordinator.requests[previous]?.doubt.asked(now: now) == true
+    {
+      coordinatorLoses(work.session)
+    }
     do throws(LedgerError) {
-      let previous = RequestID(answer: id.answer, part: id.part &- 1)
       let command: LedgerCommand =
         id.part == 0
         ? .reserve(envelope.reservation(payer, deadline: unixTime + 120))
         : .admitPart(
           envelope.admission(
-            payer, previousFailed: coordinator.failedParts.contains(previous)))
+            payer, previousFailed: coordinator.followable.contains(previous)))
       _ = try coordinator.ledger.apply(command, at: unixTime)
     } catch {
       return refuse(session, error.wire)
@@ -54,8 +60,16 @@ extension Simulation {
     guard let id = coordinator.requests.first(where: { $0.value.session == session })?.key else {
       return
     }
-    coordinator.failedParts.insert(id)
+    coordinator.followable.insert(id)
     apply(.requestCancelled(id))
+  }
+
+  /// A gateway says that it has a part with this last receipt.
+  func coordinatorHears(_ answer: AnswerID, has receipt: Digest) {
+    guard coordinator.isUp, plan.sabotage != .keepsReservations,
+      coordinator.books.takeEnd(of: answer, receipt)
+    else { return }
+    book(.close(answer))
   }
 
   /// A sign of life every 100 ms while the node behind a request gives its own.
@@ -115,7 +129,7 @@ extension Simulation {
         perform(attempt.place.connection, effects)
       }
     case .attemptFailed(let id, let node, let reason, let willRetry):
-      coordinator.failedParts.insert(id)
+      coordinator.followable.insert(id)
       let attempt = coordinator.requests[id]?.attempts.last { $0.node == node }?.number ?? 0
       say(
         id,
@@ -161,9 +175,9 @@ extension Simulation {
     coordinator.books.ended(id.answer, now: now)
     switch ending {
     case .done: break
-    case .cancelled: coordinator.failedParts.insert(id)
+    case .cancelled: coordinator.followable.insert(id)
     case .failed(let reason, let retryAfter):
-      coordinator.failedParts.insert(id)
+      coordinator.followable.insert(id)
       trace(UInt64(reason.rawValue) + 100)
       let milliseconds = Int((retryAfter?.wholeNanoseconds ?? 0) / 1_000_000)
       record(
@@ -177,7 +191,7 @@ extension Simulation {
 
   /// The next part may begin, and the gateway hears it once.
   func suspect(_ id: RequestID) {
-    coordinator.failedParts.insert(id)
+    coordinator.followable.insert(id)
     guard let work = coordinator.requests[id], !work.isSuspected else { return }
     coordinator.requests[id]?.isSuspected = true
     say(id, .suspected, attempt: work.attempts.last?.number ?? 0)

@@ -37,6 +37,7 @@ package final class Simulation {
     case record(session: Int, [UInt8])
     case bodyEnd(session: Int, isBroken: Bool)
     case stopReading(session: Int)
+    case acknowledged(AnswerID, Digest)
     case answerDue(AnswerID)
     case fault
     case wake(Int)
@@ -234,6 +235,7 @@ package final class Simulation {
     case .record(let session, let bytes): gatewayReceives(session, bytes)
     case .bodyEnd(let session, let isBroken): gatewayLoses(session, isBroken: isBroken)
     case .stopReading(let session): sessions[session].isOpen = false
+    case .acknowledged(let answer, let receipt): coordinatorHears(answer, has: receipt)
     case .answerDue(let answer): answerDue(answer)
     case .fault: injectFault()
     case .wake(let node): wake(node)

@@ -84,13 +84,15 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
   case modelUnlisted = 40
   /// On every machine that the request names the answer could cost more than the user's price cap.
   case priceAboveCap = 41
+  /// The answer that the part continues was closed: nobody had asked for more of it for a minute.
+  case answerClosed = 42
 
   /// Whether the same request may succeed elsewhere or later, in a new envelope.
   package var isRetriable: Bool {
     switch self {
     case .malformed, .tooLarge, .noCredit, .unauthorized, .cancelled, .constraintUnmet,
       .versionUnsupported, .receiptMismatch, .partNotAllowed, .spendLimit, .notAllowed,
-      .keyExpired, .priceAboveCap:
+      .keyExpired, .priceAboveCap, .answerClosed:
       false
     case .replay, .staleKey, .rateLimited, .busy, .queueFull, .modelUnavailable, .deadline,
       .nodeLost, .nodeSilent, .ownerActive, .draining, .onBattery, .tooHot, .outsideHours,
@@ -108,7 +110,9 @@ package enum Reason: UInt8, Sendable, Hashable, CaseIterable {
     case .unauthorized, .keyExpired: 401
     case .noCredit, .spendLimit: 402
     case .notAllowed: 403
-    case .replay, .partNotAllowed, .superseded, .receiptMismatch, .answerUnknown: 409
+    case .replay, .partNotAllowed, .superseded, .receiptMismatch, .answerUnknown,
+      .answerClosed:
+      409
     case .tooLarge: 413
     case .staleKey, .notProven: 421
     case .constraintUnmet, .priceAboveCap: 422

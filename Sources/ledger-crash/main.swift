@@ -54,12 +54,13 @@ await withTaskGroup(of: Void.self) { group in
               Reservation(
                 answer: id, payer: user, model: model, kind: .chat, maxPromptTokens: 100,
                 maxCompletionTokens: 1000, deadline: now + 60)))
-          let outcome = try await store.apply(
-            .settle(
+          _ = try store.submit(
+            .receipt(
               ReceiptFacts(
                 digest: Digest(digest) ?? .zero, node: NodeID(Digest.zero), owner: owner,
                 model: model, answer: id, part: 0, basePromptTokens: 100, replayedTokens: 0,
                 completionTokens: Int(generator.next() % 1000), isFinal: true, signedAt: now)))
+          let outcome = try await store.apply(.close(id))
           if case .settled(let sequence, let paid, _) = outcome {
             say("\(id) \(sequence) \(paid.rawValue)")
           }

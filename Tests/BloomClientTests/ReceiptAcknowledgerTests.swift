@@ -17,14 +17,14 @@ import Testing
     #expect(holds())
   }
 
-  @Test func `each is told once, in order`() async throws {
+  @Test func `each is told once`() async throws {
     let told = Locked<[Int]>([])
     let teller = ReceiptAcknowledger(
       loop: EventLoopGroup.shared.next(), pause: .milliseconds(1)
     ) { item in told.withLock { $0.append(item.part) } }
     for part in 0..<100 { teller.tell(Self.acknowledgement(part)) }
     try await Self.until { told.withLock { $0.count } == 100 }
-    #expect(told.withLock { $0 } == Array(0..<100))
+    #expect(told.withLock { $0 }.sorted() == Array(0..<100))
   }
 
   @Test func `one that is refused is tried three times and does not hold up the next`()
@@ -40,7 +40,7 @@ import Testing
     teller.tell(Self.acknowledgement(0))
     teller.tell(Self.acknowledgement(1))
     try await Self.until { tries.withLock { $0.count } == 4 }
-    #expect(tries.withLock { $0 } == [0, 0, 0, 1])
+    #expect(tries.withLock { $0 }.sorted() == [0, 0, 0, 1])
   }
 
   @Test func `what waits is bounded, and the oldest is dropped`() async throws {
@@ -52,10 +52,10 @@ import Testing
       while !isOpen.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(5)) }
       told.withLock { $0.append(item.part) }
     }
-    for part in 0..<2_000 { teller.tell(Self.acknowledgement(part)) }
+    for part in 0..<4_000 { teller.tell(Self.acknowledgement(part)) }
     isOpen.withLock { $0 = true }
-    try await Self.until { told.withLock { $0.last } == 1_999 }
-    // One was being sent while the others waited.
-    #expect(told.withLock { $0.count } <= 257)
+    try await Self.until { told.withLock { $0.contains(3_999) } }
+    // Eight were being sent while the others waited.
+    #expect(told.withLock { $0.count } <= 1_024 + 8)
   }
 }

@@ -144,6 +144,78 @@ import Testing
     }
   }
 
+  @Test func `an answer whose end was lost on the way to its gateway goes on and is paid once`()
+    async throws
+  {
+    try await withCoordinator([.answer(tokens: 20), .answer(tokens: 3)]) { test, nodes in
+      let answer = newAnswer()
+      let first = try await test.ask(
+        try test.seal(answer, to: [nodes[0].machine]), acknowledging: false)
+      #expect(first.isFinished)
+      #expect(test.store.balance(of: test.user).reserved > .zero)
+      let second = try await test.ask(try test.seal(answer, to: [nodes[1].machine], part: 1))
+      #expect(second.isFinished)
+      // The tokens of the second part are among those of the first.
+      #expect(second.settled.map(\.cost) == [Micros(52)])
+      #expect(test.store.balance(of: test.user).reserved == .zero)
+      let third = try test.seal(answer, to: [nodes[0].machine], part: 2)
+      await #expect(throws: CoordinatorClient.Refusal(reason: .answerClosed)) {
+        try await test.ask(third)
+      }
+    }
+  }
+
+  @Test func `a part whose gateway hung up may be followed`() async throws {
+    try await withCoordinator([.waits(afterTokens: 2), .answer(tokens: 3)]) { test, nodes in
+      let answer = newAnswer()
+      let first = try test.seal(answer, to: [nodes[0].machine])
+      let asking = Task { try await test.ask(first) }
+      try await test.until("running") { await nodes[0].producedByteCount > 1_000 }
+      asking.cancel()
+      _ = await asking.result
+      try await test.until("over") { await test.service.hub.relayCount == 0 }
+      let second = try await test.ask(try test.seal(answer, to: [nodes[1].machine], part: 1))
+      #expect(second.isFinished)
+    }
+  }
+
+  @Test func `a gateway that keeps asking for the next part has lost the one that is well`()
+    async throws
+  {
+    try await withCoordinator([.waits(afterTokens: 2), .answer(tokens: 3)]) { test, nodes in
+      let answer = newAnswer()
+      let first = try test.seal(answer, to: [nodes[0].machine])
+      let asking = Task { try await test.ask(first) }
+      try await test.until("running") { await nodes[0].producedByteCount > 1_000 }
+      var second: Outcome?
+      try await test.until("let go") {
+        do {
+          second = try await test.ask(try test.seal(answer, to: [nodes[1].machine], part: 1))
+        } catch let refusal as CoordinatorClient.Refusal {
+          #expect(refusal.reason == .partNotAllowed)
+        }
+        return second != nil
+      }
+      #expect(second?.isFinished == true)
+      // The first is told to stop, and its gateway's connection ends.
+      #expect(try await asking.value.isFinished == false)
+    }
+  }
+
+  @Test func `what waits for a gateway's word is there for its account's next answer`()
+    async throws
+  {
+    try await withCoordinator([.answer(tokens: 1)], credit: 20_000) { test, nodes in
+      for _ in 0..<5 {
+        let sealed = try test.seal(newAnswer(), to: [nodes[0].machine])
+        #expect(try await test.ask(sealed, acknowledging: false).isFinished)
+      }
+      let balance = test.store.balance(of: test.user)
+      #expect(balance.reserved > .zero)
+      #expect(balance.available < balance.reserved, "there is money for two without it")
+    }
+  }
+
   @Test func `a machine that breaks is paid for what it delivered and the next part goes on`()
     async throws
   {

@@ -59,9 +59,10 @@ struct TestCoordinator: Sendable {
       contexts: ReadyContexts(machines.map(\.target)))
   }
 
-  /// Sends an envelope and reads all that comes back.
+  /// Sends an envelope, reads all that comes back, and says so as a gateway does.
   func ask(
-    _ sealed: BloomSeal.SealedRequest, using client: CoordinatorClient? = nil
+    _ sealed: BloomSeal.SealedRequest, using client: CoordinatorClient? = nil,
+    acknowledging: Bool = true
   ) async throws -> Outcome {
     var outcome = Outcome()
     var decoder = OuterRecordDecoder()
@@ -90,6 +91,12 @@ struct TestCoordinator: Sendable {
         case .queued, .suspected: break
         }
       }
+    }
+    if acknowledging, outcome.isFinished, let receipt = outcome.receipt {
+      try await (client ?? self.client).acknowledge(
+        ReceiptAcknowledgement(
+          answer: receipt.claims.answer, part: receipt.claims.part, receipt: receipt.digest,
+          isRight: true))
     }
     return outcome
   }

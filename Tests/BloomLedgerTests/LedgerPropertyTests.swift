@@ -179,13 +179,8 @@ private struct World {
   }
 
   private mutating func observe(_ facts: ReceiptFacts) {
-    switch apply(pick(6) == 0 ? .settle(facts) : .receipt(facts)) {
-    case .noted: book.accepted(facts, at: now)
-    case .settled:
-      book.accepted(facts, at: now)
-      book.closed(facts.answer)
-    default: break
-    }
+    if case .noted? = apply(.receipt(facts)) { book.accepted(facts, at: now) }
+    if pick(6) == 0, case .settled? = apply(.close(facts.answer)) { book.closed(facts.answer) }
   }
 
   private mutating func close() {

@@ -46,7 +46,7 @@ struct ConformanceSuite {
     try await store.apply(.reserve(reservation(10)))
     try await store.apply(.reserve(reservation(11)))
     try await store.apply(.receipt(facts(11, 5)))
-    let settled = try await store.apply(.settle(facts(10, 500)))
+    let settled = try await store.settle(facts(10, 500))
     await #expect(throws: LedgerError.keyReused) {
       try await store.apply(.deposit(key: "d1", user, Micros(2)))
     }
@@ -61,7 +61,7 @@ struct ConformanceSuite {
       return
     }
     #expect(paid == Micros(2000))
-    let repeated = try await again.apply(.settle(facts(10, 900)))
+    let repeated = try await again.settle(facts(10, 900))
     #expect(repeated == .alreadySettled(sequence: sequence, paid: paid))
     let first = try await again.apply(.deposit(key: "d1", user, Micros(1_000_000)))
     #expect(first == .posted(sequence: 1))
@@ -181,7 +181,7 @@ struct ConformanceSuite {
         group.addTask {
           try await store.apply(.deposit(key: "many-\(number)", user, Micros(10_000)))
           try await store.apply(.reserve(reservation(number)))
-          try await store.apply(.settle(facts(number, Int(number))))
+          try await store.settle(facts(number, Int(number)))
         }
       }
       try await group.waitForAll()

@@ -45,7 +45,7 @@ import Testing
     let store = try await suite.open()
     try await store.apply(.deposit(key: "open", suite.user, Micros(1_000_000)))
     try await store.apply(.reserve(suite.reservation(900)))
-    try await store.apply(.settle(suite.facts(900, 7)))
+    try await store.settle(suite.facts(900, 7))
     try await store.apply(.reserve(suite.reservation(901)))
     let row = KeyStatementRecord(
       digest: digest(9), bytes: [4, 5], expires: suite.clock.unixTime() + 10)

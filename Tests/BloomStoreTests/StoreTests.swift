@@ -166,7 +166,7 @@ import Testing
     try await store.apply(.deposit(key: "d", suite.user, Micros(1_000_000)))
     for number in UInt64(1)...5 {
       try await store.apply(.reserve(suite.reservation(number)))
-      try await store.apply(.settle(suite.facts(number, 100)))
+      try await store.settle(suite.facts(number, 100))
     }
     try await store.apply(.reserve(suite.reservation(6)))
     let day = Int32(suite.clock.unixTime().seconds / 86400)
@@ -182,7 +182,7 @@ import Testing
     #expect(try await again.summary(of: suite.user, days: day...day) == before)
     #expect(try await again.statement(of: suite.user, in: period).lines == lines)
     try await again.apply(.grant(key: "g", suite.user, Micros(1)))
-    try await again.apply(.settle(suite.facts(6, 100)))
+    try await again.settle(suite.facts(6, 100))
     #expect(try await again.statement(of: suite.user, in: period).lines.count == lines.count + 2)
     await again.close()
     #expect(try await suite.backend().verify().findings == [])
@@ -215,7 +215,7 @@ import Testing
     let count = 20_000
     for number in 1...UInt64(count) {
       _ = try store.submit(.reserve(suite.reservation(number)))
-      last = try store.submit(.settle(suite.facts(number, 1)))
+      last = try store.submitSettling(suite.facts(number, 1))
       if number % 1000 == 0, let last { try await store.durable(last) }
     }
     if let last { try await store.durable(last) }
@@ -276,7 +276,7 @@ import Testing
     try await store.apply(.changePrice(.fallback(price)))
     try await store.apply(.deposit(key: "d", suite.user, Micros(100_000_000)))
     try await store.apply(.reserve(suite.reservation(1)))
-    try await store.apply(.settle(suite.facts(1, 1000)))
+    try await store.settle(suite.facts(1, 1000))
     let earned = store.balance(of: suite.owner).earned
     #expect(earned == Micros(1_900_000))
     await #expect(throws: LedgerError.insufficientEarnings) {

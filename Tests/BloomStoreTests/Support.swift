@@ -51,3 +51,17 @@ func answer(_ number: UInt64) -> AnswerID {
   var generator = SeededGenerator(seed: number)
   return AnswerID(using: &generator)
 }
+
+extension LedgerStore {
+  /// Books an answer's last receipt and closes it.
+  @discardableResult
+  func settle(_ facts: ReceiptFacts) async throws -> LedgerOutcome {
+    try await durable(try submitSettling(facts))
+  }
+
+  /// The same without waiting until it is durable.
+  func submitSettling(_ facts: ReceiptFacts) throws -> Ticket {
+    _ = try submit(.receipt(facts))
+    return try submit(.close(facts.answer))
+  }
+}

@@ -1,9 +1,9 @@
 package import BloomSchedule
 
-/// The parts of recent answers that this coordinator saw fail: only then may the next part begin.
+/// The parts of recent answers that failed, fell silent or are over: only then may the next begin.
 ///
 /// Bounded; the oldest are forgotten first.
-package struct FailedParts {
+package struct FollowableParts {
   private var known: Set<RequestID> = []
   private var order: [RequestID] = []
   private var start = 0
@@ -25,6 +25,6 @@ package struct FailedParts {
     }
   }
 
-  /// Whether the part was seen to fail.
+  /// Whether the next part may begin.
   package func contains(_ id: RequestID) -> Bool { known.contains(id) }
 }
