@@ -210,7 +210,8 @@ package actor AnswerDriver: PartEvents {
     if failure.code == PartFailure.truncated.code { wasCutOff = true }
     if failure.isWithoutCandidates {
       perform(
-        machine.noCandidates(part, isReturning: failure.isReturning, now: time.now()))
+        machine.noCandidates(
+          part, isReturning: failure.isReturning, isUnderWay: failure.isUnderWay, now: time.now()))
     } else {
       perform(
         machine.partFailed(

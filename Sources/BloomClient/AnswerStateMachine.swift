@@ -110,6 +110,8 @@ package struct AnswerStateMachine: ~Copyable {
   private var parts: [Part] = []
   private var nextPart = 0
   private var acceptedParts = 0
+  /// Whether some machine has worked on the answer: only then is it worth a longer wait.
+  private var hasBegun = false
   private var avoided: Set<NodeID> = []
   private var startedAt: Instant
   /// Since when no machine is known to work on the answer.
@@ -145,7 +147,10 @@ package struct AnswerStateMachine: ~Copyable {
 
   /// A machine has taken a part.
   package mutating func partAccepted(_ number: Int, by node: NodeID, now: Instant) -> [Effect] {
-    if parts.contains(where: { $0.number == number && $0.node == nil }) { acceptedParts += 1 }
+    if parts.contains(where: { $0.number == number && $0.node == nil }) {
+      acceptedParts += 1
+      hasBegun = true
+    }
     update(number) {
       $0.node = node
       $0.lastSign = now
@@ -212,7 +217,7 @@ package struct AnswerStateMachine: ~Copyable {
   /// - Parameters:
   ///   - number: The part.
   ///   - isRetriable: Whether another machine, or the same later, may do better.
-  ///   - isReturning: As for ``noCandidates(_:isReturning:now:)``; of a part that was taken, that
+  ///   - isReturning: As for ``noCandidates(_:isReturning:isUnderWay:now:)``; of a part that was taken, that
   ///     its machine starts its engine again, or vanished and may come back.
   ///   - code: Why, for the error when it is not.
   ///   - now: The driver's time.
@@ -233,8 +238,9 @@ package struct AnswerStateMachine: ~Copyable {
     }
     avoided.insert(node)
     if isReturning { believe(until: now + timeouts.returning) }
-    if !parts.isEmpty { return [] }
-    return startPart(now: now)
+    // What was beside a doubted part is gone: another search may begin.
+    for index in parts.indices { parts[index].isDoubted = false }
+    return parts.isEmpty ? startPart(now: now) : []
   }
 
   /// No machine took a part that was to start.
@@ -243,12 +249,14 @@ package struct AnswerStateMachine: ~Copyable {
   ///   - number: The part.
   ///   - isReturning: Whether a machine or the coordinator is known to be coming back, so that
   ///     waiting longer makes sense.
+  ///   - isUnderWay: Whether a machine is known to work on the answer, though it is not heard here.
   ///   - now: The driver's time.
   /// - Returns: What to do now.
   package mutating func noCandidates(
-    _ number: Int, isReturning: Bool, now: Instant
+    _ number: Int, isReturning: Bool, isUnderWay: Bool = false, now: Instant
   ) -> [Effect] {
     guard case .running = state else { return [] }
+    hasBegun = hasBegun || isUnderWay
     parts.removeAll { $0.number == number }
     note(isReturning: isReturning, now: now)
     guard parts.isEmpty else {
@@ -335,9 +343,6 @@ package struct AnswerStateMachine: ~Copyable {
 
   /// Between two searches for a machine.
   private static let searchPause = Duration.milliseconds(100)
-
-  /// Whether some machine has worked on the answer: only then is it worth a longer wait.
-  private var hasBegun: Bool { acceptedParts > 0 }
 
   /// When to give up unless a machine takes a part; `nil` while one works.
   private var patienceEnd: Instant? {

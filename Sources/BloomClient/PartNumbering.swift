@@ -41,9 +41,11 @@ package struct PartNumbering: Hashable, Sendable {
     case .partNotAllowed: if hasLost { next = max(0, next - 1) }
     default: break
     }
-    return PartFailure(
+    var failure = PartFailure(
       isRetriable: isRetriable, code: reason.name, isWithoutCandidates: isRetriable,
       isReturning: reason.isWorthWaiting)
+    failure.isUnderWay = reason == .partNotAllowed
+    return failure
   }
 }
 

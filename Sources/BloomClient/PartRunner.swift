@@ -29,6 +29,8 @@ package struct PartFailure: Sendable, Equatable {
   package var isWithoutCandidates: Bool
   /// A machine or the coordinator is known to be coming back, so that waiting makes sense.
   package var isReturning: Bool
+  /// A machine works on the answer, as the coordinator says, though nothing of it is heard here.
+  package var isUnderWay = false
   /// An error the machine sealed for the user: what is wrong with the request.
   package var sealed: SealedError?
 

@@ -57,6 +57,7 @@ package struct OpenBooks {
   /// Answers at their end whose gateways have not said that they have it: taken once.
   ///
   /// - Parameter isWanted: Whether an answer is to be closed now.
+  /// - Returns: The answers, in no order.
   package mutating func takeEnds(where isWanted: (AnswerID) -> Bool) -> [AnswerID] {
     let ends = books.compactMap { answer, book in
       book.living == 0 && book.end != nil && isWanted(answer) ? answer : nil

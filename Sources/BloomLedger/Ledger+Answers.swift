@@ -58,6 +58,7 @@ extension Ledger {
     {
       return .partAdmitted
     }
+    guard terms.part >= answer.parts.count else { throw .partExists }
     guard terms.part == answer.parts.count, terms.part < LedgerLimits.parts else {
       throw .partOutOfOrder
     }

@@ -14,6 +14,8 @@ package enum LedgerError: String, PublicError, Equatable, CaseIterable {
   case unknownAnswer
   /// The part was not admitted.
   case unknownPart
+  /// The part was admitted before, and another after it or a receipt came since.
+  case partExists
   /// The part does not follow the last one, or there are too many.
   case partOutOfOrder
   /// The part's account, model or class is not the answer's.
@@ -56,6 +58,7 @@ package enum LedgerError: String, PublicError, Equatable, CaseIterable {
     case .answerClosed: "this answer was closed; start a new one"
     case .unknownAnswer: "no such answer is open; start a new one"
     case .unknownPart: "this part of the answer was not admitted; ask for it first"
+    case .partExists: "this part was given in before; continue from the last part"
     case .partOutOfOrder: "this part does not follow the last one; continue from the last part"
     case .termsDiffer: "account, model and class must be those of the answer's first part"
     case .previousPartHealthy: "the part before is still healthy; wait for it"

@@ -70,6 +70,8 @@ struct SimSession {
   var attempt: UInt8 = 0
   /// Whether what comes is still handed to the answer.
   var isOpen = true
+  /// Whether the coordinator answered with a refusal instead of a body.
+  var isRefused = false
   var isAccepted = false
   /// Whether a token of it came: only one machine's can be the part's.
   var hasDelivered = false

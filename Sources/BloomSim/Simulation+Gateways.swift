@@ -38,9 +38,9 @@ extension Simulation {
 
   /// The coordinator took the part up: the next has the next number.
   func gatewayBegins(_ session: Int) {
-    guard sessions[session].part >= 0, !sessions[session].isCut, let answer = answers[sessions[session].answer] else {
-      return
-    }
+    guard sessions[session].part >= 0, !sessions[session].isCut, !sessions[session].isRefused,
+      let answer = answers[sessions[session].answer]
+    else { return }
     if answer.takenParts > 0 { count { $0.continued += 1 } }
     answer.takenParts += 1
     answer.numbering.taken(sessions[session].wirePart)
@@ -48,9 +48,9 @@ extension Simulation {
 
   /// The coordinator did not take the part up.
   func gatewayIsRefused(_ session: Int, _ reason: Reason) {
-    guard sessions[session].part >= 0, !sessions[session].isCut, let answer = answers[sessions[session].answer] else {
-      return
-    }
+    guard sessions[session].part >= 0, !sessions[session].isCut,
+      let answer = answers[sessions[session].answer]
+    else { return }
     sessions[session].failure = answer.numbering.refused(reason)
     if isRecovering(answer.client) { sessions[session].failure.isReturning = true }
     gatewayLoses(session, isBroken: false)
@@ -92,7 +92,8 @@ extension Simulation {
     perform(
       answer,
       failure.isWithoutCandidates
-        ? answer.machine.noCandidates(part, isReturning: failure.isReturning, now: now)
+        ? answer.machine.noCandidates(
+          part, isReturning: failure.isReturning, isUnderWay: failure.isUnderWay, now: now)
         : answer.machine.partFailed(
           part, isRetriable: failure.isRetriable, isReturning: failure.isReturning,
           code: failure.code, now: now))

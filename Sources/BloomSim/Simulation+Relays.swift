@@ -48,6 +48,7 @@ extension Simulation {
     queue.add(.began(session: session), at: recordTime(session))
     apply(.requestArrived(work))
     if isRefused {
+      sessions[session].isRefused = true
       coordinator.requests[id] = nil
       coordinator.books.ended(id.answer, now: now)
     }

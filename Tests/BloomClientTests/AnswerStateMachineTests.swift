@@ -1,9 +1,11 @@
 import BloomBase
 import BloomClient
+import BloomCrypto
 import Testing
 
 @Suite struct AnswerStateMachineTests {
   let a = NodeID(Digest.zero)
+  let b = NodeID(SHA256.digest([2]))
   let start = Instant(nanoseconds: 0)
 
   func at(_ milliseconds: Int) -> Instant { start + .milliseconds(milliseconds) }
@@ -204,6 +206,34 @@ import Testing
     #expect(answer.tick(now: at(400)).isEmpty, "not at once")
     #expect(
       answer.tick(now: at(460)) == [.startPart(2, resume: [ChoiceProgress()], avoiding: [a])])
+  }
+
+  @Test func `a second part that fails is followed by a third while the first is silent`() {
+    var answer = machine()
+    _ = answer.begin(now: start)
+    _ = answer.partAccepted(0, by: a, now: at(0))
+    _ = answer.tick(now: at(350))
+    _ = answer.partAccepted(1, by: b, now: at(360))
+    #expect(answer.partFailed(1, isRetriable: true, code: "node_lost", now: at(400)).isEmpty)
+    #expect(
+      answer.tick(now: at(410)) == [.startPart(2, resume: [ChoiceProgress()], avoiding: [a, b])])
+  }
+
+  @Test func `an answer that a machine works on unheard is waited for`() {
+    for isUnderWay in [true, false] {
+      var answer = machine()
+      var effects = answer.begin(now: start)
+      var time = 0
+      while time < 60_000, effects.last != .fail(.noCandidates) {
+        if case .startPart(let part, _, _)? = effects.last {
+          effects = answer.noCandidates(
+            part, isReturning: true, isUnderWay: isUnderWay && part > 0, now: at(time))
+        }
+        time += 50
+        effects = answer.tick(now: at(time))
+      }
+      #expect(isUnderWay ? (20_000...20_200).contains(time) : (2_000...2_200).contains(time))
+    }
   }
 
   @Test func `a silent machine is kept until another is taken, for its coordinator may hear it`() {

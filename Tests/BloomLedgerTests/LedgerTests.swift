@@ -206,6 +206,12 @@ import Testing
     try reserve(100, 1000)
     #expect(throws: LedgerError.previousPartHealthy) { try admit(1, seen: false) }
     #expect(throws: LedgerError.partOutOfOrder) { try admit(2) }
+    try admit(1)
+    try admit(2)
+    #expect(throws: LedgerError.partExists, "the gateway counts up") { try admit(1) }
+    _ = try ledger.apply(.close(id), at: now)
+    #expect(throws: LedgerError.answerClosed) { try admit(3) }
+    #expect(throws: LedgerError.answerClosed) { try reserve(100, 1000) }
   }
 
   @Test mutating func `a worst case beyond the credit is refused`() throws {

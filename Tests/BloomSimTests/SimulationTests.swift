@@ -47,6 +47,21 @@ private var isDeep: Bool { unsafe getenv("DARKBLOOM_DEEP") != nil }
     }
   }
 
+  @Test func `every answer outlives the connections of its user's device`() {
+    var continued = 0
+    for seed in UInt64(1)...20 {
+      var plan = Self.plan(seed)
+      plan.kinds = [.gatewayCut]
+      plan.faultEvery = .milliseconds(1500)
+      plan.viceShare = 0
+      let report = Simulation(plan).run()
+      #expect(report.faults == [])
+      #expect(report.complete == plan.answers, "replay: \(report.replay)")
+      continued += report.continued
+    }
+    #expect(continued > 20)
+  }
+
   @Test func `every kind of fault happens, answers go on elsewhere and most come whole`() {
     var happened: [FaultKind: Int] = [:]
     var continued = 0

@@ -46,6 +46,13 @@ class Host:
                 env={**os.environ, **environment},
             )
 
+    def change_network(self, before, now, device="eth0"):
+        """Leaves its public addresses for others, as a laptop does that is carried elsewhere."""
+        self.ip("addr", "del", f"{WAN4}{before}/24", "dev", device)
+        self.ip("addr", "del", f"{WAN6}{before}::1/32", "dev", device)
+        self.ip("addr", "add", f"{WAN4}{now}/24", "dev", device)
+        self.ip("addr", "add", f"{WAN6}{now}::1/32", "dev", device, "nodad")
+
     def processes(self):
         return [int(pid) for pid in run("ip", "netns", "pids", self.name).split()]
 

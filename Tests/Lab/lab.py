@@ -429,6 +429,7 @@ def chaos(lab, report, streams):
     during("a node killed and started", lambda: crash_and_restart(1))
     during("three waves: half of the nodes killed", waves)
     during("the coordinator killed and started", restart_coordinator)
+    during("the user's device changes networks", lambda: lab.user.change_network(40, 41))
 
 
 def books(lab, report, vanished):
