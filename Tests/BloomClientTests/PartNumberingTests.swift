@@ -18,8 +18,7 @@ import Testing
     #expect(parts.next == 0)
   }
 
-  @Test func `a part that is well says that the answer is made; a closed answer is no more asked for`()
-  {
+  @Test func `a part that is well is waited for, a closed answer is not`() {
     var parts = PartNumbering()
     let well = parts.refused(.partNotAllowed)
     #expect(well.isRetriable && well.isReturning && well.isUnderWay)
