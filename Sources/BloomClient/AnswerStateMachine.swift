@@ -93,7 +93,8 @@ package struct AnswerStateMachine: ~Copyable {
     let startedAt: Instant
     var node: NodeID?
     var lastSign: Instant
-    var lastToken: Instant
+    /// When it is doubted though it beats, unless a token comes before.
+    var tokensDue: Instant
     var hasDelivered = false
     /// A second part was started beside it.
     var isDoubted = false
@@ -197,7 +198,7 @@ package struct AnswerStateMachine: ~Copyable {
       parts.remove(at: index)
       return [.cancelPart(number)]
     }
-    parts[index].lastToken = now
+    parts[index].tokensDue = now + timeouts.noToken
     parts[index].hasDelivered = true
     parts[index].isDoubted = false
     progress[choice].tokens.append(contentsOf: tokens)
@@ -238,8 +239,7 @@ package struct AnswerStateMachine: ~Copyable {
     }
     avoided.insert(node)
     if isReturning { believe(until: now + timeouts.returning) }
-    // What was beside a doubted part is gone: another search may begin.
-    for index in parts.indices { parts[index].isDoubted = false }
+    searchAgain(now)
     return parts.isEmpty ? startPart(now: now) : []
   }
 
@@ -260,9 +260,7 @@ package struct AnswerStateMachine: ~Copyable {
     parts.removeAll { $0.number == number }
     note(isReturning: isReturning, now: now)
     guard parts.isEmpty else {
-      // The doubted part goes on; another search beside it comes soon, not at once.
-      for index in parts.indices { parts[index].isDoubted = false }
-      besideAt = now + Self.searchPause
+      searchAgain(now)
       return []
     }
     // Machines that failed once may be back; what was avoided is tried again until time is up.
@@ -285,7 +283,7 @@ package struct AnswerStateMachine: ~Copyable {
     guard now >= besideAt else { return effects }
     guard
       parts[0].isSuspected || now - parts[0].lastSign >= timeouts.suspect
-        || now - parts[0].lastToken >= timeouts.noToken
+        || now >= parts[0].tokensDue
     else { return effects }
     parts[0].isDoubted = true
     return acceptedParts < partsMax ? effects + startPart(now: now) : effects
@@ -311,8 +309,7 @@ package struct AnswerStateMachine: ~Copyable {
     guard !dropped.isEmpty else { return [] }
     avoided.formUnion(dropped.compactMap(\.node))
     parts.removeAll { part in dropped.contains { $0.number == part.number } }
-    // What was beside it is gone: another search may begin.
-    for index in parts.indices { parts[index].isDoubted = false }
+    searchAgain(now)
     return dropped.map { .cancelPart($0.number) }
   }
 
@@ -336,13 +333,17 @@ package struct AnswerStateMachine: ~Copyable {
       return max(besideAt, part.isSuspected ? part.lastSign : part.lastSign + timeouts.suspect)
     }
     let tokens = parts.filter { !$0.isDoubted }.map {
-      max(besideAt, $0.lastToken + timeouts.noToken)
+      max(besideAt, $0.tokensDue)
     }
     return (signs + tokens + recovery + [startedAt + timeouts.total]).min()
   }
 
   /// Between two searches for a machine.
   private static let searchPause = Duration.milliseconds(100)
+  /// The same beside one that beats and has no token yet, as with a long prompt.
+  ///
+  /// 5 s: a coordinator that is asked more often takes that part's connection for lost.
+  private static let slowPause = Duration.seconds(5)
 
   /// When to give up unless a machine takes a part; `nil` while one works.
   private var patienceEnd: Instant? {
@@ -363,6 +364,15 @@ package struct AnswerStateMachine: ~Copyable {
     returningUntil = max(returningUntil ?? end, end)
   }
 
+  /// What was beside a doubted part is gone: another search comes soon, not at once.
+  private mutating func searchAgain(_ now: Instant) {
+    besideAt = now + Self.searchPause
+    for index in parts.indices {
+      parts[index].isDoubted = false
+      parts[index].tokensDue = max(parts[index].tokensDue, now + Self.slowPause)
+    }
+  }
+
   private mutating func startPart(now: Instant) -> [Effect] {
     guard acceptedParts < partsMax else { return close(.tooManyParts) }
     let number = nextPart
@@ -373,7 +383,7 @@ package struct AnswerStateMachine: ~Copyable {
     parts.append(
       Part(
         number: number, start: progress.map(\.tokens.count), startedAt: now, lastSign: now,
-        lastToken: now))
+        tokensDue: now + timeouts.noToken))
     return [.startPart(number, resume: progress, avoiding: avoided.union(busy))]
   }
 

@@ -215,8 +215,29 @@ import Testing
     _ = answer.tick(now: at(350))
     _ = answer.partAccepted(1, by: b, now: at(360))
     #expect(answer.partFailed(1, isRetriable: true, code: "node_lost", now: at(400)).isEmpty)
+    #expect(answer.tick(now: at(410)).isEmpty, "not at once")
     #expect(
-      answer.tick(now: at(410)) == [.startPart(2, resume: [ChoiceProgress()], avoiding: [a, b])])
+      answer.tick(now: at(500)) == [.startPart(2, resume: [ChoiceProgress()], avoiding: [a, b])])
+  }
+
+  @Test func `beside a machine that beats over a long prompt another is looked for now and then`() {
+    var answer = machine()
+    _ = answer.begin(now: start)
+    _ = answer.partAccepted(0, by: a, now: at(0))
+    var searches: [Int] = []
+    for time in stride(from: 100, through: 80_000, by: 100) {
+      _ = answer.partAlive(0, now: at(time))
+      if case .startPart(let part, _, _)? = answer.tick(now: at(time)).last {
+        searches.append(time)
+        _ = answer.noCandidates(part, isReturning: true, isUnderWay: true, now: at(time))
+      }
+    }
+    // More often, and the coordinator would take the connection for lost and stop the machine.
+    #expect(searches == [60_000, 65_000, 70_000, 75_000, 80_000])
+    // Once it is silent, as often as ever.
+    #expect(answer.tick(now: at(80_350)).isEmpty == false)
+    _ = answer.noCandidates(6, isReturning: true, now: at(80_360))
+    #expect(answer.tick(now: at(80_460)).isEmpty == false)
   }
 
   @Test func `an answer that a machine works on unheard is waited for`() {
