@@ -118,15 +118,12 @@ extension Hub {
     let start = time.now()
     do {
       switch try await apply(.receipt(facts), relay) {
-      case .noted(let paid):
-        cost = paid
-        metrics.receipt(.settled)
-        if bringsEnd { books.brought(toEnd: facts.answer, by: facts.digest) }
-      case .alreadySettled(_, let paid):
+      case .noted(let paid), .alreadySettled(_, let paid):
         cost = paid
         metrics.receipt(.settled)
       case .reserved, .partAdmitted, .settled, .unchanged, .posted, .version: break
       }
+      if bringsEnd { books.brought(toEnd: facts.answer, by: facts.digest) }
     } catch let error as LedgerError {
       metrics.receipt(.unbooked)
       log.warning("receipt not booked", ["reason": .error(error)])

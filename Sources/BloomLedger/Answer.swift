@@ -99,7 +99,8 @@ package struct Answer: Hashable, Sendable {
   func frontier(except number: Int) -> Int {
     var end = 0
     for (index, part) in parts.enumerated() where index != number {
-      if let span = part.span { end = max(end, span.upperBound) }
+      // One without a token bears nothing out: where it says that it began is its own word.
+      if let span = part.span, !span.isEmpty { end = max(end, span.upperBound) }
     }
     return end
   }
