@@ -121,6 +121,19 @@ import Testing
     #expect(lines.map(\.replayPaid.rawValue) == [0, 110, 120, 0, 0])
   }
 
+  @Test mutating func `a part without a token bears out nobody's history`() throws {
+    try reserve(100, 1000)
+    _ = try receipt(0, first, 10)
+    try admit(1)
+    _ = try receipt(1, second, replayed: 500, 0)
+    try admit(2)
+    _ = try receipt(2, second, replayed: 500, 10)
+    _ = try ledger.apply(.close(id), at: now)
+    let lines = try #require(ledger.takeChanges().entries.last?.settlement?.lines)
+    // The ten tokens of the first part, and the prompt.
+    #expect(lines.last?.replayedTokens == 110)
+  }
+
   @Test mutating func `the pool pays no more in a day than the policy allows`() throws {
     var policy = LedgerPolicy()
     policy.version = 2
