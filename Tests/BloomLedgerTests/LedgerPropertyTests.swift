@@ -1,5 +1,6 @@
 import BloomBase
 import BloomLedger
+import BloomTestTraits
 import Testing
 
 #if canImport(Glibc)
@@ -9,7 +10,7 @@ import Darwin
 #endif
 
 /// Drives a ledger with random interleavings and checks what must hold after every step.
-@Suite struct LedgerPropertyTests {
+@Suite(.ownThread) struct LedgerPropertyTests {
   @Test func `any interleaving keeps every rule of money`() throws {
     let count: UInt64 = unsafe getenv("DARKBLOOM_DEEP") != nil ? 5000 : 60
     for seed in 1...count {

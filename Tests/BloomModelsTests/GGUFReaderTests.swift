@@ -1,8 +1,9 @@
 import BloomBase
 import BloomModels
+import BloomTestTraits
 import Testing
 
-@Suite struct GGUFReaderTests {
+@Suite(.ownThread) struct GGUFReaderTests {
   private func read(_ bytes: [UInt8]) throws(ModelsError) -> GGUFHeader {
     try GGUFReader.header(bytes, fileBytes: UInt64(bytes.count))
   }

@@ -113,15 +113,17 @@ let package = Package(
   targets: [
     .target(name: "BloomBase", swiftSettings: settings),
     .target(name: "BloomLedger", dependencies: ["BloomBase"], swiftSettings: settings),
+    .target(name: "BloomTestTraits", swiftSettings: settings),
     .testTarget(
-      name: "BloomLedgerTests", dependencies: ["BloomBase", "BloomLedger"],
+      name: "BloomLedgerTests", dependencies: ["BloomBase", "BloomLedger", "BloomTestTraits"],
       swiftSettings: settings),
   ])
 """
 
 
 def prepare():
-    for part in ["Sources/BloomBase", "Sources/BloomLedger", "Tests/BloomLedgerTests"]:
+    libraries = [f"Sources/{name}" for name in ("BloomBase", "BloomLedger", "BloomTestTraits")]
+    for part in [*libraries, "Tests/BloomLedgerTests"]:
         shutil.rmtree(COPY / part, ignore_errors=True)
         shutil.copytree(ROOT / part, COPY / part)
     (COPY / "Package.swift").write_text(PACKAGE)
