@@ -218,8 +218,8 @@ package struct AnswerStateMachine: ~Copyable {
   /// - Parameters:
   ///   - number: The part.
   ///   - isRetriable: Whether another machine, or the same later, may do better.
-  ///   - isReturning: As for ``noCandidates(_:isReturning:isUnderWay:now:)``; of a part that was taken, that
-  ///     its machine starts its engine again, or vanished and may come back.
+  ///   - isReturning: As for ``noCandidates(_:isReturning:isUnderWay:now:)``; of a part that was
+  ///     taken, that its machine starts its engine again, or vanished and may come back.
   ///   - code: Why, for the error when it is not.
   ///   - now: The driver's time.
   /// - Returns: What to do now.

@@ -220,7 +220,7 @@ import Testing
       answer.tick(now: at(500)) == [.startPart(2, resume: [ChoiceProgress()], avoiding: [a, b])])
   }
 
-  @Test func `beside a machine that beats over a long prompt another is looked for now and then`() {
+  @Test func `beside a machine that beats over a long prompt another is looked for once in 5 s`() {
     var answer = machine()
     _ = answer.begin(now: start)
     _ = answer.partAccepted(0, by: a, now: at(0))

@@ -109,6 +109,19 @@ import Testing
     }
   }
 
+  @Test func `what waits for a gateway's word is there for its key's next answer`() async throws {
+    try await withCoordinator([.answer(tokens: 1)]) { test, nodes in
+      // Enough for one answer at its worst and for what five cost.
+      let client = try await test.client(KeyLimits(perDay: Micros(20_000)))
+      for _ in 0..<5 {
+        let sealed = try test.seal(newAnswer(), to: [nodes[0].machine])
+        #expect(try await test.ask(sealed, using: client, acknowledging: false).isFinished)
+      }
+      let waiting = test.store.balance(of: test.user).reserved
+      #expect((Micros(10_001)...Micros(20_000)).contains(waiting), "one answer is open")
+    }
+  }
+
   @Test func `what was set aside when a coordinator died counts as spent`() async throws {
     let now = SystemTime().unixTime()
     let user = try #require(AccountID("user"))
