@@ -1,8 +1,9 @@
 """Reads everything that is not the gateway or a worker, and looks for what was said.
 
-The coordinator stands behind a proxy that ends TLS and writes down every byte of both directions:
-that is all the coordinator ever gets or gives. Beside it the memory of coordinator and agents is
-read in mid-answer and after it, and all files, logs and figures.
+The coordinator stands behind a proxy that ends TLS, and every packet that any interface of its host
+carries is written down, those between proxy and coordinator too: that is all the coordinator ever
+gets or gives. Beside it the memory of coordinator and agents is read in mid-answer and after it, and
+all files, logs and figures.
 """
 
 import base64
@@ -14,6 +15,7 @@ import sys
 import time
 import urllib.parse
 
+import wire
 from hosts import kill, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -132,28 +134,6 @@ def memory(pid):
                 pass  # a guard page, or gone meanwhile
 
 
-def unmasked(data):
-    """What a client's WebSocket frames carry (RFC 6455 §5.3); empty for anything else."""
-    end = data.find(b"\r\n\r\n")
-    if end < 0 or b"upgrade: websocket" not in data[:end].lower():
-        return b""
-    at, out = end + 4, bytearray()
-    while at + 6 <= len(data):
-        length, at = data[at + 1] & 127, at + 2
-        if length == 126:
-            length, at = int.from_bytes(data[at : at + 2], "big"), at + 2
-        elif length == 127:
-            length, at = int.from_bytes(data[at : at + 8], "big"), at + 8
-        mask, at = data[at : at + 4], at + 4
-        part = data[at : at + length]
-        keys = (mask * (len(part) // 4 + 1))[: len(part)]
-        out += (int.from_bytes(part, "big") ^ int.from_bytes(keys, "big")).to_bytes(
-            len(part), "big"
-        )
-        at += length
-    return bytes(out)
-
-
 def files(folder, skip=()):
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -219,16 +199,14 @@ def answer_of(path):
 
 
 def read_everything(lab, report):
-    capture = f"{lab.folder}/capture"
-    os.makedirs(capture)
-    # As behind a reverse proxy: plain HTTP on loopback, TLS at the proxy, which keeps all bytes.
+    # As behind a reverse proxy: TLS at the proxy, plain HTTP between it and the coordinator.
     kill(lab.children.pop("coordinator"))
+    recording = wire.Recording(lab)
     lab.start_coordinator(tls=False)
     lab.children["proxy"] = lab.coordinator.start(
         [
             *(sys.executable, f"{HERE}/forwarder.py", "8643", "127.0.0.1", "8640"),
             *("--certificate", f"{lab.folder}/server.pem", "--key", f"{lab.folder}/server.key"),
-            *("--capture", capture),
         ],
         lab.log("proxy"),
     )
@@ -281,9 +259,7 @@ def read_everything(lab, report):
     look_into_memory(copies, needles)
     look_into_memory(snapshots(), needles)
 
-    for name, data in files(capture):
-        look(f"wire {name}", [data, unmasked(data)], needles)
-    kept = ("/user/", "/models/", "/marked-answer", "/load-", "/capture/", "/user.log")
+    kept = ("/user/", "/models/", "/marked-answer", "/load-", "/capture.pcap", "/user.log")
     for name, data in files(lab.folder, skip=kept):
         look(f"file {name}", [data], needles)
     figures = lab.from_user(
@@ -295,24 +271,36 @@ def read_everything(lab, report):
     with open(lab.log("user"), "rb") as file:
         look("the gateway's log", [file.read()], needles)
 
+    recording.plant(b"\0".join(needles.values()))
+    said, planted = recording.end()
+    for flow, blobs in said.items():
+        look(f"wire {wire.name_of(flow)}", [*blobs, *map(wire.unmasked, blobs)], needles)
+    strange = [flow for flow in said if not wire.is_expected(flow)]
+    for flow in strange:
+        report.note(f"the coordinator's host also spoke: {wire.name_of(flow)}", True)
+
     for where, names in sorted(hits.items()):
         report.note(f"{where} holds {', '.join(sorted(names))}", True)
-    size = sum(len(data) for _, data in files(capture))
+    plain = [flow for flow in said if wire.is_plain(flow)]
+    size = sum(len(blob) for flow in plain for blob in said[flow])
     report.note(
-        f"read {len(os.listdir(capture))} captured streams ({size} bytes), memory, files, logs and "
-        f"figures, memory in mid-answer: {'yes' if in_middle else 'no'}; {len(needles)} marks, "
-        f"found in {len(hits)} places",
-        bool(hits) or not in_middle,
+        f"read every packet of the coordinator's host: {len(plain)} flows inside of TLS ({size} "
+        f"bytes), {len(said) - len(plain)} others, {len(strange)} of them unexpected; memory, files, "
+        f"logs and figures, memory in mid-answer: {'yes' if in_middle else 'no'}; {len(needles)} "
+        f"marks, found in {len(hits)} places",
+        bool(hits) or not plain or not in_middle,
     )
-    prove_the_search(lab, report, needles)
+    prove_the_search(lab, report, needles, planted)
 
 
-def prove_the_search(lab, report, needles):
-    """A search that finds nothing proves nothing: plants every mark, in a file and in memory."""
+def prove_the_search(lab, report, needles, on_the_wire):
+    """A search that finds nothing proves nothing: plants every mark in a file and in memory.
+
+    `on_the_wire` is what was planted there, by flow.
+    """
     with open(f"{lab.folder}/coordinator/planted", "wb") as file:
         file.write(b"\0".join(needles.values()))
-    planted = dict(files(f"{lab.folder}/coordinator"))["planted"]
-    missed = set(needles) - found(needles, [planted])
+    places = {"a file": found(needles, [dict(files(f"{lab.folder}/coordinator"))["planted"]])}
     holder = lab.coordinator.start(
         [
             *(sys.executable, "-c"),
@@ -323,15 +311,24 @@ def prove_the_search(lab, report, needles):
     )
     time.sleep(1)
     pid = next(pid for pid in lab.coordinator.processes() if is_holder(pid))
-    missed |= set(needles) - found(needles, memory(pid))
+    places["a process"] = found(needles, memory(pid))
     kill(holder)
     os.remove(f"{lab.folder}/coordinator/planted")
+    spoken = [blob for blobs in on_the_wire.values() for blob in blobs]
+    places["packets of seven bytes"] = found(needles, spoken)
+    places["masked frames"] = found(needles, map(wire.unmasked, spoken))
+    for place, seen in places.items():
+        if len(seen) < len(needles):
+            missed = sorted(set(needles) - seen)
+            report.note(f"planted in {place}, not found: {', '.join(missed)}", True)
+    if not on_the_wire or any(map(wire.is_expected, on_the_wire)):
+        report.note("a flow on a port of its own is taken for one of the coordinator's", True)
     gateway = next(pid for pid, name in programs(lab.user) if name == "darkbloom")
     seen = found(needles, memory(gateway))
     report.note(
-        f"planted in a file and in a process, {len(needles) - len(missed)} of {len(needles)} marks "
-        f"are found; the gateway's own memory holds {len(seen)} of them",
-        bool(missed),
+        f"planted in {', '.join(places)}: each time at least "
+        f"{min(map(len, places.values()))} of {len(needles)} marks are found; the gateway's own "
+        f"memory holds {len(seen)} of them"
     )
 
 
