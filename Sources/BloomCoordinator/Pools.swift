@@ -227,7 +227,7 @@ package final class Pools: Sendable {
       throw AccountError(.forbidden, "only the pool's owner sees its audit")
     }
     // Answers are noted in memory first: what came before this call is to be seen.
-    try await store.write([])
+    await store.catchUp()
     return try await store.fetch(PoolEventRecord.self, group: name)
   }
 

@@ -2,10 +2,16 @@ package import BloomBase
 package import BloomLedger
 
 extension LedgerStore {
-  /// One entry by its number; `nil` when it is not there, or not durable yet.
+  /// One entry by its number, waited for when it is not durable yet; `nil` when it is not there.
   ///
   /// - Throws: ``StoreError`` when the backend cannot be read.
   package func entry(_ sequence: Int64) async throws -> Entry? {
+    if let entry = try await durableEntry(sequence) { return entry }
+    await catchUp()
+    return try await durableEntry(sequence)
+  }
+
+  private func durableEntry(_ sequence: Int64) async throws -> Entry? {
     let entry = try await backend.entries(after: sequence - 1, limit: 1).first
     return entry?.sequence == sequence ? entry : nil
   }

@@ -10,6 +10,7 @@ extension LedgerStore {
   /// - Returns: The payouts.
   /// - Throws: ``StoreError`` when the backend cannot be read.
   package func payouts(of account: AccountID?, limit: Int = 1_000) async throws -> [Payout] {
-    try await backend.payouts(of: account, limit: limit)
+    await catchUp()
+    return try await backend.payouts(of: account, limit: limit)
   }
 }

@@ -78,6 +78,14 @@ package final class LedgerStore: Sendable {
     return outcome ?? ticket.outcome
   }
 
+  /// Returns when everything that was applied before this call is durable or given up.
+  ///
+  /// A read of the backend has then whatever a read of memory told before. Asks nobody to wait for
+  /// more than the group that is being written and the next one.
+  package func catchUp() async {
+    await reach(core.withLock { $0.newest })
+  }
+
   /// What an account has now, changes that are not durable yet included.
   ///
   /// Never waits.
@@ -183,21 +191,26 @@ package final class LedgerStore: Sendable {
 
   /// Waits for what is pending and closes the backend.
   package func close() async {
-    let last = core.withLock { $0.beginClosing() }
-    // A failure reached whoever waited for the change; closing goes on.
-    _ = try? await wait(for: last)
+    core.withLock { $0.beginClosing() }
+    // A failure reaches whoever waits for the change; closing goes on.
+    await catchUp()
     await backend.close()
   }
 
   // MARK: Group commit
 
   private func wait(for number: UInt64) async throws -> LedgerOutcome? {
+    await reach(number)
+    return try core.withLock { try $0.result(of: number) }
+  }
+
+  /// Returns when a change is durable or given up; whose it is asks for its result.
+  private func reach(_ number: UInt64) async {
     let turn = await withCheckedContinuation { continuation in
       let turn = core.withLock { $0.wait(for: number, continuation) }
       if let turn { continuation.resume(returning: turn) }
     }
     if case .lead = turn { await lead() }
-    return try core.withLock { try $0.result(of: number) }
   }
 
   /// Writes everything pending once, then passes the lead on.

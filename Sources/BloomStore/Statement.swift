@@ -152,13 +152,14 @@ extension LedgerStore {
   ///   - period: From and until, the end excluded.
   ///   - sequence: The last entry of the page before; 0 for the first page.
   ///   - limit: Entries at most; the earliest are kept.
-  /// - Returns: The statement of what is durable.
+  /// - Returns: The statement of all that was applied before, once it is durable.
   /// - Throws: ``StoreError`` when the backend cannot be read.
   package func statement(
     of account: AccountID, in period: Range<UnixTime>, after sequence: Int64 = 0,
     limit: Int = 100_000
   ) async throws -> Statement {
-    Statement(
+    await catchUp()
+    return Statement(
       account,
       try await backend.entries(of: account, in: period, after: sequence, limit: limit))
   }
@@ -190,6 +191,7 @@ extension LedgerStore {
   package func usage(
     of account: AccountID, days: ClosedRange<Int32>
   ) async throws -> [UsageKey: Usage] {
-    try await backend.usage(of: account, days: days)
+    await catchUp()
+    return try await backend.usage(of: account, days: days)
   }
 }

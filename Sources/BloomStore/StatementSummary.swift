@@ -116,7 +116,7 @@ extension LedgerStore {
   ///   - account: Whose.
   ///   - days: Days since 1970-01-01, both ends included.
   ///   - limit: Entries at most that are no answers; the earliest are kept.
-  /// - Returns: The summary of what is durable.
+  /// - Returns: The summary of all that was applied before, once it is durable.
   /// - Throws: ``StoreError`` when the backend cannot be read.
   package func summary(
     of account: AccountID, days: ClosedRange<Int32>, limit: Int = 10_000
@@ -124,7 +124,7 @@ extension LedgerStore {
     let period =
       UnixTime(Int64(days.lowerBound) * 86400)..<UnixTime((Int64(days.upperBound) + 1) * 86400)
     return StatementSummary(
-      account, usage: try await backend.usage(of: account, days: days),
+      account, usage: try await usage(of: account, days: days),
       movements: try await backend.movements(of: account, in: period, after: 0, limit: limit))
   }
 }

@@ -112,10 +112,10 @@ struct StoreCore: Sendable {
     return enqueue(.expire(now))
   }
 
-  mutating func beginClosing() -> UInt64 {
-    isClosing = true
-    return next - 1
-  }
+  mutating func beginClosing() { isClosing = true }
+
+  /// The number of the last change that was applied; 0 before the first.
+  var newest: UInt64 { next - 1 }
 
   private func checkOpen() throws {
     switch phase {

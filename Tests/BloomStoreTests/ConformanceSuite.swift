@@ -34,6 +34,7 @@ struct ConformanceSuite {
     try await moneySurvivesReopening()
     try await rowsAreWrittenUnderConditions()
     try await manyWritersShareCommits()
+    try await readsHoldWhatMemoryTold()
     try await onlyTheNewestWriterWrites()
   }
 
@@ -135,6 +136,40 @@ struct ConformanceSuite {
     #expect(first.keys.map(\.sequence) == [sequence])
     let before = try await backend.proofs(1...(sequence - 1))
     #expect(before.isEmpty)
+  }
+
+  /// Nobody waits for these closings: each read has to.
+  private func readsHoldWhatMemoryTold() async throws {
+    let store = try await open()
+    let day = Int32(clock.unixTime().seconds / 86_400)
+    let period = UnixTime(0)..<(clock.unixTime() + 1)
+    func spent() async throws -> Micros {
+      .zero - (try await store.summary(of: user, days: day...day).change)
+    }
+    func close(_ number: UInt64) throws -> Int64 {
+      _ = try store.submit(.reserve(reservation(number)))
+      let outcome = try store.submitSettling(facts(number, 7)).outcome
+      guard case .settled(let sequence, _, _) = outcome else {
+        Issue.record("not settled: \(outcome)")
+        return 0
+      }
+      return sequence
+    }
+    var sequence = try close(3000)
+    #expect(try await store.entry(sequence)?.answer == answer(3000))
+    sequence = try close(3001)
+    let found = try await store.settlement(
+      of: answer(3001), payer: user, ended: clock.unixTime())
+    #expect(found?.sequence == sequence)
+    sequence = try close(3002)
+    #expect(try await store.statement(of: user, in: period).lines.last?.sequence == sequence)
+    let before = (store.balance(of: user).total, try await spent())
+    _ = try close(3003)
+    let paid = before.0 - store.balance(of: user).total
+    #expect(paid > .zero)
+    #expect(try await spent() - before.1 == paid)
+    #expect(try await store.entry(sequence + 1_000) == nil)
+    await store.close()
   }
 
   private func rowsAreWrittenUnderConditions() async throws {
