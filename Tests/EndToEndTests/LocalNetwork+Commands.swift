@@ -53,6 +53,20 @@ extension LocalNetwork {
     try await nodeStatus()["models"]?.items?.compactMap { $0["active"]?.integer }.reduce(0, +) ?? 0
   }
 
+  /// Requests that the node has done, its models' self-tests too, once none is under way.
+  func requestsDone() async throws -> Int64 {
+    for _ in 0..<300 {
+      let status = try await nodeStatus()
+      let requests = status["requests"]
+      let done = requests?["done"]?.integer ?? 0
+      let over = done + (requests?["handed_back"]?.integer ?? 0)
+      let areTested = status["models"]?.items?.allSatisfy { $0["self_test"]?.members != nil }
+      if areTested == true, requests?["accepted"]?.integer == over { return done }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    throw UsageError("a self-test or a request of the node did not end")
+  }
+
   /// Begins a stream that never ends by itself, reads past its first receipt and leaves.
   ///
   /// The connection closes when this returns: nothing holds the response any more.

@@ -170,7 +170,7 @@ import Darwin
 
   /// A program that leaves in mid-answer stops the machine: it computes nothing for nobody.
   private func stops(_ network: LocalNetwork, _ model: String) async throws {
-    let before = try await network.nodeStatus()["requests"]?["done"]?.integer ?? 0
+    let before = try await network.requestsDone()
     // Without its end token the model would go on for a minute.
     let body = Self.chat(
       model, "Write a long story.",
@@ -195,7 +195,7 @@ import Darwin
 
   /// A program that leaves before the first token is no fault of the machine: it goes on serving.
   private func leavesEarly(_ network: LocalNetwork, _ model: String) async throws {
-    let before = try await network.nodeStatus()["requests"]?["done"]?.integer ?? 0
+    let before = try await network.requestsDone()
     let client = HTTPClient()
     let words = (0..<1_000).map { "\($0)" }.joined(separator: " ")
     var request = try ClientRequest.post(
