@@ -152,7 +152,8 @@ struct GatewayClient: Sendable {
   private static func missing(_ base: String) -> UnavailableError {
     UnavailableError(
       "no gateway answers at \(base); start one: darkbloom gateway, or the whole network: "
-        + "darkbloom up")
+        + "darkbloom up (DARKBLOOM_GATEWAY_PORT names the port of one that was started with "
+        + "--port)")
   }
 
   private static func refusal(_ body: JSONValue?) -> UnavailableError {
