@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.parse
 
+import packets
 import wire
 from hosts import kill, wait_until
 
@@ -325,6 +326,8 @@ def prove_the_search(lab, report, needles, on_the_wire):
             report.note(f"planted in {place}, not found: {', '.join(missed)}", True)
     if not on_the_wire or any(map(wire.is_expected, on_the_wire)):
         report.note("a flow on a port of its own is taken for one of the coordinator's", True)
+    if notices_no_gap():
+        report.note("bytes that are missing in a connection go unnoticed", True)
     gateway = next(pid for pid, name in programs(lab.user) if name == "darkbloom")
     seen = found(needles, memory(gateway))
     report.note(
@@ -332,6 +335,17 @@ def prove_the_search(lab, report, needles, on_the_wire):
         f"{min(map(len, places.values()))} of {len(needles)} marks are found; the gateway's own "
         f"memory holds {len(seen)} of them"
     )
+
+
+def notices_no_gap():
+    stream = packets.Stream(0)
+    stream.take(0, b"one")
+    stream.take(4, b"two")
+    try:
+        stream.whole()
+    except ValueError:
+        return False
+    return True
 
 
 def is_holder(pid):
